@@ -46,9 +46,11 @@ def greedy(
         following = chosen.cpu().numpy()
         tokens[live[~finished], number] = following[~finished]
         finished |= np.isin(following, [*eos, NOT_FINITE])
+        # Rows that have ended are fed on until they leave; NOT_FINITE is no id.
         following = following.clip(0)
         if number == steps - 1 or finished.all():
             break
+        # Leaving copies the keys of those that stay: by halves, it happens log₂(rows) times at most.
         if 2 * finished.sum() >= len(finished):
             kept = np.flatnonzero(~finished)
             rows = rows.fork(kept.tolist())

@@ -100,6 +100,7 @@ def plan_cells(
         turned = _place_of(axes.strengths, -axes.strengths[strength])
         for (control, concept, draw), places in edits.items():
             run = (control, concept, draw, strength)
+            # (−s) · (−r) = s · r to the bit: the draws 2j and 2j + 1 (`draw ^ 1`) are r and −r.
             if turned is not None and control in opposite and (control, concept, draw ^ 1, turned) in runs:
                 run = (control, concept, draw ^ 1, turned)
             runs.setdefault(run, []).extend((*place, strength) for place in places)

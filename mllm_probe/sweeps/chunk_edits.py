@@ -35,6 +35,7 @@ class ChunkEdits:
         if touches_prompt or isinstance(shared, WholeForwards) or any(part.needs_editor for part in parts):
             self._edits: Editor | EditBuffer = Editor(model, self.steerings, prompt=shared.encoded, steps=steps)
         else:
+            # A buffer has to have a layer, also for a chunk of the unsteered row alone.
             layers = sorted({layer for part in parts for layer in part.blocks}) or [0]
             self._edits = EditBuffer(model, len(self.steerings), layers, prompt=shared.encoded)
             self._edits.write(self.steerings, steps)

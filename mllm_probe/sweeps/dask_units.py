@@ -108,6 +108,9 @@ class Cluster:
             while (left or units) and not stopped():
                 with self._answering(store):
                     while left and len(units) < _AHEAD * max(1, sum(self.client.nthreads().values())):
+                        # A few units ahead of the workers, so that stopping leaves little to take back. Not `pure`:
+                        # Dask names pure tasks by their arguments, and a unit that was given back would count as
+                        # computed.
                         unit = left.popleft()
                         future = self.client.submit(
                             self.task, store, unit.name, pure=False, retries=_RETRIES, priority=-unit.part

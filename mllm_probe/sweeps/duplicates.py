@@ -86,4 +86,5 @@ def _first_alike(contents: list[list[Tensor]], sums: np.ndarray) -> list[int]:
 
 
 def _equal(left: list[Tensor], right: list[Tensor]) -> bool:
+    # NaN, where nothing was measured, is unequal to itself in `torch.equal`.
     return all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(left, right, strict=True))

@@ -39,6 +39,7 @@ class EditDirections:
         """Copy those of other devices, each device's in one transfer; random ones are the same at every layer."""
         missing: dict[torch.device, dict[int, Tensor]] = {}
         for one in directions:
+            # By identity: a random draw is one tensor for all rows and layers that use it.
             if one.device != device and (device, id(one)) not in self._uploaded:
                 missing.setdefault(one.device, {})[id(one)] = one
         for by_id in missing.values():

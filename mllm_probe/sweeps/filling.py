@@ -44,6 +44,7 @@ def work_off(
 
     Yields: runs of each step.
     """
+    # Not seeded: processes that start alike have to choose differently.
     left, chance, others = list(missing), random.Random(), False
     while left and not stopped():
         there = finished()

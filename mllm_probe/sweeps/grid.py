@@ -67,6 +67,7 @@ class Grid:
         }
         self.eligible = np.zeros((concepts, len(axes.strengths), count), dtype=bool)
         self._may_count = eligible
+        # A view that takes no memory and cannot be written to: which cells are skipped is known before the first run.
         self.skipped: np.ndarray = np.broadcast_to(~eligible[:, None, :, None, None] & skips, shape)
         self.done: np.ndarray = np.zeros(shape, dtype=bool)
         self.has_unsteered: np.ndarray = np.zeros(count, dtype=bool)
@@ -108,6 +109,7 @@ class Grid:
                 else:
                     self.unsteered[name][:, sample] = values
             if name in self.cells:
+                # Metrics have one value per concept, `cells[0]` the concept of each cell; answers have one for all.
                 self.cells[name][cells] = np.asarray(values)[cells[0]] if name in self.metrics else values
         for name, off_target in self.every_concept.items():
             off_target.put_unsteered(sample, scores[name])

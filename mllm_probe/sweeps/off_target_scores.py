@@ -41,6 +41,8 @@ class OffTarget:
     def put_unsteered(self, sample: int, scores: np.ndarray) -> None:
         """Write the unsteered run of one sample, also at strength 0."""
         self.unsteered[sample] = scores
+        # NumPy puts the axes of the advanced indices first where a slice lies between them, as in `random`: here only
+        # the last axis, the scored concepts, has to fit.
         self.steered[:, :, self._zero, sample] = scores
         self.random[:, self._zero, : self._draws, sample] = scores
 

@@ -239,11 +239,14 @@ class Recorder:
             if run.pairs is None:
                 own = _one_layer(self._unsteered[name], number, name)
                 one = values[0].to(own.device, own.dtype)
+                # [outer …, sample, token, …]: without the sample, the axis of the tokens is the one after the outer
+                # ones.
                 own.select(len(outer), run.sample).index_copy_(len(outer), there["slots"], one)
                 chosen = one[tuple(there["cells"][axis] for axis in outer)] if outer else one
             else:
                 here = run.on(values.device)
                 chosen = values[here["rows"], here["concepts"]] if outer == (0,) else values[here["rows"]]
+            # Broadcast to [pairs, tokens]: each pair of a row and a concept writes all recorded tokens of its cell.
             index = [places[:, None] for places in there["cells"]]
             target[(*index, run.sample, there["slots"])] = chosen.to(target.device, target.dtype)
 
@@ -274,6 +277,8 @@ class Recorder:
     def _own_projections(self, hidden: Tensor, layer: int, run: _Run) -> Tensor:
         """[rows, positions]; of the unsteered row on every edit, [1, concepts, controls, draws, positions]."""
         every = run.pairs is None
+        # Steered rows are read along their own edit. The unsteered run (x = 1) is read along every edit of the sweep,
+        # so that each steered value has one to be compared with.
         form = "xpd,rd->rp" if every else "rpd,rd->rp"
         along = hidden.new_empty((len(run.directions.steerings), hidden.shape[1]))
         for kind, where in run.by_kind(hidden.device).items():

@@ -165,6 +165,8 @@ class ReferenceScorer:
 
     def _read(self, rows: Rows, answers: list[Answer], length: int) -> np.ndarray:
         """Log-probabilities [batch, length] of answers that are filled up to one length."""
+        # The shape of a batch decides how kernels sum up. Filled to a fixed shape an answer scores the same whatever it
+        # is read with; before, resumed sweeps differed by up to 2.9e-6 of their perplexity.
         device, filled = self.model.device, [*answers, *answers[:1] * (self._rows - len(answers))]
         padded = torch.tensor([[*a, *a[-1:] * (length - len(a))] for a in filled], dtype=torch.long, device=device)
         logits = [rows.logits[:, None], rows.feed(padded[:, :-1])]
@@ -182,6 +184,7 @@ class ReferenceScorer:
                 rows.feed(torch.tensor(self.prefix, device=self.model.device).expand(self._rows, -1))
             self._begun[condition] = shared, rows
             budget = _SHARE * free_bytes(self.model.device)
+            # Oldest first. The new one stays whatever its size, as its rows are about to be forked.
             while len(self._begun) > 1 and sum(shared.nbytes for shared, _ in self._begun.values()) > budget:
                 self._begun.popitem(last=False)
         self._begun.move_to_end(condition)

@@ -138,6 +138,7 @@ class Runner:
             except Stopped:
                 return
             except torch.OutOfMemoryError as error:
+                # `extendleft` reverses: the blocks go back to the front in their order, to be taken in smaller chunks.
                 work.extendleft(reversed(blocks))
                 torch.cuda.empty_cache()
                 if not self.size.halve(sum(len(block.cells) for block in blocks)):
@@ -191,6 +192,7 @@ class Runner:
 
     def _packed(self, samples: Sequence[int]) -> list[Shared]:
         """The prompt of the first sample, and of those after it that can be packed with it."""
+        # Opening may drop the prompt that was opened first; `members` holds what this chunk needs all the same.
         members = [self._prompts.open(samples[0])]
         for sample in samples[1:]:
             member = self._prompts.open(sample)

@@ -298,6 +298,8 @@ def _places(region: Region, dims: Sequence[str], order: Sequence[int]) -> tuple[
     own: list[Any] = list(stored)
     if schema.SAMPLE in dims:
         place = list(dims).index(schema.SAMPLE)
+        # The store keeps images in the order in which units take them, the coarse map's first; the grid in that of the
+        # user.
         own[place] = np.array(order[stored[place]], np.int64)
     return stored, tuple(own)
 

@@ -92,6 +92,7 @@ class UnitRuns:
             yield from self._cluster.run(store.address, missing, load=self._load, stopped=lambda: self._runner.stopped)
             return
         self._prepare()
+        # Unsteered answers decide which images count: all are known before the first steered run warns of too few.
         for part in ([unit for unit in missing if unit.unsteered], [unit for unit in missing if not unit.unsteered]):
             if part and not part[0].unsteered and self._shard.whole and not self._runner.stopped:
                 when_answered()
@@ -176,6 +177,7 @@ class UnitRuns:
 
     def _key(self, batch: Batch) -> tuple[int, Borders]:
         """By which a batch of the store's units is known to be one that was run."""
+        # Rows too: with other batches an equal span of the grid has other last bits, and units must give equal bytes.
         return self._units.layout.rows, batch.borders
 
     def _lay_out(self) -> Layout:
@@ -203,6 +205,7 @@ class UnitRuns:
                 if runner.stopped:
                     return math.inf
                 self._ran[layout.rows, batch.borders] = seconds = time.perf_counter() - began
+                # Scaled to a full batch: near the end of an axis, or in a library, the first may have fewer runs.
                 return seconds * runs / ran
         return math.inf
 

@@ -28,6 +28,7 @@ def lay_out(job: Job, limits: Limits, rows: int, batch_seconds: BatchSeconds) ->
     goes through the model together follows from the settings and a power of two of ``rows``; the size of the units from
     the time that a batch takes.
     """
+    # Powers of two, so that small differences in free memory or timing still give the same cut.
     batches, runs = _in_batches(job, _power_of_two(max(rows, 1)))
     axes, samples = job.settings.axes, len(job.samples)
     if job.skipped.all():  # unsteered runs alone
@@ -36,11 +37,16 @@ def lay_out(job: Job, limits: Limits, rows: int, batch_seconds: BatchSeconds) ->
     seconds = max(batch_seconds(batches, runs), 1e-9)
     total = seconds * int((~job.skipped).sum()) / runs
     least, most = limits.unit_seconds
+    # Batches of a unit: a 32nd of the sweep, within 3 to 60 seconds. Below, writing and markers weigh; above, a kill
+    # loses too much and others wait.
     count = max(1, round(min(most, max(least, total / FEWEST_UNITS)) / seconds))
     deep = _is_deep(job)
+    # A unit grows over layers first, since the coarse map takes all layers of few images; over images only once it
+    # holds every layer. The coarse map of a deep model takes single layers, so that its units hold one.
     of_layers = 1 if deep else min(count, math.ceil(len(axes.layers) / layers))
     of_samples = max(1, count // of_layers) if deep or of_layers * layers >= len(axes.layers) else 1
     images = _power_of_two(of_samples * together)
+    # Unsteered runs go 16 images at a time: a unit's border must not fall inside such a batch.
     images = images if images < UNSTEERED else of_samples * together // UNSTEERED * UNSTEERED
     return Layout(batches.rows, layers, together, min(of_layers * layers, len(axes.layers)), min(images, samples))
 

@@ -109,6 +109,7 @@ class Units:
         self._coarse = coarse_map(axes, cells, count)
         chosen = self._coarse.samples if cells else []
         self.order = [*chosen, *(sample for sample in range(count) if sample not in set(chosen))]
+        # Rounded up to a unit's border, so that no unit holds images of the coarse map and of what follows it.
         self._first = min(math.ceil(len(chosen) / layout.samples) * layout.samples, count)
 
     @cached_property
@@ -156,6 +157,8 @@ class Units:
     @cached_property
     def together_strengths(self) -> list[tuple[int, ...]]:
         """Strengths that are run together: opposite ones that share runs, else each alone; nearest to 1 first."""
+        # A run that serves two strengths (draw 2j at s is draw 2j + 1 at −s) writes into the chunks of both: in two
+        # units each of them would write a part of the other's chunk.
         partner: dict[int, int] = {}
         for cell in self._cells:
             for *_, strength in cell.places:
@@ -186,6 +189,7 @@ class Units:
 
         `itemsize`: bytes of an element.
         """
+        # A chunk must not lie in two units: its borders are theirs or finer, never coarser.
         borders = {schema.SAMPLE: self.layout.samples}
         if schema.LAYER in dims:
             borders |= {
