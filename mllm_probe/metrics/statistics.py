@@ -62,6 +62,7 @@ def summarise_draws(draws: object, *, antithetic: bool) -> Draws:
     table = table[..., : 2 * (table.shape[-1] // 2)].reshape(*table.shape[:-1], -1, 2)
     even, odd = table.mean(-1), (table[..., 0] - table[..., 1]) / 2
     count, centre, variance = _moments(even)
+    # Not about its mean: that is 0 over directions by construction, so that all `count` pairs are degrees of freedom.
     odd_variance = mean(odd**2)
     share = variance / np.where(count > 0, count, np.nan)
     total, df = _satterthwaite((odd_variance, count), (variance + share, count - 1))
@@ -132,6 +133,8 @@ def share_interval(
         other, trials, np.where(squared == 0, stats.norm.ppf((1 + level) / 2), _quantile(level, df))
     )
     with np.errstate(invalid="ignore", divide="ignore"):
+        # Both shares are of the same images: φ is their correlation over images, and the distances to the Wilson limits
+        # combine as √(a² + b² − 2φab). A negative φ, which would widen, is taken as 0.
         together = mean((own - share[..., None]) * (control - other[..., None])) / (count - 1)
         correlation = np.nan_to_num(together / np.sqrt(own_variance / count * squared)).clip(0, 1)
 
@@ -155,6 +158,7 @@ def draw_test(value: object, draws: Draws, *, least_variance: object = 0.0) -> n
     variance = np.maximum(draws.one_more, np.asarray(least_variance, dtype=np.float64))
     with np.errstate(divide="ignore", invalid="ignore"):
         p = 2 * stats.t.sf(np.abs(distance) / np.sqrt(variance), draws.one_more_df)
+    # Draws without any spread: t is 0/0 or infinite.
     p = np.where(variance == 0, np.where(distance == 0, 1.0, 0.0), p)
     return np.where(np.isfinite(distance) & np.isfinite(draws.one_more), p, np.nan)
 
@@ -245,6 +249,7 @@ def sign_flip_test(values: np.ndarray, *, flips: int = 9999, seed: int = 0) -> f
         drawn = np.random.default_rng(seed).choice((-1, 1), (flips, len(known)))
         signs = np.concatenate([np.ones((1, len(known)), int), drawn])
     means = signs @ known
+    # The observed pattern is among `signs`, so that p is never 0. 1e-12: the same values summed up in another order.
     return float((np.abs(means) >= abs(known.sum()) - 1e-12).mean())
 
 
@@ -266,6 +271,8 @@ def median_interval(values: object, *, level: float = LEVEL) -> tuple[np.ndarray
     """
     table = np.sort(np.asarray(values, dtype=np.float64), -1)  # NaN last
     count = np.isfinite(table).sum(-1)
+    # The interval from the (k+1)-th smallest to the (k+1)-th largest value covers the median with 1 − 2 P(X ≤ k),
+    # X ~ Bin(n, ½); k is the largest with P(X ≤ k) ≤ tail, and −1 where there is none.
     below = stats.binom.ppf((1 - level) / 2, np.maximum(count, 1), 0.5).astype(int)
     below -= stats.binom.cdf(below, np.maximum(count, 1), 0.5) > (1 - level) / 2
     there = (count > 0) & (below >= 0)
@@ -382,6 +389,8 @@ def _bootstrap_t(
     """
     images, tail = values.shape[-1], 100 * (1 - level) / 2
     generator = np.random.default_rng(seed)
+    # A resample is how often each image was drawn, so that all cells share one matrix product; the same resamples for
+    # every cell keep cells comparable.
     weights = generator.multinomial(images, np.full(images, 1 / images), size=RESAMPLES).astype(np.float64)
     normal = generator.standard_normal(RESAMPLES)[:, None]
     ends = []
@@ -392,6 +401,8 @@ def _bootstrap_t(
         count = weights @ there
         with np.errstate(invalid="ignore", divide="ignore"):
             moved = weights @ filled / count
+            # T* = (mean* − mean + error of the draws*) / SE*, with SE*² = s*²/n + variance of the draws' mean*. Mean square
+            # minus squared mean, by n − 1, is s*²/n. Resamples of equal values divide by 0 and are left out.
             variance = (weights @ filled**2 / count - moved**2) / (count - 1)
             redrawn = spread[rows] * generator.chisquare(df[rows], (RESAMPLES, len(rows))) / df[rows]
             pivots = (moved + normal * np.sqrt(spread[rows])) / np.sqrt(variance + redrawn)

@@ -45,6 +45,7 @@ def word_variants(model: ProbeModel, words: Iterable[Word]) -> tuple[tuple[int, 
         for variant in _spellings(model, word):
             if variant:
                 variants.setdefault(variant)
+    # With prefixes left out, variants are exclusive events, whose probabilities `Scorer` may add up.
     return tuple(v for v in variants if not any(v[:k] in variants for k in range(1, len(v))))
 
 
