@@ -147,6 +147,8 @@ class Directions:
         kept = [self._all("manifold", layer) for layer in self.layers]
         pairs = range(block * _DRAWS_AT_ONCE // 2, (block + 1) * _DRAWS_AT_ONCE // 2)
         weights = np.stack([np.random.default_rng([seed, pair]).standard_normal(kept[0].shape[1]) for pair in pairs])
+        # The same g at every layer and scope, so that one draw is one control of a whole profile; odd draws are minus
+        # the even ones, see `summarise_draws`.
         signed = np.stack([weights, -weights], 1).reshape(-1, weights.shape[-1])
         on = functools.cache(torch.from_numpy(signed).float().to)
         return [[tuple(unit_rows(on(one.device) @ activations)) for activations in one] for one in kept]

@@ -64,12 +64,14 @@ def fit_probe(activations: np.ndarray, labels: np.ndarray, penalty: float = 1.0)
     kept = values > max(values[-1], 0) * 1e-12
     if not kept.any():
         return Probe(np.zeros(exact.shape[1]), 0.0)
+    # Orthonormal axes of the span of the pictures, from the Gram matrix: X = U S Vᵀ, so Vᵀ = S⁻¹ Uᵀ X.
     axes = standard.T @ (rotation[:, kept] / np.sqrt(values[kept]))
     regression = LogisticRegression(C=1 / penalty, class_weight="balanced", max_iter=1000)
     with warnings.catch_warnings(), _POOLS.limit(limits=1):
         warnings.simplefilter("ignore", ConvergenceWarning)
         regression.fit(standard @ axes, labels)
     weight = (axes @ regression.coef_[0]) / scale
+    # Undo the standardising: w·(x − mean)/scale + b = (w/scale)·x + (b − (w/scale)·mean).
     return Probe(weight, float(regression.intercept_[0] - weight @ mean))
 
 

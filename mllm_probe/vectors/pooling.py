@@ -42,6 +42,8 @@ class NormSample:
 
     def add(self, norms: np.ndarray) -> None:
         """Add the norms of one batch."""
+        # `−seen mod stride` goes on with the count of the batches before, so that norms are kept evenly
+        # over all of them.
         self.kept.append(norms[-self.seen % self.stride :: self.stride].astype(np.float32))
         self.seen += len(norms)
         if sum(map(len, self.kept)) > _MOST_NORMS:
@@ -124,6 +126,7 @@ def _pool_batch(
         exact = hidden.float()
         own_shares, own_padding = on(hidden.device)
         if some_padding:
+            # Padding may hold NaN or infinity, which weight 0 does not take away (0 · NaN is NaN).
             exact = exact.masked_fill(own_padding, 0)
         pooled[layer] = torch.einsum("bst,btd->bsd", own_shares, exact)
         norms[layer] = exact.norm(dim=-1)

@@ -80,6 +80,7 @@ class Sums:
                 self.sums[layer] = batch.new_zeros((*share.shape[:2], *batch.shape[1:]))
                 self.squares[layer] = batch.new_zeros((len(share), 2, batch.shape[1]))
             away = batch - self.centre[layer]
+            # Cloned: a strided view would keep the whole batch on the device.
             self.manifold[layer].append(away[-start % self.stride :: self.stride].clone())
             self.sums[layer] += torch.einsum("ckb,bsd->cksd", share, away)
             self.squares[layer] += torch.einsum("ckb,bs->cks", share[:, :2], away.square().sum(-1))
@@ -93,6 +94,7 @@ class Sums:
 
     def negative_mean(self, layer: int) -> Tensor:
         """Mean of the negatives [concept, scope, hidden]."""
+        # Weights of POSITIVE and NEGATIVE sum to 1, all others to 0: the centre drops out of differences alone.
         return self.sums[layer][:, NEGATIVE] + self.centre[layer]
 
     def variances(self, layer: int) -> Tensor:
@@ -124,6 +126,7 @@ class ConceptDirections:
                 own = on(means.device)[..., index, :].to(means.dtype)
                 whole, pair = own[:, 0], own[:, 1:]
                 raw = whole.norm(dim=-1)
+                # As long as the mean difference, so that a strength in unit "vector" means as much by every method.
                 vector = unit_rows(whole) * means.norm(dim=-1, keepdim=True)
             self.vectors.append(vector)
             self.raw_norms.append(raw)
