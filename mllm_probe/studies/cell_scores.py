@@ -115,6 +115,8 @@ def _off_target(grid: xr.Dataset) -> CellScores:
     missed = _unedited(grid, (schema.CONTROL, *CELL, schema.DRAW, schema.SAMPLE))
     if missed.any():
         controls = [str(c) for c in grid[schema.CONTROL].values]
+        # missed [control, concept, layer, strength, draw, sample]: the concept's only draw, for all scored concepts; a
+        # random row, which all concepts share, where it is missed for any of them.
         own = np.where(missed[controls.index("concept"), ..., 0, :][..., None, :], np.nan, own)
         draws = np.where(missed[controls.index("random")].any(0)[:, :, None], np.nan, draws)
     if "eligible" in grid:  # for the concept that is steered with

@@ -122,6 +122,7 @@ def least_images(scale: str) -> int:
 def _against(scores: CellScores, kind: str, average: str, seed: int) -> dict[str, np.ndarray]:
     """Compare the concept's scores with one kind of control."""
     own, centre = scores.own, AVERAGES[average]
+    # Only images that count for the concept: a control averaged over other images would compare images, not directions.
     drawn = np.where(np.isfinite(own)[..., None, :], scores.draws[kind], np.nan)
     means = centre(drawn)
     draws = summarise_draws(means, antithetic=kind in scores.antithetic)
@@ -186,6 +187,7 @@ def _assembled(
     units, name = scores.attrs.get("units", "1"), scores.attrs.get("long_name", metric)
     random = against["random"]
     clear = np.all([a["clear"] for a in against.values()], axis=0)
+    # A cell has to differ from every control, each of whose tests must reject: the p of that is the largest of theirs.
     q = statistics.false_discovery_rate(np.max([a["p"] for a in against.values()], axis=0))
     variables: dict[str, Any] = {
         "difference": (cell, random["difference_from"], {"long_name": f"{name}: concept minus random", "units": units}),

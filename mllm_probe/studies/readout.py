@@ -315,6 +315,7 @@ def _one(profiles: np.ndarray, halvings: int, seed: int) -> tuple[np.ndarray, di
     rng = np.random.default_rng(seed)
     chosen = rng.permuted(np.broadcast_to(np.arange(n) < n // 2, (halvings, n)), axis=1).astype(np.float64)
     a, b = chosen @ counted / (n // 2), (1 - chosen) @ counted / (n - n // 2)
+    # Noise of two halves is independent: E Σ ab = Σ of the true squares, where Σ a² has the noise's variance on top.
     shared = (a * b).sum(1).mean()
     size = np.sqrt((a**2).sum(1).mean() * (b**2).sum(1).mean())
     agreement = shared / size if size > 0 else np.nan

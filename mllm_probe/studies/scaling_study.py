@@ -234,6 +234,8 @@ def best_held_out(grid: xr.Dataset, metric: str = _METRIC) -> xr.Dataset:
     means = [mean(own[..., half]) for half in halves]
     best, beside = np.zeros(len(own)), np.zeros(len(own))
     rows = np.arange(len(own))
+    # The best of many noisy cells is too large on the images that it was chosen on (winner's curse), not on others. The
+    # control is read at the same cell.
     for chosen_on, measured_on in itertools.permutations(means, 2):
         place = _largest(chosen_on)
         best += measured_on[rows, place] / 2
