@@ -66,6 +66,8 @@ class FirstPosition:
 
     def _logprob(self, rows: Rows, concept: int) -> Tensor:
         """Log-probability [rows] that the answer begins with a word of the concept."""
+        # log Σ over words of P(t₁) · Π P(tᵢ | t₁ … tᵢ₋₁), as in `Scorer._with_longer_words`, for one concept on all
+        # rows: all rows are fed the same word, so that nothing is padded.
         total = single_token_logprob(rows.logits, self.table)[:, concept]
         first = torch.log_softmax(rows.logits.float(), -1) if self._words(concept) else None
         for begin, fed, ends in self._words(concept):

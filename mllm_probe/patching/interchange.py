@@ -91,6 +91,7 @@ class Interchange:
             )
         first, last = self.rows.bounds
         if last < self._start:  # a later token is fed, or no row takes anything
+            # Rows that take nothing (last = −1) count as patched; rows whose positions lie before this call do not.
             self.edited[layer] += last < 0
             return None
         assert first >= self._start, "rows were started behind the first position that they take"

@@ -277,6 +277,7 @@ class PatchEngine:
                 try:
                     pending += self._layer(run, place, batches, [one.states for one in donors], base, counterpart)
                 except torch.OutOfMemoryError as error:
+                    # Layers that are done stay in `pending`, whose scores hold the batches that they were run in.
                     torch.cuda.empty_cache()
                     if not self.size.halve(max(batch.rows.count for batch in batches) - 1):
                         raise self._too_large() from error
