@@ -81,6 +81,8 @@ class Stream:
         self._ended = False
         self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
         worker = _Worker(model, self.tokens, job, self._items, self._cancel, self._started)
+        # The target is not a method of this stream: the thread would keep it alive, and `__del__`, which cancels a
+        # stream that nobody reads, would never run. The context routes what the job sends to the cell that asked.
         self._thread = threading.Thread(target=contextvars.copy_context().run, args=(worker.run,), daemon=True)
         self._thread.start()
 

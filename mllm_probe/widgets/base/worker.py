@@ -80,6 +80,7 @@ class NewestWorker:
                 self._thread.start()
                 _LIVE.add(self)
             self._changed.notify_all()
+        # Outside the lock, as `leave` may take others, such as the model's.
         for old in left:
             old.cancel()
 
