@@ -37,6 +37,13 @@ def test_numbers_read_alike(name):
         assert got == (wanted if isinstance(wanted, str) else pytest.approx(wanted)), given
 
 
+def test_a_number_of_any_size_has_as_few_digits():
+    cases = CASES["fewest_at_every_power"]
+    for power in range(cases["from"], cases["to"] + 1):
+        for figures, decimals in cases["decimals"]:
+            assert numbers.fewest(float(f"{figures}e{power}")) == max(0, decimals - power), (figures, power)
+
+
 def test_scales_and_axes_end_alike():
     for values, unit, wanted in CASES["scale_limit"]:
         assert numbers.scale_limit(np.array([number(v) for v in values], np.float32), unit) == pytest.approx(wanted)

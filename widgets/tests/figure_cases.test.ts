@@ -34,6 +34,15 @@ describe("numbers and labels", () => {
       else expect(said, String(row)).toBe(wanted);
     }
   });
+  it("a number of any size has as few digits", () => {
+    const { from, to, decimals } = cases.fewest_at_every_power;
+    for (let power = from; power <= to; power++) {
+      for (const [figures, after] of decimals as [string, number][]) {
+        const number = `${figures}e${power}`;
+        expect(format.fewest(Number(number)), number).toBe(Math.max(0, after - power));
+      }
+    }
+  });
   it("marks stand alike", () => {
     for (const [[width = 0, height = 0] = [], wanted] of cases.mark_box as [number[], number[]][]) {
       markBox(width, height).forEach((end, i) => {

@@ -9,9 +9,11 @@ export function digitsFor(scale: number): number {
   return Math.min(5, 2 - Math.min(0, Math.floor(Math.log10(scale)) + 1));
 }
 
-/** As few digits as say a number exactly, for the ends of a scale. */
+/** As few digits as give a number of at most two figures exactly, for the ends of a scale. */
 export function fewest(value: number): number {
-  return Number(value.toPrecision(2)).toString().split(".")[1]?.length ?? 0;
+  // Not from toString(), which has no decimals below 1e-6 and from 1e21 on, but an exponent.
+  const [figures, power] = value.toExponential(1).split("e");
+  return Math.max(0, (figures?.endsWith(".0") ? 0 : 1) - Number(power));
 }
 
 /** A number with a proper minus; NaN and infinities as a dash. */
