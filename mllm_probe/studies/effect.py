@@ -195,7 +195,7 @@ def _assembled(
         "high": (cell, random["difference_high"], {"long_name": "upper end of the 95 % interval", "units": units}),
         "value": (
             cell,
-            centre(scores.own - scores.unsteered),
+            centre(_difference(scores.own, scores.unsteered)),
             {"long_name": f"{name}: steered minus unsteered", "units": units},
         ),
         "mean": (cell, centre(scores.own), scores.attrs),

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from mllm_probe.studies.effect import effect
+from mllm_probe.studies.effect import effect, value_by_image
 
 CONTROLS, DRAWS, IMAGES = ["concept", "random", "shuffled"], 6, 12
 
@@ -52,6 +52,16 @@ def test_difference_is_concept_minus_the_mean_of_random_draws():
     half = stats.t.ppf(0.975, DRAWS - 1) * means.std(ddof=1) * np.sqrt(1 + 1 / DRAWS)
     assert float(found.control_low.sel(control="random")) == pytest.approx(float(means.mean() - half))
     assert float(found.p.sel(control="random")) < 0.002 and float(found.q) < 0.01
+
+
+@pytest.mark.parametrize("average", ["mean", "median"])
+def test_the_value_is_the_average_of_what_it_is_for_every_image(average):
+    data = grid(random=0.5)
+    own = {"layer": 1, "strength": 1, "control": 0, "draw": 0}
+    data.logprob[own] = data.logprob_unsteered[0] * (1 + 5e-7)  # no more than float32 rounds
+    value, by_image = effect(data, "logprob", average=average).value, value_by_image(data, "logprob")
+    xr.testing.assert_allclose(value, getattr(by_image, average)("sample"), rtol=1e-12)
+    assert value.sel(concept="cat", layer=3).values.tolist() == [0, 0]
 
 
 def test_a_median_is_not_moved_by_one_image():
