@@ -17,7 +17,7 @@ import pandas as pd
 
 from mllm_probe.activations import zarr_groups
 from mllm_probe.activations.store_places import as_folder, partial_beside, place_of
-from mllm_probe.activations.unit_layout import description
+from mllm_probe.activations.unit_layout import FILES, description
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.models.argument_checks import described, finite_number
 from mllm_probe.models.user_cache import cache_root
@@ -27,6 +27,7 @@ COLUMNS = ("path", "kind", "model", "bytes", "finished", "changed")
 _OURS = re.compile(
     r"zarr\.json|\.z(group|attrs|metadata)|\.lock|.*\.[0-9a-f]{32}\.partial"
     r"|[^/]+/(zarr\.json|\.z(array|attrs)|c(/?[\d./]*)|[\d.]+|[\w.-]+\.json)"
+    rf"|{FILES}/(\w+\.png|\w+\.safetensors)"
 )
 """Files of a store, by their path in it."""
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
@@ -139,7 +140,8 @@ def prune(
     if older_than is not None:
         days = (datetime.datetime.now() - pd.to_datetime(table["changed"])) / datetime.timedelta(days=1)
         chosen &= days >= _days(older_than)
-    table = table[chosen & ~table["path"].map(_holds_other_files)].reset_index(drop=True)
+    table = table[chosen]
+    table = table[~table["path"].map(_holds_other_files).astype(bool)].reset_index(drop=True)
     for path in () if dry_run else tuple(table["path"]):
         # Renamed first: what is half deleted is never taken for a store.
         shutil.rmtree(Path(path).rename(partial_beside(Path(path))))

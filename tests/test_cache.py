@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -105,6 +106,22 @@ def test_every_file_that_a_store_leaves_is_known(folder, tiny, pictures, monkeyp
     mp.capture(tiny, pictures[:2], ["What?", "Is the dog red?"], tokens="all", store=path)
     (path / "activation" / f"c.0.{'0' * 32}.partial").write_text("left by a kill")
     assert "acts.zarr" in names(mp.cache.prune(folder, older_than=0)) and not path.exists()
+
+
+def test_images_and_vectors_that_a_sweep_was_begun_with_go_with_it(tmp_path):
+    model, library = mp.load("scenes-4l", device="cpu"), mp.concepts.scenes(concepts=["cat"], pairs=2)
+    vectors = mp.concept_vectors(model, library, layers=[1], probe_accuracy=False)
+    path, settings = tmp_path / "cats.zarr", {"metrics": ("logprob",), "draws": 4, "progress": False}
+    mp.sweep(model, vectors, library, strengths=(1,), **settings, store=path)
+    assert {file.suffix for file in (path / "inputs").iterdir()} == {".json", ".png", ".safetensors"}
+    (path / "inputs" / "mine.txt").write_text("mine")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not len(mp.cache.prune(tmp_path, unfinished=True)), "nothing is said of what was not asked for"
+    with pytest.warns(UserWarning, match="is left: it holds 'inputs/mine.txt'"):
+        assert not len(mp.cache.prune(tmp_path, older_than=0))
+    (path / "inputs" / "mine.txt").unlink()
+    assert names(mp.cache.prune(tmp_path, older_than=0)) == ["cats.zarr"] and not path.exists()
 
 
 def test_checking_gives_damaged_parts_back(tiny, pictures, tmp_path, monkeypatch):
