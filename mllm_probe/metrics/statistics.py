@@ -401,8 +401,8 @@ def _bootstrap_t(
         count = weights @ there
         with np.errstate(invalid="ignore", divide="ignore"):
             moved = weights @ filled / count
-            # T* = (mean* − mean + error of the draws*) / SE*, with SE*² = s*²/n + variance of the draws' mean*. Mean square
-            # minus squared mean, by n − 1, is s*²/n. Resamples of equal values divide by 0 and are left out.
+            # T* = (mean* − mean + error of the draws*) / SE*, with SE*² = s*²/n + variance of the draws' mean*. Mean
+            # square minus squared mean, by n − 1, is s*²/n. Resamples of equal values divide by 0 and are left out.
             variance = (weights @ filled**2 / count - moved**2) / (count - 1)
             redrawn = spread[rows] * generator.chisquare(df[rows], (RESAMPLES, len(rows))) / df[rows]
             pivots = (moved + normal * np.sqrt(spread[rows])) / np.sqrt(variance + redrawn)
