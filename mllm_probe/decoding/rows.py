@@ -115,7 +115,7 @@ def step(
     arguments: dict[str, Any] = {"input_ids": tokens.to(model.device), **cache_argument(caller, cache)}
     if "position_ids" in forward_arguments(caller):
         if spread or family.positions_from_ids:
-            # Contiguous: some families view position ids. Without `spread` the model broadcasts one line itself.
+            # Contiguous: `.view`, which a family may call on position ids, refuses an expanded tensor.
             positions = positions.expand(*positions.shape[:-2], rows, positions.shape[-1]).contiguous()
         arguments["position_ids"] = positions
     if family.picture_each_step:
