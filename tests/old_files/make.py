@@ -264,7 +264,6 @@ def studies() -> dict:
 def pages() -> dict:
     """Saved pages of every widget and report, and a notebook with the state of its widgets."""
     import ipywidgets
-
     from mllm_probe.apps.report import studies_report
 
     model, library = calls.load_model(), calls.library()
