@@ -111,7 +111,7 @@ def _settings(reading: Reading) -> JsonObject:
         "layers": reading.layers,
         "tokens": reading.scope.plain(),
         "steering": identity,
-        "continuation": reading.texts and [t if isinstance(t, str) else [*map(int, t)] for t in reading.texts],
+        "continuation": reading.texts,
         "batch_size": reading.batch_size,
     }
 

@@ -124,7 +124,8 @@ def capture(
 def _attributes(
     reading: Reading, images: Images, prompt: str | Sequence[str] | None, continuation: Continuation
 ) -> Attributes:
-    facts: dict[str, Any] = {"scope": str(reading.scope), "site": schema.SITE, "continuation": continuation}
+    given = continuation if isinstance(continuation, str) else reading.texts
+    facts: dict[str, Any] = {"scope": str(reading.scope), "site": schema.SITE, "continuation": given}
     if images is not None:
         facts["prompt"] = reading.model.default_prompt if prompt is None else prompt
     if reading.steering is not None:

@@ -42,7 +42,7 @@ def one_per_sample(prompt: str | Iterable[str], samples: int) -> list[str]:
     return prompts
 
 
-def one_continuation_each(continuation: str | Sequence[str | Sequence[int]], samples: int) -> list[str | Sequence[int]]:
+def one_continuation_each(continuation: str | Sequence[str | Sequence[int]], samples: int) -> list[str | list[int]]:
     """Continuations of all samples, as texts or token ids, from one text or from one for each.
 
     Raises ValueError for anything else, or another number of them.
@@ -51,7 +51,8 @@ def one_continuation_each(continuation: str | Sequence[str | Sequence[int]], sam
         raise ValueError(
             f"continuation: expected a text, or one text (or list of token ids) per sample; got {continuation!r}."
         )
-    texts: list[str | Sequence[int]] = [continuation] * samples if isinstance(continuation, str) else [*continuation]
+    several = [continuation] * samples if isinstance(continuation, str) else continuation
+    texts = [one if isinstance(one, str) else _listed_ids(one, "continuation") for one in several]
     if len(texts) != samples:
         raise ValueError(f"Expected one continuation, or one per sample ({samples}); got {len(texts)}.")
     return texts
@@ -259,7 +260,7 @@ def _continuation_ids(
     model: ProbeModel, continuation: str | Sequence[str | Sequence[int]], rows: int
 ) -> list[list[int]]:
     texts = one_continuation_each(continuation, rows)
-    pieces = [model.text_ids(text, leading_space=False) if isinstance(text, str) else list(text) for text in texts]
+    pieces = [model.text_ids(text, leading_space=False) if isinstance(text, str) else text for text in texts]
     if not any(pieces):
         raise ValueError(f"Expected a continuation with at least one token; got {texts[0]!r}.")
     return pieces

@@ -60,6 +60,7 @@ def chunks_of(folder):
         {"tokens": "all", "prompt": RAGGED},
         {"tokens": [0, -2], "layers": ["input", 2]},
         {"tokens": ("last_prompt", "generated"), "continuation": [" a cat", " a"] * 3},
+        {"tokens": "generated", "continuation": [[np.int64(5), np.int64(6)]] * 6},
     ],
 )
 def test_a_stored_capture_is_the_one_in_memory(tiny, pictures, tmp_path, options):
