@@ -90,7 +90,12 @@ class Pairs:
     def patched(self, groups: Sequence[str]) -> xr.Dataset:
         """The map: every layer, both directions, the pair and its three controls."""
         return mp.patch(
-            self.model, self.library, self.subject.prompt, layers=list(self.work.layers), groups=groups, progress=False
+            self.model,
+            self.library,
+            prompt=self.subject.prompt,
+            layers=list(self.work.layers),
+            groups=groups,
+            progress=False,
         )
 
     def swept(self) -> xr.Dataset:

@@ -19,9 +19,9 @@ import mllm_probe as mp
 from common import report
 from common.measuring import peak_memory
 from common.models import qwen
-from mllm_probe.metrics.registry import DEFAULT_METRICS
 from mllm_probe.models import ProbeModel
 from mllm_probe.sweeps import estimate
+from mllm_probe.sweeps.sweep_arguments import DEFAULT_METRICS
 
 BOUND = 1.5
 LINE = "measured="

@@ -62,7 +62,15 @@ SECTIONS = (
         ("sweeps", "patching", "studies"),
         tuple(
             f"sweeps.{n}"
-            for n in ("SweepPlan", "join_sweep", "open_grid", "read_progress", "StoreProgress", "store_status")
+            for n in (
+                "SweepPlan",
+                "interrupted",
+                "join_sweep",
+                "open_grid",
+                "read_progress",
+                "StoreProgress",
+                "store_status",
+            )
         )
         + ("sweeps.StoreStatus", "sweeps.Worker"),
     ),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields, make_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
@@ -14,15 +14,13 @@ from mllm_probe.cli.exit_status import CHECK_FAILED, DONE, INCOMPLETE
 from mllm_probe.cli.model_settings import (
     BY_DEFAULT,
     NO_LIBRARY,
-    Blocks,
     LibrarySettings,
     LoadingSettings,
-    Names,
-    Scopes,
     layers_of,
 )
 from mllm_probe.cli.printed_results import AsJson, note, provenance_of, shape_text, show
 from mllm_probe.cli.run_settings import Config, settings_beside, write_settings
+from mllm_probe.sweeps.sweep_arguments import BLOCKS, SCOPES, Arguments
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,69 +29,33 @@ if TYPE_CHECKING:
     from mllm_probe.loading import Model
 
 
-@Parameter(name="*")
-@dataclass(frozen=True)
-class SweepSettings:
-    """What is steered, how, and what is scored.
+def options_of(arguments: type[Arguments]) -> type[Arguments]:
+    """A dataclass of the options of declared arguments, as cyclopts reads it.
 
-    Parameters
-    ----------
-    prompt
-        Text with each image; the model's default prompt if not given.
-    layers
-        Decoder blocks to edit, one at a time (-1 is the last), or input; by default all of the vectors.
-    strengths
-        Signed doses.
-    tokens
-        Scopes to edit: last_prompt, generated, image, text, all.
-    unit
-        Of strengths: residual, vector or raw.
-    operation
-        add, ablate or replace.
-    to
-        Of replace: the concept that takes the place.
-    metrics
-        Of logprob, named, kept, kl, perplexity (these five by default), logit, off_target; tokens keeps answers
-        without a score.
-    controls
-        Of random, on_manifold (the default, where vectors have activations), concepts, shuffled, orthogonal.
-    draws
-        Draws of each control, an even number from 4 on.
-    seed
-        Of the random directions, and of vectors that are made here.
-    max_new_tokens
-        Longest answer.
-    answer_prefix
-        Beginning of the answer that is given; the model's own if not given.
-    record
-        Of activation, projection, residual_norm, logit_lens: kept of the steered prompt.
-    read_layers
-        Blocks at which that is recorded; all if not given.
-    read_tokens
-        Scopes at which that is recorded.
+    An option that may be left out is None then, and the default of the package holds.
     """
+    options = []
+    for one in fields(arguments):
+        kind, default = one.metadata["option"], one.default
+        if kind is not None:
+            several = (default,) if kind == SCOPES and isinstance(default, str) else default
+            explained = Parameter(help=one.metadata["help"], consume_multiple=True)
+            options.append((one.name, Annotated[kind, explained], None if type(None) in get_args(kind) else several))
+    named = {"__module__": __name__}  # else cyclopts takes it for a type of Python's own
+    return Parameter(name="*")(make_dataclass("SweepSettings", options, frozen=True, namespace=named))
 
-    prompt: str | None = None
-    layers: Blocks = None
-    strengths: Annotated[tuple[float, ...], Parameter(consume_multiple=True)] = (-2.0, -1.0, 0.0, 1.0, 2.0)
-    tokens: Scopes = ("last_prompt", "generated")
-    unit: str = "residual"
-    operation: str = "add"
-    to: str | None = None
-    metrics: Names = None
-    controls: Names = None
-    draws: int = 8
-    seed: int = 0
-    max_new_tokens: int = 8
-    answer_prefix: str | None = None
-    record: Names = None
-    read_layers: Blocks = None
-    read_tokens: Scopes = ("last_prompt",)
 
-    def arguments(self) -> dict[str, Any]:
-        """Keyword arguments of :func:`mllm_probe.sweep`; metrics only where given, since others may lack a sense."""
-        own = asdict(self) | {"layers": layers_of(self.layers), "read_layers": layers_of(self.read_layers)}
-        return own if self.metrics is not None else {name: one for name, one in own.items() if name != "metrics"}
+if TYPE_CHECKING:
+    SweepSettings = Arguments
+else:
+    SweepSettings = options_of(Arguments)
+
+
+def arguments_of(settings: SweepSettings) -> dict[str, Any]:
+    """Keyword arguments of :func:`mllm_probe.sweep` that options mean; those that were left out are not among them."""
+    given = {name: value for name, value in asdict(settings).items() if value is not None}
+    blocks = {one.name for one in fields(Arguments) if one.metadata["option"] == BLOCKS}
+    return {name: layers_of(value) if name in blocks else value for name, value in given.items()}
 
 
 _LONGEST_WAIT = 86_400
@@ -110,6 +72,7 @@ def sweep(
     vectors: str | None = None,
     method: str = "mean_difference",
     halves: Literal["held_out", "both"] = "held_out",
+    prompt: str | None = None,
     settings: SweepSettings = PLAIN,
     loading: LoadingSettings = BY_DEFAULT,
     shard: str | None = None,
@@ -135,6 +98,8 @@ def sweep(
         Of vectors that are made here: mean_difference, pca or probe.
     halves
         Images to steer: held_out, or both halves, so that best cells are chosen on one and reported on the other.
+    prompt
+        Text with each image; the model's default prompt if not given.
     shard
         Share of the work that this process does, such as 3/16, the third of sixteen; whatever is missing if not given.
     mixed
@@ -160,14 +125,23 @@ def sweep(
     settings_beside(store)
     images = _images(library, halves)
     loaded = loading.load(model)
-    directions = _vectors(loaded, vectors, library, method, settings)
+    directions = _vectors(loaded, vectors, library, method, prompt, settings.seed)
     require_held_out(images, directions)
     written = {"model": model, "store": store, **asdict(library.resolved()), "vectors": vectors, "method": method}
-    written |= {"halves": halves, **asdict(settings), **loading.resolved(loaded)}
-    written |= {"prompt": settings.prompt if settings.prompt is not None else loaded.default_prompt}
+    written |= {"halves": halves, "prompt": loaded.default_prompt if prompt is None else prompt}
+    written |= {**asdict(settings), **loading.resolved(loaded)}
     with cluster_client(workers, scheduler) as client:
-        run = mp.sweep_iter(loaded, directions, images, **settings.arguments(), store=store, shard=shard, client=client,
-                            mixed=mixed)  # fmt: skip
+        run = mp.sweep_iter(
+            loaded,
+            directions,
+            images,
+            prompt,
+            **arguments_of(settings),
+            store=store,
+            shard=shard,
+            client=client,
+            mixed=mixed,
+        )
         file = write_settings("sweep", store, written)
         try:
             grid = run.finish()
@@ -269,13 +243,13 @@ def _images(library: LibrarySettings, halves: str) -> ConceptLibrary:
 
 
 def _vectors(
-    model: Model, file: str | None, library: LibrarySettings, method: str, settings: SweepSettings
+    model: Model, file: str | None, library: LibrarySettings, method: str, prompt: str | None, seed: int
 ) -> xr.Dataset:
     from mllm_probe.vectors import concept_vectors, load_vectors
 
     if file is not None:
         return load_vectors(file, model)
-    return concept_vectors(model, library.fit_half(), settings.prompt, method, seed=settings.seed, progress=True)
+    return concept_vectors(model, library.fit_half(), prompt, method, seed=seed, progress=True)
 
 
 def _worked(store: str, grid: xr.Dataset, shard: str | None, settings: str | Path | None, as_json: bool) -> int:

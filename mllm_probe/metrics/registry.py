@@ -13,9 +13,6 @@ import xarray as xr
 from mllm_probe.metrics.metric import READS, Metric
 from mllm_probe.schema import did_you_mean
 
-DEFAULT_METRICS = ("logprob", "named", "kept", "kl", "perplexity")
-"""Metrics of a sweep by default."""
-
 
 @cache
 def built_in() -> dict[str, Metric]:

@@ -19,6 +19,7 @@ from mllm_probe.typing import Layers, Library
 def patch(
     model: ProbeModel,
     library: Library,
+    *,
     prompt: str | None = None,
     layers: Layers = "all",
     groups: Sequence[str] | str = ("changed", "image", "text", "last_prompt"),

@@ -169,7 +169,7 @@ def _patched(run: StudyRuns) -> xr.Dataset:
     return run.grid(
         INTERCHANGE,
         lambda store: patch(
-            run.model, library, run.prompt, groups=("changed", IMAGE, LAST_PROMPT), metrics=_METRIC,
+            run.model, library, prompt=run.prompt, groups=("changed", IMAGE, LAST_PROMPT), metrics=_METRIC,
             controls=("identity",), seed=run.seed, store=store, progress=run.progress,
         ),
     )  # fmt: skip
@@ -181,7 +181,7 @@ def _patched_by_token(run: StudyRuns) -> xr.Dataset:
     return run.grid(
         PATCHES,
         lambda store: patch(
-            run.model, library, run.prompt, layers=[INPUT_NAME], groups="patches", metrics=_METRIC, controls=(),
+            run.model, library, prompt=run.prompt, layers=[INPUT_NAME], groups="patches", metrics=_METRIC, controls=(),
             seed=run.seed, store=store, progress=run.progress,
         ),
     )  # fmt: skip

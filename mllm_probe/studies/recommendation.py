@@ -331,8 +331,8 @@ class _Search:
             images = images.subset(concepts=[str(name) for name in vectors[CONCEPT].values])
         metrics = [name for name in _METRICS if name != "kept" or not isinstance(images, ConceptLibrary)]
         return sweep(
-            self.model, vectors, images, self.prompt, layers, strengths, scope.split("+"), metrics=metrics,
-            controls=controls, draws=draws, seed=seed, max_new_tokens=self.max_new_tokens,
+            self.model, vectors, images, self.prompt, layers=layers, strengths=strengths, tokens=scope.split("+"),
+            metrics=metrics, controls=controls, draws=draws, seed=seed, max_new_tokens=self.max_new_tokens,
             answer_prefix="",  # whole answers, as `generate` gives them
             progress=False,
         )  # fmt: skip

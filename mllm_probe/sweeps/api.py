@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ClassVar
 
 import xarray as xr
 from tqdm.auto import tqdm
 
 from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.metrics.metric import Metric
-from mllm_probe.metrics.registry import DEFAULT_METRICS
 from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.steering.operations import ChangeFunction, Operation
 from mllm_probe.sweeps.dask_units import Cluster, DaskClient, require_client
@@ -25,12 +23,10 @@ from mllm_probe.sweeps.requirements import check_requirements
 from mllm_probe.sweeps.samples import gather
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.shard import shard_of
+from mllm_probe.sweeps.sweep_arguments import DEFAULT_METRICS, Arguments
 from mllm_probe.sweeps.sweep_plan import SweepPlan, plan_job, require_size
 from mllm_probe.typing import Images, Inputs, Layers, TokenScope
 from mllm_probe.vectors.directions import with_concepts
-
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
 
 
 def sweep(
@@ -38,6 +34,7 @@ def sweep(
     vectors: xr.Dataset,
     images: Images | ConceptLibrary = None,
     prompt: str | Sequence[str] | None = None,
+    *,
     layers: Layers = "all",
     strengths: Sequence[float] = (-2, -1, 0, 1, 2),
     tokens: TokenScope = ("last_prompt", "generated"),
@@ -56,7 +53,6 @@ def sweep(
     store: str | Path | None = None,
     client: DaskClient | None = None,
     progress: bool = True,
-    *,
     inputs: Inputs = None,
     shard: str | None = None,
     mixed: bool = False,
@@ -165,36 +161,67 @@ def sweep(
     >>> grid = mp.sweep(model, vectors, library, strengths=(0, 1), metrics=("logprob",))
     >>> mp.effect(grid, "logprob").clear_of_controls
     """
-    return _grids(coarse=False, **locals()).finish()  # no local variable is set, so these are the parameters by name
+    arguments = Arguments(
+        layers=layers,
+        strengths=strengths,
+        tokens=tokens,
+        unit=unit,
+        operation=operation,
+        to=to,
+        metrics=metrics,
+        controls=controls,
+        draws=draws,
+        seed=seed,
+        max_new_tokens=max_new_tokens,
+        answer_prefix=answer_prefix,
+        record=record,
+        read_layers=read_layers,
+        read_tokens=read_tokens,
+    )
+    return _grids(
+        model,
+        vectors,
+        images,
+        prompt,
+        inputs,
+        arguments,
+        coarse=False,
+        store=store,
+        client=client,
+        progress=progress,
+        shard=shard,
+        mixed=mixed,
+    ).finish()
 
 
-def _with_parameters_of(
-    model_function: Callable[Parameters, Any], *more: inspect.Parameter
-) -> Callable[[Callable[..., Result]], Callable[Parameters, Result]]:
-    """Give a function the parameters of another one, and more: its signature, for editors and type checkers alike.
-
-    ``sweep`` is the one list of parameters, types and defaults.
-    """
-    signature = inspect.signature(model_function, eval_str=False)
-    signature = signature.replace(parameters=[*signature.parameters.values(), *more])
-
-    def decorate(function: Callable[..., Result]) -> Callable[Parameters, Result]:
-        returned = inspect.signature(function).return_annotation
-
-        @wraps(function)
-        def called(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
-            bound = signature.bind(*arguments, **named)
-            bound.apply_defaults()
-            return function(**bound.arguments)
-
-        called.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
-        return called
-
-    return decorate
-
-
-@_with_parameters_of(sweep)
-def sweep_iter(**arguments: Any) -> Grids:
+def sweep_iter(
+    model: ProbeModel,
+    vectors: xr.Dataset,
+    images: Images | ConceptLibrary = None,
+    prompt: str | Sequence[str] | None = None,
+    *,
+    layers: Layers = "all",
+    strengths: Sequence[float] = (-2, -1, 0, 1, 2),
+    tokens: TokenScope = ("last_prompt", "generated"),
+    unit: str = "residual",
+    operation: str | Operation | ChangeFunction = "add",
+    to: str | xr.Dataset | None = None,
+    metrics: Sequence[str | Metric] | str | Metric = DEFAULT_METRICS,
+    controls: Sequence[str] | str | None = None,
+    draws: int = 8,
+    seed: int = 0,
+    max_new_tokens: int = 8,
+    answer_prefix: str | Sequence[int] | None = None,
+    record: Sequence[str] | str | None = None,
+    read_layers: Layers = "all",
+    read_tokens: TokenScope = "last_prompt",
+    store: str | Path | None = None,
+    client: DaskClient | None = None,
+    progress: bool = True,
+    inputs: Inputs = None,
+    shard: str | None = None,
+    mixed: bool = False,
+) -> Grids:
     """The grid of :func:`sweep` as it fills: a usable coarse map first, then what refines it.
 
     In the first tenth of the runs, every layer is run at the strength nearest to 1, with four draws of each control, on
@@ -218,12 +245,66 @@ def sweep_iter(**arguments: Any) -> Grids:
         not copied. The settings are checked at once, not at the first step. With a store, what it holds comes first.
         ``close()`` stops the sweep at once, from any thread; what was computed is kept, in the last grid and the store.
     """
-    return _grids(coarse=True, **arguments)
+    arguments = Arguments(
+        layers=layers,
+        strengths=strengths,
+        tokens=tokens,
+        unit=unit,
+        operation=operation,
+        to=to,
+        metrics=metrics,
+        controls=controls,
+        draws=draws,
+        seed=seed,
+        max_new_tokens=max_new_tokens,
+        answer_prefix=answer_prefix,
+        record=record,
+        read_layers=read_layers,
+        read_tokens=read_tokens,
+    )
+    return _grids(
+        model,
+        vectors,
+        images,
+        prompt,
+        inputs,
+        arguments,
+        coarse=True,
+        store=store,
+        client=client,
+        progress=progress,
+        shard=shard,
+        mixed=mixed,
+    )
 
 
-@_with_parameters_of(sweep)
 def plan(
-    store: str | Path | None, progress: bool, shard: str | None, client: object, mixed: bool, **arguments: Any
+    model: ProbeModel,
+    vectors: xr.Dataset,
+    images: Images | ConceptLibrary = None,
+    prompt: str | Sequence[str] | None = None,
+    *,
+    layers: Layers = "all",
+    strengths: Sequence[float] = (-2, -1, 0, 1, 2),
+    tokens: TokenScope = ("last_prompt", "generated"),
+    unit: str = "residual",
+    operation: str | Operation | ChangeFunction = "add",
+    to: str | xr.Dataset | None = None,
+    metrics: Sequence[str | Metric] | str | Metric = DEFAULT_METRICS,
+    controls: Sequence[str] | str | None = None,
+    draws: int = 8,
+    seed: int = 0,
+    max_new_tokens: int = 8,
+    answer_prefix: str | Sequence[int] | None = None,
+    record: Sequence[str] | str | None = None,
+    read_layers: Layers = "all",
+    read_tokens: TokenScope = "last_prompt",
+    store: str | Path | None = None,
+    client: DaskClient | None = None,
+    progress: bool = True,
+    inputs: Inputs = None,
+    shard: str | None = None,
+    mixed: bool = False,
 ) -> SweepPlan:
     """What a sweep with these settings will take: rows, forwards, memory and time.
 
@@ -246,8 +327,25 @@ def plan(
     ValueError, MemoryError
         Whatever the sweep itself would refuse.
     """
+    arguments = Arguments(
+        layers=layers,
+        strengths=strengths,
+        tokens=tokens,
+        unit=unit,
+        operation=operation,
+        to=to,
+        metrics=metrics,
+        controls=controls,
+        draws=draws,
+        seed=seed,
+        max_new_tokens=max_new_tokens,
+        answer_prefix=answer_prefix,
+        record=record,
+        read_layers=read_layers,
+        read_tokens=read_tokens,
+    )
     require_client(client)
-    return plan_job(_job(**arguments), stored=store is not None)
+    return plan_job(_job(model, vectors, images, prompt, inputs, arguments), stored=store is not None)
 
 
 def join_sweep(
@@ -313,6 +411,8 @@ class Grids(Iterator[xr.Dataset]):
         Called when the sweep has ended, in whatever way.
     """
 
+    last_interrupted: ClassVar[xr.Dataset | None] = None
+
     def __init__(self, engine: Engine, progress: bool, leave: Callable[[], None] | None = None) -> None:
         self._engine, self._steps = engine, _steps(engine, progress, leave)
         self._progress, self._leaves = progress, leave is not None
@@ -327,11 +427,26 @@ class Grids(Iterator[xr.Dataset]):
         return self._engine.dataset()
 
     def finish(self) -> xr.Dataset:
-        """Run the rest of the sweep and return its grid."""
-        with closing(self._steps) as steps:
-            for _ in steps:
-                continue
+        """Run the rest of the sweep and return its grid.
+
+        What a sweep without a store has computed when Ctrl-C stops it is kept for :func:`interrupted`.
+        """
+        try:
+            with closing(self._steps) as steps:
+                for _ in steps:
+                    continue
+        except KeyboardInterrupt as interrupt:
+            if self._engine.store is None and self._engine.done:
+                self._keep(interrupt)
+            raise
         return self._engine.dataset()
+
+    def _keep(self, interrupt: KeyboardInterrupt) -> None:
+        Grids.last_interrupted = self._engine.dataset()
+        interrupt.add_note(
+            f"{self._engine.done} of {self._engine.total} runs are kept: grid = mllm_probe.sweeps.interrupted() gives "
+            "them, with NaN in the other cells. With store= the same call goes on where it was stopped."
+        )
 
     @property
     def can_go_on(self) -> bool:
@@ -360,20 +475,55 @@ class Grids(Iterator[xr.Dataset]):
             return
 
 
+def interrupted() -> xr.Dataset:
+    """The grid of the last ``sweep`` without a store that was stopped by Ctrl-C, as far as it was run.
+
+    Returns
+    -------
+    Dataset
+        As from :func:`sweep`, attribute ``progress`` below 1, with NaN in cells that were not run. It is kept until
+        another sweep is stopped.
+
+    Raises
+    ------
+    LookupError
+        If no sweep of this process was stopped after its first steered runs.
+
+    Examples
+    --------
+    >>> grid = mp.sweeps.interrupted()  # in the cell after the one that was stopped
+    >>> mp.effect(grid, "logprob")
+    """
+    if Grids.last_interrupted is None:
+        raise LookupError("no sweep was stopped by Ctrl-C after its first runs; one with store= is in its store.")
+    return Grids.last_interrupted
+
+
 def _cluster(client: DaskClient | None, mixed: bool = False) -> Cluster | None:
     require_client(client)
     return None if client is None else Cluster(client, partial(run_unit, mixed=mixed), leave)
 
 
 def _grids(
-    *, coarse: bool, store: str | Path | None, progress: bool, shard: str | None, client: DaskClient | None,
-    mixed: bool, **arguments: Any,
-) -> Grids:  # fmt: skip
+    model: ProbeModel,
+    vectors: xr.Dataset,
+    images: Images | ConceptLibrary,
+    prompt: str | Sequence[str] | None,
+    inputs: Inputs,
+    arguments: Arguments,
+    *,
+    coarse: bool,
+    store: str | Path | None,
+    client: DaskClient | None,
+    progress: bool,
+    shard: str | None,
+    mixed: bool,
+) -> Grids:
     share = shard_of(shard)
     cluster = _cluster(client, mixed)
     if store is None and not share.whole:
         raise ValueError(f"shard: {share} of a sweep is run into a store that the others fill too: give store=.")
-    job = _job(**arguments)
+    job = _job(model, vectors, images, prompt, inputs, arguments)
     if cluster is not None and store is None:
         return _in_temporary_store(job, cluster, progress)
     engine = Engine(job, store=store, coarse=coarse, shard=share, cluster=cluster, mixed=mixed)
@@ -401,20 +551,18 @@ def _job(
     images: Images | ConceptLibrary,
     prompt: str | Sequence[str] | None,
     inputs: Inputs,
-    **settings: Any,
+    arguments: Arguments,
 ) -> Job:
-    """The job that the arguments of ``sweep`` describe; ``settings`` are those of `check_settings`."""
     require_model(model)
     if images is None and inputs is None:
         raise ValueError("images: expected images or a concept library (or processed tensors as inputs=); got None.")
     vectors = with_concepts(vectors)
-    checked = Settings(model, vectors, **settings)
+    settings = Settings(arguments, model, vectors)
     samples = gather(model, vectors, images, prompt, inputs)
-    check_requirements(
-        model, checked, samples, by_default=DEFAULT_METRICS if settings["metrics"] is DEFAULT_METRICS else ()
-    )
-    require_size(checked, len(samples))
-    return Job(model, vectors, checked, samples)
+    by_default = DEFAULT_METRICS if arguments.metrics is DEFAULT_METRICS else ()
+    check_requirements(model, settings, samples, by_default=by_default)
+    require_size(settings, len(samples))
+    return Job(model, vectors, settings, samples)
 
 
 def _steps(engine: Engine, shown: bool, leave: Callable[[], None] | None) -> Generator[int]:

@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Any
 from mllm_probe import schema
 from mllm_probe.activations.dataset_hash import content_hash
 from mllm_probe.activations.device_array import dtype_name
-from mllm_probe.metrics.metric import Metric
-from mllm_probe.metrics.registry import built_in
 from mllm_probe.sweeps.duplicates import opposite_controls
-from mllm_probe.sweeps.settings import ANSWERS, OWN_PROJECTION
-from mllm_probe.tokens.selection import parse_scope
+from mllm_probe.sweeps.settings import OWN_PROJECTION
 from mllm_probe.typing import JsonObject
 
 if TYPE_CHECKING:
@@ -27,7 +24,6 @@ def identity(job: Job) -> JsonObject:
     progress and library versions are not among them.
     """
     settings, samples, axes = job.settings, job.samples, job.settings.axes
-    controls = dict(axes.controls)
     fields: dict[str, Any] = {
         "model": job.model.name,
         "weights": job.model.fingerprint,
@@ -39,21 +35,7 @@ def identity(job: Job) -> JsonObject:
         "split": list(samples.coordinates.get(schema.SPLIT, [])),
         "pair": list(samples.coordinates.get(schema.PAIR, [])),
         "prompt": [request.prompt for request in samples.requests],
-        "layers": list(axes.layers),
-        "strengths": list(axes.strengths),
-        "tokens": job.scope.plain(),
-        "unit": settings.unit,
-        "operation": settings.operation.identity,
-        "to": None if settings.to is None else f"{settings.to[schema.CONCEPT].item()} ({content_hash(settings.to)})",
-        "metrics": [*map(_metric, settings.metrics), *[ANSWERS] * settings.answers],
-        "controls": [name for name in controls if name != "concept"],
-        "draws": [count for name, count in controls.items() if name != "concept"],
-        "seed": settings.seed,
-        "max_new_tokens": settings.max_new_tokens,
-        "answer_prefix": list(job.prefix),
-        "record": list(settings.record),
-        "read_layers": list(settings.read_layers) if settings.record else [],
-        "read_tokens": parse_scope(settings.read_tokens).plain() if settings.record else [],
+        **settings.identity(),
         "words": _hash_of([samples.words, samples.label_words, samples.categories]),
         "labels": _hash_of([None if labels is None else sorted(labels) for labels in samples.labels]),
         "examples": {name: samples.examples[name].id for name in axes.concepts if name in samples.examples},
@@ -63,10 +45,6 @@ def identity(job: Job) -> JsonObject:
     if opposite := opposite_controls(settings):  # so is one whose units ran opposite draws apart
         fields["opposite draws"] = list(opposite)
     return json.loads(json.dumps(fields))
-
-
-def _metric(metric: Metric) -> str:
-    return metric.name if built_in().get(metric.name) is metric else metric.identity
 
 
 def _hash_of(value: object) -> str:

@@ -19,7 +19,6 @@ from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
 from mllm_probe.metrics.words import word_table
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.intervention import Steering
 from mllm_probe.steering.tables import require_doses
@@ -33,7 +32,6 @@ from mllm_probe.sweeps.requirements import least_images, readable
 from mllm_probe.sweeps.samples import Samples
 from mllm_probe.sweeps.scoring import Scorer
 from mllm_probe.sweeps.settings import Settings
-from mllm_probe.tokens.selection import parse_scope
 from mllm_probe.typing import Attributes, Coordinates
 from mllm_probe.vectors.directions import measure_together
 
@@ -57,8 +55,7 @@ class Job:
             duplicates=duplicates,
             opposite=opposite_controls(settings),
         )
-        self.prefix = answer_ids(model, settings.answer_prefix)
-        self.scope = parse_scope(settings.tokens)
+        self.prefix, self.scope = settings.prefix, settings.scope
         self._own = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]
         measure_together(self._own)
         self._edits: dict[tuple[int, int, int, str, int], Steering] = {}
@@ -234,17 +231,9 @@ class Job:
             self.model,
             concepts=self.vectors.attrs.get("concepts"),
             prompt=prompts[0] if len(prompts) == 1 else prompts or None,
-            answer_prefix=settings.answer_prefix,
-            scope=str(self.scope),
             site=schema.SITE,
-            operation=settings.operation.name,
-            to=None if settings.to is None else str(settings.to[schema.CONCEPT].item()),
-            unit=settings.unit,
-            seed=settings.seed,
-            controls=[name for name in settings.axes.controls if name != "concept"],
             antithetic=settings.antithetic,
-            metrics=settings.names,
-            max_new_tokens=settings.max_new_tokens,
+            **settings.attributes(),
             perplexity_picture=None if self.scorer.reference is None else self.scorer.reference.pictures,
             path=str(self.path),
             refused_paths=[f"{name}: {why}" for name, why in self.path.tried.items()] or None,

@@ -28,7 +28,6 @@ from mllm_probe.sweeps.settings import OWN_PROJECTION
 from mllm_probe.tokens.kinds import KINDS
 from mllm_probe.tokens.places import Places, as_coordinate, companions, find_places
 from mllm_probe.tokens.positions import of_encoded
-from mllm_probe.tokens.selection import parse_scope
 from mllm_probe.typing import Coordinates
 from mllm_probe.vectors.directions import directions_of
 
@@ -115,7 +114,7 @@ class Recorder:
         self.job, self.settings, self.model = job, job.settings, job.model
         self.names = job.settings.recorded
         self.layers = list(job.settings.read_layers)
-        self.scope = parse_scope(job.settings.read_tokens)
+        self.scope = job.settings.read_scope
         beyond = [part.name for part in self.scope.parts if not part.in_prompt]
         if beyond:
             raise ValueError(f"read_tokens: positions of the prompt are recorded; '{beyond[0]}' is not one of them.")

@@ -1,24 +1,29 @@
-"""The settings of a sweep, checked before anything runs."""
+"""The settings of a sweep: its arguments, checked before anything runs, and in their final form."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import Field, fields
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.activations.dataset_hash import content_hash
 from mllm_probe.activations.hooks import resolve_blocks, resolve_layers
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.metrics.registry import as_metrics, built_in
 from mllm_probe.models.argument_checks import described, finite_number, listed, whole_number
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.models.prompts import answer_ids
-from mllm_probe.steering.controls import CONCEPT, CONTROLS, DEFAULT_CONTROLS, Control, is_antithetic, is_shared
+from mllm_probe.steering.controls import CONCEPT, CONTROLS, DEFAULT_CONTROLS, is_antithetic, is_shared
 from mllm_probe.steering.operations import Operation, as_operation
 from mllm_probe.sweeps.cells import CONCEPTS, Axes
-from mllm_probe.typing import Layers, TokenScope
+from mllm_probe.sweeps.sweep_arguments import Arguments
+from mllm_probe.tokens.selection import Scope, parse_scope
+from mllm_probe.typing import JsonObject
 
 ANSWERS = "tokens"
 """Asked for among the metrics: the answers alone."""
@@ -28,82 +33,200 @@ OWN_PROJECTION = "own_projection"
 FEWEST_DRAWS = 4
 """Draws of a control in pairs: fewer pairs than two have no spread."""
 
-Controls = Sequence[str] | str | None
 
-
-@dataclass(frozen=True)
-class Settings:
-    """The arguments of ``sweep`` that are not pictures, in their final form.
+class Settings(Arguments):
+    """The arguments of ``sweep`` that are not images, in their final form for a model and vectors.
 
     `vectors`: with dimension ``concept``.
-    `layers`, `strengths`, `controls`, `draws`: as for ``sweep``; kept as ``axes``.
-    `tokens`, `unit`, `operation`, `to`, `metrics`, `seed`, `max_new_tokens`, `answer_prefix`, `record`, `read_layers`,
-        `read_tokens`: as for ``sweep``.
-    `to`: the direction that takes the concept's place.
-    `answers`: whether answers are asked for by themselves.
 
     Raises ValueError for anything unknown or impossible, with what was expected.
     """
 
-    model: InitVar[ProbeModel]
-    vectors: InitVar[xr.Dataset]
-    layers: InitVar[Layers]
-    strengths: InitVar[Iterable[float]]
-    controls: InitVar[Controls]
-    draws: InitVar[int]
-    tokens: TokenScope
-    unit: str
+    layers: tuple[int, ...]
+    strengths: tuple[float, ...]
     operation: Operation
     to: xr.Dataset | None
     metrics: tuple[Metric, ...]
-    seed: int
-    max_new_tokens: int
-    answer_prefix: str | Sequence[int]
+    controls: tuple[str, ...]
+    answer_prefix: str | list[int]
     record: tuple[str, ...]
     read_layers: tuple[int, ...]
-    read_tokens: TokenScope
-    axes: Axes = field(init=False)
-    answers: bool = field(init=False)
+    given: Arguments
+    axes: Axes
+    prefix: list[int]
 
-    def __post_init__(
-        self,
-        model: ProbeModel,
-        vectors: xr.Dataset,
-        layers: Layers,
-        strengths: Iterable[float],
-        controls: Controls,
-        draws: int,
-    ) -> None:
+    def __init__(self, given: Arguments, model: ProbeModel, vectors: xr.Dataset) -> None:
         _require_vectors(vectors, model)
-        axes = Axes(
-            concepts=tuple(str(name) for name in vectors[schema.CONCEPT].values),
-            layers=tuple(_known_layers(vectors, resolve_layers(layers, len(model.layers)), layers)),
-            strengths=_checked_strengths(strengths),
-            controls=_checked_controls(vectors, controls, draws),
-        )
-        prefix = model.default_answer_prefix if self.answer_prefix is None else self.answer_prefix
-        ids = answer_ids(model, prefix)
-        asked = _listed_metrics(self.metrics)
-        final = {
-            "axes": axes,
-            "operation": as_operation(self.operation),
-            "to": _other_concept(vectors, self.to),
-            "metrics": as_metrics(metric for metric in asked if metric != ANSWERS),
-            "answers": ANSWERS in asked,
-            "seed": whole_number("seed", self.seed),
-            "max_new_tokens": whole_number("max_new_tokens", self.max_new_tokens, 1),
-            "answer_prefix": prefix if isinstance(prefix, str) else ids,
-            "record": _checked_names(self.record or (), schema.RECORDINGS, "recording"),
-            "read_layers": tuple(resolve_blocks(self.read_layers, len(model.layers), "what is recorded are outputs")),
-        }
-        for name, value in final.items():
-            object.__setattr__(self, name, value)
+        self.given, self.model, self.vectors, self.answers = given, model, vectors, False
+        for one in fields(given):
+            checked = one.metadata["checked"]
+            # A dataclass that is frozen sets no attribute that is a field.
+            vars(self)[one.name] = getattr(given, one.name) if checked is None else checked(self)
+        self.prefix = answer_ids(model, self.answer_prefix)
+        concepts = tuple(str(name) for name in vectors[schema.CONCEPT].values)
+        draws = {CONCEPT: 1} | {name: self.draws_of(name, self.draws) for name in self.controls}
+        self.axes = Axes(concepts, self.layers, self.strengths, draws)
         self._require_sense()
 
+    def stored(self) -> JsonObject:
+        """What a store keeps, so that `Arguments` are made again: plain values, those of axes first."""
+        ordered = sorted(fields(self.given), key=lambda one: not one.metadata["axis"])
+        return {one.name: self._plain(one, "stored") for one in ordered}
+
+    def identity(self) -> JsonObject:
+        """What a store must match: plain values by the names of the arguments."""
+        return {one.name: self._plain(one, "identity") for one in fields(self.given) if one.metadata["decides"]}
+
+    def attributes(self) -> JsonObject:
+        """Attributes of the grid."""
+        named = [one for one in fields(self.given) if one.metadata["attribute"]]
+        return {one.metadata["attribute"]: self._plain(one, "shown") for one in named}
+
+    def _plain(self, one: Field[Any], use: str) -> Any:
+        value = one.metadata[use] or one.metadata["stored"]
+        return np.asarray(getattr(self, one.name)).tolist() if value is None else value(self)
+
+    @cached_property
+    def scope(self) -> Scope:
+        """The tokens that are edited."""
+        return parse_scope(self.tokens)
+
+    @cached_property
+    def read_scope(self) -> Scope:
+        """The tokens at which is recorded."""
+        return parse_scope(self.read_tokens)
+
+    @property
+    def to_name(self) -> str | None:
+        """The concept that takes the place."""
+        return None if self.to is None else str(self.to[schema.CONCEPT].item())
+
+    @property
+    def to_identity(self) -> str | None:
+        """That concept, and a hash of its vectors."""
+        return None if self.to is None else f"{self.to_name} ({content_hash(self.to)})"
+
+    @property
+    def metric_identities(self) -> list[str]:
+        """Names of the built-in metrics, and what tells others apart."""
+        known = built_in()
+        own = [one.name if known.get(one.name) is one else one.identity for one in self.metrics]
+        return own + [ANSWERS] * self.answers
+
+    @property
+    def most_draws(self) -> int:
+        """The argument ``draws`` that gives the draws of every control."""
+        return max((self.axes.controls[name] for name in self.controls if name != CONCEPTS), default=Arguments.draws)
+
+    def draws_of(self, control: str, draws: int) -> int:
+        """How many draws of a control are run where so many are asked for."""
+        if control == CONCEPTS:
+            return self.vectors.sizes[schema.CONCEPT] - 1
+        there = CONTROLS[control].available(self.vectors)
+        return draws if there is None else min(draws, there)
+
+    def whole_number(self, name: str, at_least: int = 0) -> int:
+        """An argument that is a whole number."""
+        return whole_number(name, getattr(self.given, name), at_least)
+
+    def known_names(
+        self, given: Any, known: Sequence[str], what: str, offered: Sequence[str] | None = None
+    ) -> tuple[str, ...]:
+        """An argument that is one or more names, each once; `offered`: names in the error, all if None."""
+        if not isinstance(given, Iterable):
+            raise ValueError(f"{what}s: expected names out of {', '.join(offered or known)}; got {described(given)}.")
+        names = tuple(dict.fromkeys([given] if isinstance(given, str) else given))
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise ValueError(schema.unknown_name(what, unknown[0], offered or known))
+        return names
+
+    def known_layers(self) -> tuple[int, ...]:
+        """Layers to edit, of those that the vectors have."""
+        asked = self.given.layers
+        layers = resolve_layers(asked, len(self.model.layers))
+        there = {int(layer) for layer in self.vectors[schema.LAYER].values}
+        if isinstance(asked, str) and asked == "all":
+            if there == {schema.INPUT}:
+                raise ValueError("the vectors have no block, only the input of block 0: give layers='input'.")
+            return tuple(layer for layer in layers if layer in there)
+        missing = [layer for layer in layers if layer not in there]
+        if missing:
+            known = schema.layer_names(sorted(there))
+            raise ValueError(f"the vectors have no layer {schema.layer_name(missing[0])}; they have {known}.")
+        return tuple(layers)
+
+    def blocks_read(self) -> tuple[int, ...]:
+        """Blocks at which is recorded."""
+        return tuple(resolve_blocks(self.given.read_layers, len(self.model.layers), "what is recorded are outputs"))
+
+    def doses(self) -> tuple[float, ...]:
+        """Strengths, each once."""
+        asked: Any = self.given.strengths
+        several = listed(asked)
+        try:
+            numbers = tuple(finite_number("strengths", s) for s in ([asked] if several is None else several))
+        except ValueError as error:
+            finite = "one or more finite numbers" if "finite" in str(error) else "numbers"
+            got = described(asked if several is None else several)
+            raise ValueError(f"strengths: expected {finite} such as (-1, 0, 1); got {got}.") from error
+        if not numbers:
+            raise ValueError("strengths: expected one or more finite numbers such as (-1, 0, 1); got none.")
+        return tuple(dict.fromkeys(numbers))
+
+    def known_operation(self) -> Operation:
+        """The operation."""
+        return as_operation(self.given.operation)
+
+    def other_concept(self) -> xr.Dataset | None:
+        """Vectors of the concept that takes the place."""
+        asked, names = self.given.to, self.vectors[schema.CONCEPT].values
+        if not isinstance(asked, str):
+            return asked
+        if asked not in names:
+            raise ValueError(f"to: the vectors have no concept '{asked}'; they have {', '.join(map(str, names[:8]))}.")
+        return self.vectors.sel({schema.CONCEPT: asked})
+
+    def known_metrics(self) -> tuple[Metric, ...]:
+        """Metrics, with those that they bring; notes whether answers are asked for by themselves."""
+        asked: Any = self.given.metrics
+        if not isinstance(asked, (str, Metric, Iterable)):
+            raise ValueError(f"metrics: expected names or mp.Metric objects; got {described(asked)}.")
+        several = [asked] if isinstance(asked, (str, Metric)) else list(asked)
+        self.answers = ANSWERS in several
+        return as_metrics(metric for metric in several if metric != ANSWERS)
+
+    def available_controls(self) -> tuple[str, ...]:
+        """Controls of which the vectors give draws."""
+        there = {name: self.draws_of(name, 1) for name in (*CONTROLS, CONCEPTS)}
+        if self.given.controls is None:
+            return tuple(name for name in DEFAULT_CONTROLS if there[name])
+        wanted = self.known_names(self.given.controls, (CONCEPT, *there), "control", tuple(there))
+        for name in wanted:
+            if name != CONCEPT and not there[name]:
+                lacking = (
+                    f"these vectors have no {name} draws. Make them with {CONTROLS[name].how_to_get}"
+                    if name in CONTROLS
+                    else "the vectors hold one concept. Give those of several"
+                )
+                raise ValueError(f"controls: '{name}' was asked for, but {lacking}, or leave '{name}' out.")
+        return tuple(name for name in wanted if name != CONCEPT)
+
+    def text_or_ids(self) -> str | list[int]:
+        """Beginning of the answer: its text, or its token ids."""
+        asked = self.model.default_answer_prefix if self.given.answer_prefix is None else self.given.answer_prefix
+        ids = answer_ids(self.model, asked)
+        return asked if isinstance(asked, str) else ids
+
     def _require_sense(self) -> None:
-        """Raise unless there is something to compute, and metrics fit the operation."""
+        """Raise unless there is something to compute, and settings fit one another."""
         if not self.metrics and not self.answers and not self.record:
             raise ValueError(f"metrics: expected at least one of {', '.join(built_in())}, or something to record.")
+        if self.antithetic and (self.draws % 2 or self.draws < FEWEST_DRAWS):
+            raise ValueError(
+                f"draws: control '{self.antithetic[0]}' is drawn in pairs of opposite directions, at least two of "
+                f"them; expected an even number from {FEWEST_DRAWS} on, got {self.draws}."
+            )
         if CONCEPTS in self.axes.controls and not self.shares_draws:
             raise ValueError(
                 f"controls: '{CONCEPTS}' compares with the other concepts' rows, whose changes are as large as a "
@@ -174,89 +297,3 @@ def _require_vectors(vectors: xr.Dataset, model: ProbeModel) -> None:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ValueError(f"the vectors hold '{twice[0]}' twice: concepts of a sweep need different names.")
-
-
-def _other_concept(vectors: xr.Dataset, to: str | xr.Dataset | None) -> xr.Dataset | None:
-    if not isinstance(to, str):
-        return to
-    if to not in vectors[schema.CONCEPT].values:
-        known = ", ".join(map(str, vectors[schema.CONCEPT].values[:8]))
-        raise ValueError(f"to: the vectors have no concept '{to}'; they have {known}.")
-    return vectors.sel({schema.CONCEPT: to})
-
-
-def _known_layers(vectors: xr.Dataset, layers: list[int], asked: Layers) -> list[int]:
-    there = {int(layer) for layer in vectors[schema.LAYER].values}
-    if isinstance(asked, str) and asked == "all":
-        if there == {schema.INPUT}:
-            raise ValueError("the vectors have no block, only the input of block 0: give layers='input'.")
-        return [layer for layer in layers if layer in there]
-    missing = [layer for layer in layers if layer not in there]
-    if missing:
-        known = schema.layer_names(sorted(there))
-        raise ValueError(f"the vectors have no layer {schema.layer_name(missing[0])}; they have {known}.")
-    return layers
-
-
-def _checked_strengths(strengths: Iterable[float]) -> tuple[float, ...]:
-    several = listed(strengths)
-    try:
-        numbers = tuple(finite_number("strengths", s) for s in ([strengths] if several is None else several))
-    except ValueError as error:
-        finite = "one or more finite numbers" if "finite" in str(error) else "numbers"
-        got = described(strengths if several is None else several)
-        raise ValueError(f"strengths: expected {finite} such as (-1, 0, 1); got {got}.") from error
-    if not numbers:
-        raise ValueError("strengths: expected one or more finite numbers such as (-1, 0, 1); got none.")
-    return tuple(dict.fromkeys(numbers))
-
-
-def _checked_controls(vectors: xr.Dataset, controls: Controls, draws: int) -> dict[str, int]:
-    """How many draws of each control are run, ``"concept"`` (one draw) first."""
-    draws = whole_number("draws", draws, 1)
-    counts = {name: _draws(control, vectors, draws) for name, control in CONTROLS.items()}
-    counts[CONCEPTS] = vectors.sizes[schema.CONCEPT] - 1
-    if controls is None:
-        wanted = tuple(name for name in DEFAULT_CONTROLS if counts[name])
-    else:
-        wanted = _checked_names(controls, (CONCEPT, *counts), "control", tuple(counts))
-    wanted = tuple(name for name in wanted if name != CONCEPT)
-    for name in wanted:
-        if not counts[name]:
-            lacking = (
-                f"these vectors have no {name} draws. Make them with {CONTROLS[name].how_to_get}"
-                if name in CONTROLS
-                else "the vectors hold one concept. Give those of several"
-            )
-            raise ValueError(f"controls: '{name}' was asked for, but {lacking}, or leave '{name}' out.")
-        if is_antithetic(name) and (draws % 2 or draws < FEWEST_DRAWS):
-            raise ValueError(
-                f"draws: control '{name}' is drawn in pairs of opposite directions, at least two of them; expected an "
-                f"even number from {FEWEST_DRAWS} on, got {draws}."
-            )
-    return {CONCEPT: 1} | {name: counts[name] for name in wanted}
-
-
-def _draws(control: Control, vectors: xr.Dataset, draws: int) -> int:
-    there = control.available(vectors)
-    return draws if there is None else min(draws, there)
-
-
-def _listed_metrics(metrics: object) -> list[Any]:
-    if isinstance(metrics, (str, Metric)):
-        return [metrics]
-    if not isinstance(metrics, Iterable):
-        raise ValueError(f"metrics: expected names or mp.Metric objects; got {described(metrics)}.")
-    return list(metrics)
-
-
-def _checked_names(
-    given: Iterable[str] | str, known: Sequence[str], what: str, offered: Sequence[str] | None = None
-) -> tuple[str, ...]:
-    if not isinstance(given, Iterable):
-        raise ValueError(f"{what}s: expected names out of {', '.join(offered or known)}; got {described(given)}.")
-    names = tuple(dict.fromkeys([given] if isinstance(given, str) else given))
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(schema.unknown_name(what, unknown[0], offered or known))
-    return names

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mllm_probe import schema
 from mllm_probe.activations.device_array import dtype_name
 from mllm_probe.activations.store_places import Place
 from mllm_probe.activations.unit_layout import FILES
@@ -25,17 +24,16 @@ from mllm_probe.models.images import as_image, content_hash
 from mllm_probe.models.inputs import Request
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.steering.operations import as_operation
-from mllm_probe.sweeps.cells import CONCEPTS
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.samples import Samples
-from mllm_probe.sweeps.settings import ANSWERS, Settings
+from mllm_probe.sweeps.settings import Settings
+from mllm_probe.sweeps.sweep_arguments import Arguments
 from mllm_probe.sweeps.sweep_plan import require_size
 from mllm_probe.typing import JsonObject
 from mllm_probe.vectors.files import load_vectors, save_vectors
 
 _SWEEP, _VECTORS, _TO = f"{FILES}/sweep.json", f"{FILES}/vectors.safetensors", f"{FILES}/to.safetensors"
 _IMAGE = FILES + "/{}.png"
-_DRAWS = 8
 _LOADED_WITH = {"name", "revision", "trust_remote_code"}
 """Arguments of :func:`mllm_probe.load` that a store may give."""
 
@@ -77,7 +75,7 @@ def inputs_of(job: Job, place: Place) -> Inputs:
             files[_TO] = _file_of(job.settings.to)
         document |= {
             "model": _model(job.model),
-            "settings": _settings(job.settings),
+            "settings": job.settings.stored(),
             "samples": _samples(job.samples, images),
         }
         document["images"] = {name: {"file": _own_file(image, place)} for name, image in images.items()}
@@ -135,10 +133,8 @@ def job_of(store: UnitStore, model: ProbeModel) -> Job:
 def _job_of(store: UnitStore, model: ProbeModel) -> Job:
     document = _document(store)
     vectors = _vectors_in(store, _VECTORS, model)
-    given = dict(document["settings"])
-    given["to"] = _vectors_in(store, _TO, model) if given["to"] else None
-    given["operation"] = as_operation(given["operation"])
-    settings = Settings(model, vectors, **given)
+    to = _vectors_in(store, _TO, model) if document["settings"]["to"] else None
+    settings = Settings(Arguments(**document["settings"] | {"to": to}), model, vectors)
     require_size(settings, len(document["samples"]["requests"]))
     _require_sizes(document["samples"], len(settings.axes.concepts))
     images = {name: _image(name, told, store) for name, told in document["images"].items()}
@@ -183,32 +179,6 @@ def _not_storable(job: Job) -> list[str]:
 def _model(model: ProbeModel) -> JsonObject:
     return {"load": model.loaded_with, "name": model.name, "fingerprint": model.fingerprint,
             "dtype": dtype_name(model.dtype)}  # fmt: skip
-
-
-def _settings(settings: Settings) -> JsonObject:
-    axes = settings.axes
-    draws = [count for name, count in axes.controls.items() if name not in ("concept", CONCEPTS)]
-    return {
-        "layers": schema.layer_names(axes.layers),
-        "strengths": list(axes.strengths),
-        "controls": [name for name in axes.controls if name != "concept"],
-        "draws": max(draws, default=_DRAWS),
-        "tokens": _scope(settings.tokens),
-        "unit": settings.unit,
-        "operation": settings.operation.name,
-        "to": settings.to is not None,
-        "metrics": [*(metric.name for metric in settings.metrics), *[ANSWERS] * settings.answers],
-        "seed": settings.seed,
-        "max_new_tokens": settings.max_new_tokens,
-        "answer_prefix": settings.answer_prefix,
-        "record": list(settings.record),
-        "read_layers": list(settings.read_layers),
-        "read_tokens": _scope(settings.read_tokens),
-    }
-
-
-def _scope(tokens: Any) -> Any:
-    return np.asarray(tokens).tolist() if not isinstance(tokens, str) else tokens
 
 
 def _samples(samples: Samples, images: dict[str, Any]) -> JsonObject:

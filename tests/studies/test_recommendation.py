@@ -43,9 +43,9 @@ def ran():
 
 @pytest.fixture(scope="module")
 def recommended(model, vectors, library, ran):
-    def recorded(model, vectors, images, *arguments, **named):
-        ran.append((images, arguments, named))
-        return mp.sweep(model, vectors, images, *arguments, **named)
+    def recorded(model, vectors, images, prompt, **named):
+        ran.append((images, named))
+        return mp.sweep(model, vectors, images, prompt, **named)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recommendation, "sweep", recorded)
@@ -57,9 +57,9 @@ def recommended(model, vectors, library, ran):
 def test_cells_are_the_best_by_score_on_images_of_the_vectors(model, vectors, recommended, ran):
     fit = set(vectors.fit_image.values)
     best = {}
-    for images, _, _ in ran[: len(STRENGTHS)]:
+    for images, _ in ran[: len(STRENGTHS)]:
         assert {picture.id for picture in images} <= fit
-    for (images, _, _), (scope, strengths) in zip(ran[: len(STRENGTHS)], STRENGTHS.items(), strict=True):
+    for (images, _), (scope, strengths) in zip(ran[: len(STRENGTHS)], STRENGTHS.items(), strict=True):
         settings = {"layers": LAYERS, "strengths": strengths, "tokens": scope, "max_new_tokens": 12, "controls": ()}
         metrics = ("named", "kept", "perplexity")
         grid = mp.sweep(model, vectors, images, metrics=metrics, progress=False, **settings)
@@ -77,7 +77,7 @@ def test_cells_are_the_best_by_score_on_images_of_the_vectors(model, vectors, re
 def test_effects_are_those_of_other_images_with_every_kind_of_control(model, vectors, recommended, ran):
     fit, table = set(vectors.fit_image.values), recommended.table
     assert table.control.values.tolist() == ["random", "on_manifold", "concepts", "shuffled"]
-    reported = [images for images, _, _ in ran[len(STRENGTHS) :]]
+    reported = [images for images, _ in ran[len(STRENGTHS) :]]
     assert all(not fit & {picture.id for picture in images} for images in reported)
     name = str(table.concept.values[0])
     one = recommended.settings[name]

@@ -1,7 +1,5 @@
 """Which runs a sweep makes, in which order, and where their scores go."""
 
-import inspect
-
 import numpy as np
 import pytest
 import torch
@@ -16,6 +14,7 @@ from mllm_probe.sweeps.duplicates import find_duplicates, opposite_controls
 from mllm_probe.sweeps.grid import Grid
 from mllm_probe.sweeps.order import plan_order
 from mllm_probe.sweeps.settings import Settings
+from mllm_probe.sweeps.sweep_arguments import Arguments
 from mllm_probe.tokens.kinds import KINDS
 from tests.sweeps.helpers import random_vectors
 
@@ -259,13 +258,10 @@ def test_opposite_draws_at_opposite_strengths_are_one_edit_to_the_bit(tiny, cont
 
 
 def test_only_changes_that_are_odd_in_the_dose_are_run_once(tiny):
-    model, vectors = tiny, random_vectors(tiny)
-    names = inspect.signature(Settings).parameters
-    asked = inspect.signature(mp.sweep).parameters
+    vectors = random_vectors(tiny)
 
     def opposite(**changed):
-        arguments = {n: asked[n].default for n in names if n in asked} | {"model": model, "vectors": vectors} | changed
-        return opposite_controls(Settings(**arguments))
+        return opposite_controls(Settings(Arguments(**changed), tiny, vectors))
 
     assert opposite() == ("random", "on_manifold")
     assert opposite(controls=("shuffled", "orthogonal"), unit="raw", draws=4) == ("orthogonal",)
