@@ -73,11 +73,9 @@ def visible_gpus() -> list[str]:
     import torch
 
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return [str(number) for number in range(torch.cuda.device_count())] if named is None else _names(named)
-
-
-def _names(variable: str) -> list[str]:
-    return [name.strip() for name in variable.split(",") if name.strip() and name.strip() != "-1"]
+    if named is None:
+        return [str(number) for number in range(torch.cuda.device_count())]
+    return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
 
 
 def _local_cluster(workers: int, gpus: Sequence[str]) -> Any:

@@ -187,13 +187,9 @@ def _write_csv(grid: xr.Dataset, metrics: list[str], path: Path) -> None:
 
     from mllm_probe.studies.cell_tables import cell_table
 
-    tables = []
-    for metric in metrics:
-        table = cell_table(_effect(grid, metric))
-        table.insert(0, "metric", metric)
-        tables.append(table)
+    tables = {metric: cell_table(_effect(grid, metric)) for metric in metrics}
     partial = path.with_name(f"{path.name}.partial")
-    pd.concat(tables).to_csv(partial, index=False)
+    pd.concat(tables, names=["metric"]).reset_index("metric").to_csv(partial, index=False)
     partial.replace(path)
 
 

@@ -89,23 +89,16 @@ def settings_beside(result: str | Path) -> str | Path:
 
     if _is_address(result):
         path: str | Path = f"{str(result).rstrip('/')}.toml"
-        there = _content(path) is not None
     else:
         result = path_of("the result", result)
-        path = file = result.with_name(f"{result.name}.toml") if result.name else Path(f"{result}.toml")
-        there = os.path.lexists(file)
-        if there and not file.is_file():
-            raise _not_ours(path)
-    if there and MADE_WITH not in _read(path):
-        raise _not_ours(path)
+        path = result.with_name(f"{result.name}.toml") if result.name else Path(f"{result}.toml")
+    written = MADE_WITH in _read(path) if _content(path) is not None else not os.path.lexists(path)
+    if not written:
+        raise ValueError(
+            f"'{path}' is there, and no command wrote it: settings are kept beside their result under this name. Give "
+            "the result another name, or move the file."
+        )
     return path
-
-
-def _not_ours(path: str | Path) -> ValueError:
-    return ValueError(
-        f"'{path}' is there, and no command wrote it: settings are kept beside their result under this name. Give the "
-        "result another name, or move the file."
-    )
 
 
 def write_settings(command: str, result: str | Path, settings: Mapping[str, object]) -> str | Path:

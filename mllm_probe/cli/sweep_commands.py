@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, fields, make_dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -53,9 +55,12 @@ else:
 
 def arguments_of(settings: SweepSettings) -> dict[str, Any]:
     """Keyword arguments of :func:`mllm_probe.sweep` that options mean; those that were left out are not among them."""
-    given = {name: value for name, value in asdict(settings).items() if value is not None}
-    blocks = {one.name for one in fields(Arguments) if one.metadata["option"] == BLOCKS}
-    return {name: layers_of(value) if name in blocks else value for name, value in given.items()}
+    typed = [(one, getattr(settings, one.name)) for one in fields(Arguments) if one.metadata["option"] is not None]
+    return {
+        one.name: layers_of(value) if one.metadata["option"] == BLOCKS else value
+        for one, value in typed
+        if value is not None
+    }
 
 
 _LONGEST_WAIT = 86_400
@@ -132,22 +137,10 @@ def sweep(
     written |= {**asdict(settings), **loading.resolved(loaded)}
     with cluster_client(workers, scheduler) as client:
         run = mp.sweep_iter(
-            loaded,
-            directions,
-            images,
-            prompt,
-            **arguments_of(settings),
-            store=store,
-            shard=shard,
-            client=client,
+            loaded, directions, images, prompt, **arguments_of(settings), store=store, shard=shard, client=client,
             mixed=mixed,
-        )
-        file = write_settings("sweep", store, written)
-        try:
-            grid = run.finish()
-        except KeyboardInterrupt:
-            return _interrupted(store, file, as_json)
-    return _worked(store, grid, shard, file, as_json)
+        )  # fmt: skip
+        return _worked(run.finish, store, shard, write_settings("sweep", store, written), as_json)
 
 
 def work(
@@ -188,13 +181,11 @@ def work(
     from mllm_probe.sweeps import join_sweep
 
     with cluster_client(workers, scheduler) as client:
-        try:
-            grid = join_sweep(
-                store, shard=shard, device=device, trust_remote_code=trust_remote_code, client=client, mixed=mixed
-            )  # fmt: skip
-        except KeyboardInterrupt:
-            return _interrupted(store, None, as_json)
-    return _worked(store, grid, shard, None, as_json)
+        join = partial(
+            join_sweep, store, shard=shard, device=device, trust_remote_code=trust_remote_code, client=client,
+            mixed=mixed,
+        )  # fmt: skip
+        return _worked(join, store, shard, None, as_json)
 
 
 def status(
@@ -252,10 +243,16 @@ def _vectors(
     return concept_vectors(model, library.fit_half(), prompt, method, seed=seed, progress=True)
 
 
-def _worked(store: str, grid: xr.Dataset, shard: str | None, settings: str | Path | None, as_json: bool) -> int:
-    """Say what a store holds after this process did its work."""
+def _worked(
+    work: Callable[[], xr.Dataset], store: str, shard: str | None, settings: str | Path | None, as_json: bool
+) -> int:
+    """Do this process's work, and say what its store holds then."""
     from mllm_probe.sweeps import read_progress
 
+    try:
+        grid = work()
+    except KeyboardInterrupt:
+        return _interrupted(store, settings, as_json)
     told, sizes = read_progress(store), dict(grid.sizes)
     document = {
         "store": store,

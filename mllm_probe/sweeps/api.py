@@ -437,16 +437,13 @@ class Grids(Iterator[xr.Dataset]):
                     continue
         except KeyboardInterrupt as interrupt:
             if self._engine.store is None and self._engine.done:
-                self._keep(interrupt)
+                Grids.last_interrupted = self._engine.dataset()
+                interrupt.add_note(
+                    f"{self._engine.done} of {self._engine.total} runs are kept: grid = mp.sweeps.interrupted() gives "
+                    "them, with NaN in the other cells. With store= the same call goes on where it was stopped."
+                )
             raise
         return self._engine.dataset()
-
-    def _keep(self, interrupt: KeyboardInterrupt) -> None:
-        Grids.last_interrupted = self._engine.dataset()
-        interrupt.add_note(
-            f"{self._engine.done} of {self._engine.total} runs are kept: grid = mllm_probe.sweeps.interrupted() gives "
-            "them, with NaN in the other cells. With store= the same call goes on where it was stopped."
-        )
 
     @property
     def can_go_on(self) -> bool:
@@ -526,8 +523,7 @@ def _grids(
     job = _job(model, vectors, images, prompt, inputs, arguments)
     if cluster is not None and store is None:
         return _in_temporary_store(job, cluster, progress)
-    engine = Engine(job, store=store, coarse=coarse, shard=share, cluster=cluster, mixed=mixed)
-    return Grids(engine, progress)
+    return Grids(Engine(job, store=store, coarse=coarse, shard=share, cluster=cluster, mixed=mixed), progress)
 
 
 def _in_temporary_store(job: Job, cluster: Cluster, progress: bool) -> Grids:

@@ -97,7 +97,7 @@ def plan_cells(
     edits = distinct_edits(axes, shared, duplicates)
     runs: dict[tuple[str, int, int, int], list[tuple[str, int, int, int]]] = {}
     for strength in coarse_strengths(axes.strengths):
-        turned = _place_of(axes.strengths, -axes.strengths[strength])
+        turned = next((place for place, other in enumerate(axes.strengths) if other == -axes.strengths[strength]), None)
         for (control, concept, draw), places in edits.items():
             run = (control, concept, draw, strength)
             # (−s) · (−r) = s · r to the bit: the draws 2j and 2j + 1 (`draw ^ 1`) are r and −r.
@@ -109,10 +109,6 @@ def plan_cells(
         for (control, concept, draw, strength), places in runs.items()
         for layer in range(len(axes.layers))
     ]
-
-
-def _place_of(strengths: Sequence[float], strength: float) -> int | None:
-    return strengths.index(strength) if strength in strengths else None
 
 
 def other_concepts(concept: int, concepts: int) -> list[int]:
@@ -179,11 +175,6 @@ def scored_pairs(axes: Axes, cells: Sequence[Cell]) -> Pairs:
         for control, concept, draw, strength in cell.places
     ]
     return Pairs(*np.array(rows, dtype=np.int64).reshape(-1, 6).T)
-
-
-def no_pairs() -> Pairs:
-    """Nothing to score."""
-    return Pairs(*np.zeros((6, 0), np.int64))
 
 
 def unsteered_pairs(concepts: int, row: int) -> Pairs:

@@ -78,13 +78,12 @@ def _sums(contents: list[list[Tensor]]) -> np.ndarray:
 
 def _first_alike(contents: list[list[Tensor]], sums: np.ndarray) -> list[int]:
     """For each element, the first one with equal tensors; sums are compared before the tensors themselves."""
-    first: list[int] = []
-    for number, tensors in enumerate(contents):
-        earlier = (i for i in range(number) if np.array_equal(sums[i], sums[number]) and _equal(contents[i], tensors))
-        first.append(next(earlier, number))
-    return first
 
+    def alike(left: int, right: int) -> bool:
+        # NaN, where nothing was measured, is unequal to itself in `torch.equal`.
+        pairs = zip(contents[left], contents[right], strict=True)
+        return np.array_equal(sums[left], sums[right]) and all(
+            torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in pairs
+        )
 
-def _equal(left: list[Tensor], right: list[Tensor]) -> bool:
-    # NaN, where nothing was measured, is unequal to itself in `torch.equal`.
-    return all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(left, right, strict=True))
+    return [next(i for i in range(number + 1) if i == number or alike(i, number)) for number in range(len(contents))]

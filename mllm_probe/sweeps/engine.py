@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.sweeps import chunk_size
-from mllm_probe.sweeps.chunk_size import ChunkSize, Limits
+from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.dask_units import Cluster
 from mllm_probe.sweeps.grid import Grid, eligible_doses
 from mllm_probe.sweeps.job import Job
@@ -57,11 +57,6 @@ class Engine:
     def grid(self) -> Grid:
         """Fills while :meth:`run` is iterated."""
         return self._runner.grid
-
-    @property
-    def size(self) -> ChunkSize:
-        """Rows of the next chunk."""
-        return self._runner.size
 
     @property
     def total(self) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mllm_probe.activations.not_finite import find_fault, require_finite, told, unexplained
@@ -37,7 +35,8 @@ class FiniteRows:
         """Take the scores of rows away that are not finite, bool [rows], and warn of the first one of the sweep."""
         pairs = broken[batch.pairs.row]
         for name, values in scores.items():
-            scores[name] = _blanked(name, np.asarray(values).copy(), pairs)
+            scores[name] = kept = np.array(values)
+            kept[pairs] = {"tokens": -1, "text": ""}.get(name, np.nan)
         if not self._told:
             self._told = True
             row = int(broken.argmax())
@@ -52,9 +51,3 @@ class FiniteRows:
         if fault is not None:
             where = told(self.model, fault, sample, steering=steering)
         return f"{where} Such runs have no scores (NaN) and count for nothing; of others this sweep does not tell."
-
-
-def _blanked(name: str, values: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    empty: dict[str, Any] = {"tokens": -1, "text": ""}
-    values[pairs] = empty.get(name, np.nan)
-    return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -166,13 +166,7 @@ def _by_sample(parts: Iterable[Part]) -> list[Part]:
     coarse, *others = parts
     chosen = list(coarse[0])
     samples = [*chosen, *sorted({s for part in others for s in part[0]} - set(chosen))]
-    return [coarse, *(([s], list(_cells_of(s, others))) for s in samples)]
-
-
-def _cells_of(sample: int, parts: Iterable[Part]) -> Iterator[int]:
-    for samples, numbers in parts:
-        if sample in samples:
-            yield from numbers
+    return [coarse, *(([s], [n for some, numbers in others if s in some for n in numbers]) for s in samples)]
 
 
 def _by_layer(cells: Sequence[Cell], numbers: Iterable[int]) -> list[list[int]]:

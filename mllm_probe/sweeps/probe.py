@@ -13,7 +13,7 @@ from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.activations.peak_memory import peak_bytes
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.sweeps.batches import Part, Scores
-from mllm_probe.sweeps.cells import Cell, no_pairs, scored_pairs
+from mllm_probe.sweeps.cells import Cell, scored_pairs
 from mllm_probe.sweeps.chunk_size import Limits
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.record import Recorder
@@ -186,7 +186,7 @@ class Probe:
         self, shared: Shared, sample: int, cells: Sequence[Cell], known: Baseline | None = None
     ) -> list[tuple[Baseline, Scores]]:
         job = self._job
-        pairs = scored_pairs(job.settings.axes, cells) if cells else no_pairs()
+        pairs = scored_pairs(job.settings.axes, cells)
         part = Part(sample, [job.steering(cell) for cell in cells], pairs)
         if self.recorder is None:
             return job.scorer.run(shared, [part], known)

@@ -16,7 +16,7 @@ from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.decoding.prompt_batch import PromptBatch, can_batch
 from mllm_probe.decoding.shared import Shared
 from mllm_probe.sweeps.batches import Part, Scores
-from mllm_probe.sweeps.cells import Cell, no_pairs, scored_pairs
+from mllm_probe.sweeps.cells import Cell, scored_pairs
 from mllm_probe.sweeps.chunk_size import ChunkSize, Limits
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.order import Block, take_chunk
@@ -231,7 +231,7 @@ class Runner:
         """The unsteered run of a sample by itself, where it is not kept."""
         known = self._prompts.baselines.get(sample)
         if known is None:
-            alone = Part(sample, [], no_pairs())
+            alone = Part(sample, [], scored_pairs(self.job.settings.axes, []))
             [(known, _)] = self.job.scorer.run(shared, [alone], None, self._reading(shared, alone, unsteered=True))
             self._prompts.baselines[sample] = known
         return known
@@ -243,7 +243,7 @@ class Runner:
         # Chunks run the unsteered row once more, beside the rows that it is compared with.
         members = self._packed(samples[: self._unsteered_together(samples)])
         shared = members[0] if len(members) == 1 else PromptBatch(members, [1] * len(members))
-        parts = [Part(sample, [], no_pairs()) for sample in samples[: len(members)]]
+        parts = [Part(sample, [], scored_pairs(self.job.settings.axes, [])) for sample in samples[: len(members)]]
         return [baseline for baseline, _ in self.job.scorer.run(shared, parts)]
 
     def _unsteered_together(self, samples: Sequence[int]) -> int:

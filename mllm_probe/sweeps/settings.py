@@ -38,17 +38,16 @@ class Settings(Arguments):
     """The arguments of ``sweep`` that are not images, in their final form for a model and vectors.
 
     `vectors`: with dimension ``concept``.
+    `axes`: of the grid: layers, strengths, and controls with their draws.
+    `answers`: whether answers are asked for by themselves.
+    `prefix`: token ids of the answer's beginning.
 
     Raises ValueError for anything unknown or impossible, with what was expected.
     """
 
-    layers: tuple[int, ...]
-    strengths: tuple[float, ...]
     operation: Operation
     to: xr.Dataset | None
     metrics: tuple[Metric, ...]
-    controls: tuple[str, ...]
-    answer_prefix: str | list[int]
     record: tuple[str, ...]
     read_layers: tuple[int, ...]
     given: Arguments
@@ -58,14 +57,13 @@ class Settings(Arguments):
     def __init__(self, given: Arguments, model: ProbeModel, vectors: xr.Dataset) -> None:
         _require_vectors(vectors, model)
         self.given, self.model, self.vectors, self.answers = given, model, vectors, False
+        final = vars(self)  # a dataclass that is frozen sets no attribute that is a field
         for one in fields(given):
             checked = one.metadata["checked"]
-            # A dataclass that is frozen sets no attribute that is a field.
-            vars(self)[one.name] = getattr(given, one.name) if checked is None else checked(self)
-        self.prefix = answer_ids(model, self.answer_prefix)
+            final[one.name] = getattr(given, one.name) if checked is None else checked(self)
         concepts = tuple(str(name) for name in vectors[schema.CONCEPT].values)
-        draws = {CONCEPT: 1} | {name: self.draws_of(name, self.draws) for name in self.controls}
-        self.axes = Axes(concepts, self.layers, self.strengths, draws)
+        draws = {CONCEPT: 1} | {name: self.draws_of(name, self.draws) for name in final["controls"]}
+        self.axes = Axes(concepts, final["layers"], final["strengths"], draws)
         self._require_sense()
 
     def stored(self) -> JsonObject:
@@ -96,27 +94,22 @@ class Settings(Arguments):
         """The tokens at which is recorded."""
         return parse_scope(self.read_tokens)
 
-    @property
-    def to_name(self) -> str | None:
-        """The concept that takes the place."""
-        return None if self.to is None else str(self.to[schema.CONCEPT].item())
-
-    @property
-    def to_identity(self) -> str | None:
-        """That concept, and a hash of its vectors."""
-        return None if self.to is None else f"{self.to_name} ({content_hash(self.to)})"
+    def name_of_to(self, *, with_hash: bool = False) -> str | None:
+        """The concept that takes the place, with a hash of its vectors where that is asked for."""
+        name = None if self.to is None else str(self.to[schema.CONCEPT].item())
+        return f"{name} ({content_hash(self.to)})" if with_hash and self.to is not None else name
 
     @property
     def metric_identities(self) -> list[str]:
         """Names of the built-in metrics, and what tells others apart."""
-        known = built_in()
-        own = [one.name if known.get(one.name) is one else one.identity for one in self.metrics]
+        own = [one.name if built_in().get(one.name) is one else one.identity for one in self.metrics]
         return own + [ANSWERS] * self.answers
 
     @property
     def most_draws(self) -> int:
         """The argument ``draws`` that gives the draws of every control."""
-        return max((self.axes.controls[name] for name in self.controls if name != CONCEPTS), default=Arguments.draws)
+        counts = (n for name, n in self.axes.controls.items() if name not in (CONCEPT, CONCEPTS))
+        return max(counts, default=Arguments.draws)
 
     def draws_of(self, control: str, draws: int) -> int:
         """How many draws of a control are run where so many are asked for."""
@@ -136,8 +129,7 @@ class Settings(Arguments):
         if not isinstance(given, Iterable):
             raise ValueError(f"{what}s: expected names out of {', '.join(offered or known)}; got {described(given)}.")
         names = tuple(dict.fromkeys([given] if isinstance(given, str) else given))
-        unknown = [name for name in names if name not in known]
-        if unknown:
+        if unknown := [name for name in names if name not in known]:
             raise ValueError(schema.unknown_name(what, unknown[0], offered or known))
         return names
 
@@ -150,8 +142,7 @@ class Settings(Arguments):
             if there == {schema.INPUT}:
                 raise ValueError("the vectors have no block, only the input of block 0: give layers='input'.")
             return tuple(layer for layer in layers if layer in there)
-        missing = [layer for layer in layers if layer not in there]
-        if missing:
+        if missing := [layer for layer in layers if layer not in there]:
             known = schema.layer_names(sorted(there))
             raise ValueError(f"the vectors have no layer {schema.layer_name(missing[0])}; they have {known}.")
         return tuple(layers)
@@ -213,10 +204,10 @@ class Settings(Arguments):
         return tuple(name for name in wanted if name != CONCEPT)
 
     def text_or_ids(self) -> str | list[int]:
-        """Beginning of the answer: its text, or its token ids."""
+        """Beginning of the answer, as text or token ids; notes the ids of both."""
         asked = self.model.default_answer_prefix if self.given.answer_prefix is None else self.given.answer_prefix
-        ids = answer_ids(self.model, asked)
-        return asked if isinstance(asked, str) else ids
+        self.prefix = answer_ids(self.model, asked)
+        return asked if isinstance(asked, str) else self.prefix
 
     def _require_sense(self) -> None:
         """Raise unless there is something to compute, and settings fit one another."""
@@ -227,19 +218,17 @@ class Settings(Arguments):
                 f"draws: control '{self.antithetic[0]}' is drawn in pairs of opposite directions, at least two of "
                 f"them; expected an even number from {FEWEST_DRAWS} on, got {self.draws}."
             )
-        if CONCEPTS in self.axes.controls and not self.shares_draws:
-            raise ValueError(
-                f"controls: '{CONCEPTS}' compares with the other concepts' rows, whose changes are as large as a "
-                f"concept's own in unit 'residual' and operation 'add' only; got unit '{self.unit}' and operation "
-                f"'{self.operation.name}'."
-            )
-        every = [metric.name for metric in self.metrics if metric.every_concept]
-        if every and not self.shares_draws:
-            raise ValueError(
-                f"metrics: '{every[0]}' compares with random directions that are scored against every concept, which "
-                f"are those of unit 'residual' and operation 'add'; got unit '{self.unit}' and operation "
-                f"'{self.operation.name}'."
-            )
+        of_one_size = [
+            f"controls: '{CONCEPTS}' compares with the other concepts' rows, whose changes are as large as a concept's "
+            "own in unit 'residual' and operation 'add' only"
+        ] * (CONCEPTS in self.axes.controls) + [
+            f"metrics: '{metric.name}' compares with random directions that are scored against every concept, which "
+            "are those of unit 'residual' and operation 'add'"
+            for metric in self.metrics
+            if metric.every_concept
+        ]
+        if of_one_size and not self.shares_draws:
+            raise ValueError(f"{of_one_size[0]}; got unit '{self.unit}' and operation '{self.operation.name}'.")
 
     @property
     def decodes(self) -> bool:

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from mllm_probe.metrics.registry import built_in
 from mllm_probe.models.images import as_image, content_hash
 from mllm_probe.models.inputs import Request
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.steering.operations import as_operation
 from mllm_probe.sweeps.job import Job
 from mllm_probe.sweeps.samples import Samples
 from mllm_probe.sweeps.settings import Settings
@@ -65,7 +64,7 @@ class Inputs:
 
 def inputs_of(job: Job, place: Place) -> Inputs:
     """Vectors, images and settings of a sweep, before there is a store: what cannot be written leaves none behind."""
-    lacking = _not_storable(job)
+    model, lacking = job.model, _not_storable(job)
     document: JsonObject = {"only_where_it_was_begun": lacking}
     files: dict[str, bytes] = {}
     images: dict[str, Any] = {}
@@ -74,7 +73,7 @@ def inputs_of(job: Job, place: Place) -> Inputs:
         if job.settings.to is not None:
             files[_TO] = _file_of(job.settings.to)
         document |= {
-            "model": _model(job.model),
+            "model": asdict(Origin(model.loaded_with, model.name, model.fingerprint, dtype_name(model.dtype))),
             "settings": job.settings.stored(),
             "samples": _samples(job.samples, images),
         }
@@ -127,18 +126,14 @@ def job_of(store: UnitStore, model: ProbeModel) -> Job:
     that is gone.
     """
     with _readable(store):
-        return _job_of(store, model)
-
-
-def _job_of(store: UnitStore, model: ProbeModel) -> Job:
-    document = _document(store)
-    vectors = _vectors_in(store, _VECTORS, model)
-    to = _vectors_in(store, _TO, model) if document["settings"]["to"] else None
-    settings = Settings(Arguments(**document["settings"] | {"to": to}), model, vectors)
-    require_size(settings, len(document["samples"]["requests"]))
-    _require_sizes(document["samples"], len(settings.axes.concepts))
-    images = {name: _image(name, told, store) for name, told in document["images"].items()}
-    return Job(model, vectors, settings, _samples_from(document["samples"], images))
+        document = _document(store)
+        vectors = _vectors_in(store, _VECTORS, model)
+        to = _vectors_in(store, _TO, model) if document["settings"]["to"] else None
+        settings = Settings(Arguments(**document["settings"] | {"to": to}), model, vectors)
+        require_size(settings, len(document["samples"]["requests"]))
+        _require_sizes(document["samples"], len(settings.axes.concepts))
+        images = {name: _image(name, told, store) for name, told in document["images"].items()}
+        return Job(model, vectors, settings, _samples_from(document["samples"], images))
 
 
 def _document(store: UnitStore) -> JsonObject:
@@ -165,20 +160,12 @@ def _not_storable(job: Job) -> list[str]:
     settings, samples = job.settings, job.samples
     known = built_in()
     found = [f"metric '{one.name}'" for one in settings.metrics if known.get(one.name) is not one]
-    try:
-        same = as_operation(settings.operation.name).identity == settings.operation.identity
-    except ValueError:
-        same = False
-    found += [] if same else [f"operation '{settings.operation.name}'"]
+    if settings.operation.identity != settings.operation.name:  # it is not the built-in one of its name
+        found.append(f"operation '{settings.operation.name}'")
     found += ["processed tensors"] * any(request.inputs is not None for request in samples.requests)
     if job.model.loaded_with is None:
         found.append(f"the model {job.model.name}, which was not loaded by its name")
     return found
-
-
-def _model(model: ProbeModel) -> JsonObject:
-    return {"load": model.loaded_with, "name": model.name, "fingerprint": model.fingerprint,
-            "dtype": dtype_name(model.dtype)}  # fmt: skip
 
 
 def _samples(samples: Samples, images: dict[str, Any]) -> JsonObject:

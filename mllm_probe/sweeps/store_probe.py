@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def probe_store(job: Job, layout: Layout) -> Stored:
         runs = {unit.name: units.count(unit) for unit in units.all}
         store.create(
             grid, grid.coordinates(job.coordinates()), {}, recorder=None, chunks=units.chunks, runs=runs,
-            layout=layout.plain(), order=units.order,
+            layout=asdict(layout), order=units.order,
         )  # fmt: skip
         empty, unit = _bytes_below(path), steered[0]
         with watch.running():

@@ -75,8 +75,8 @@ class Arguments:
         BLOCKS,
         "Decoder blocks to edit, one at a time (-1 is the last), or input; by default all of the vectors.",
         checked=lambda s: s.known_layers(),
-        stored=lambda s: schema.layer_names(s.layers),
-        identity=lambda s: s.layers,
+        stored=lambda s: schema.layer_names(s.axes.layers),
+        identity=lambda s: s.axes.layers,
         axis=True,
     )
     strengths: Sequence[float] = declare(
@@ -106,9 +106,9 @@ class Arguments:
         "Of replace: the concept that takes the place.",
         checked=lambda s: s.other_concept(),
         stored=lambda s: s.to is not None,  # its vectors are kept as a file
-        identity=lambda s: s.to_identity,
+        identity=lambda s: s.name_of_to(with_hash=True),
         attribute="to",
-        shown=lambda s: s.to_name,
+        shown=lambda s: s.name_of_to(),
     )
     metrics: Sequence[str | Metric] | str | Metric = declare(
         DEFAULT_METRICS,
@@ -134,7 +134,7 @@ class Arguments:
         "Draws of each control, an even number from 4 on.",
         checked=lambda s: s.whole_number("draws", 1),
         stored=lambda s: s.most_draws,
-        identity=lambda s: [s.axes.controls[name] for name in s.controls],
+        identity=lambda s: list(s.axes.controls.values())[1:],  # the concept's own vector is first
         axis=True,
     )
     seed: int = declare(

@@ -6,7 +6,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -158,7 +158,7 @@ class UnitRuns:
             recorder=runner.recorder,
             chunks=units.chunks,
             runs={unit.name: units.count(unit) for unit in units.all},
-            layout=layout.plain(),
+            layout=asdict(layout),
             order=units.order,
         )
         save_inputs(inputs, self._store.there)

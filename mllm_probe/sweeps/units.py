@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -47,10 +47,6 @@ class Layout:
     batch_samples: int
     layers: int
     samples: int
-
-    def plain(self) -> dict[str, int]:
-        """As JSON keeps it."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

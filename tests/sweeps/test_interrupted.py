@@ -46,7 +46,7 @@ def stopped(tiny, pictures, at, **more):
 
 def test_the_part_that_was_run_is_a_grid(tiny, pictures):
     interrupt = stopped(tiny, pictures, at=9)
-    assert "grid = mllm_probe.sweeps.interrupted()" in interrupt.__notes__[0]
+    assert "grid = mp.sweeps.interrupted()" in interrupt.__notes__[0]
     grid = mp.sweeps.interrupted()
     assert 0 < grid.attrs["progress"] < 1
     settings = {**SETTINGS, "metrics": ("logprob",)}
