@@ -37,7 +37,7 @@ WORKSPACE := notebooks/.workspaces/default-37a8.jupyterlab-workspace
 # Three on two cores took a fifth longer.
 WORKERS ?= 2
 OLDEST := .venv-oldest/bin
-BENCHMARKS ?= capture latency growth sweep first_sweep prompt_sweep patch first_frame widgets
+BENCHMARKS ?= capture latency growth sweep first_sweep prompt_sweep patch first_frame first_answer widgets
 
 .PHONY: lab test test-oldest lint bench validate faults soak gpu against frontend browser
 .DELETE_ON_ERROR:

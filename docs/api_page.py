@@ -6,7 +6,6 @@ import ast
 import inspect
 import operator
 import re
-import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +108,7 @@ NOT_SECTIONS = {"cache", "concepts", "plots", "__version__"}
 
 def home_of(name: str) -> str:
     """Room of a name of ``mp.__all__``."""
-    return mp._HOME[name].split(".")[0]
+    return str(getattr(mp, name).__module__).split(".")[1]
 
 
 def entries(section: Section) -> Iterator[Entry]:
@@ -120,7 +119,8 @@ def entries(section: Section) -> Iterator[Entry]:
     for path in section.names:
         yield Entry(f"mp.{path}", path, operator.attrgetter(path)(mp), LISTED_MEMBERS.get(path))
     if section.title == "Sweeps":
-        grids = typing.get_type_hints(inspect.unwrap(mp.sweep_iter))["return"]
+        returned = inspect.signature(mp.sweep_iter).return_annotation
+        grids = getattr(inspect.getmodule(mp.sweep_iter), returned)
         yield Entry("Grids", f"{grids.__module__}.{grids.__qualname__}", grids)
     if section.title == "Activations":
         accessor = mp.activations.TorchAccessor

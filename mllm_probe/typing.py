@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, Union
 
-import numpy as np
-from PIL.Image import Image
-from torch import Tensor
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+    from torch import Tensor
+
+# Classes of other libraries are named as texts: nearly every module reads this one, also where an answer needs none.
 
 
 class HasImage(Protocol):
@@ -19,7 +22,7 @@ class HasImage(Protocol):
         """The image."""
 
 
-Picture: TypeAlias = Image | np.ndarray | Tensor | str | PathLike[str] | HasImage
+Picture: TypeAlias = Union["Image", "np.ndarray", "Tensor", str, PathLike[str], HasImage]
 """One image: a PIL image, a path, an array or tensor [height, width, 3], or an object with an ``image``."""
 
 Images: TypeAlias = Picture | Sequence[Picture | Sequence[Picture] | None] | None
@@ -29,7 +32,7 @@ None (or an empty list) a prompt without image; None with ``inputs``, or for a p
 PromptImages: TypeAlias = Picture | Sequence[Picture] | None
 """Images of one prompt: one, several, or none."""
 
-Inputs: TypeAlias = Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]] | None
+Inputs: TypeAlias = Mapping[str, "Tensor"] | Sequence[Mapping[str, "Tensor"]] | None
 """Processed tensors in place of images and prompt: of one batch, or one mapping for each sample."""
 
 Continuation: TypeAlias = str | Sequence[str | Sequence[int]] | None
@@ -64,7 +67,7 @@ Layers: TypeAlias = Literal["all", "input"] | int | slice | Iterable[int | str]
 """Decoder blocks: ``"all"``, a number (-1 is the last), several, or a slice of them. ``"input"``, alone or among
 several, is the input of block 0 (coordinate -1 in datasets); ``"all"`` does not include it."""
 
-TokenScope: TypeAlias = str | int | Sequence[str] | Sequence[int] | Sequence[bool] | np.ndarray | Tensor
+TokenScope: TypeAlias = Union[str, int, Sequence[str], Sequence[int], Sequence[bool], "np.ndarray", "Tensor"]
 """Tokens: a named scope (``"last_prompt"``, ``"generated"``, ``"image"``, ``"text"``, ``"all"``) or several; positions
 in the unpadded prompt, negative ones from its end; or a boolean mask [positions], [patch rows, patch columns] of the
 image, or [images, patch rows, patch columns] of several."""

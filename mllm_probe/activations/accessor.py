@@ -14,7 +14,6 @@ from mllm_probe.activations.device_array import lazy, parts_of, split_dimension,
 Dims = Hashable | Iterable[Hashable]
 
 
-@xr.register_dataarray_accessor("torch")
 class TorchAccessor:
     """On-device operations of a DataArray; each gives the same kind of array, coordinates kept, float32 or wider.
 

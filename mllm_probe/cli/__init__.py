@@ -1,7 +1,8 @@
 """The command line: the functions of the package for long jobs.
 
-A command is a function of this room: its signature and docstring are its options and its help. Imports beyond the
-standard library and cyclopts are made inside it, so that ``--help`` answers at once.
+A command is a function of this room: its signature and docstring are its options and its help. What brings PyTorch,
+NumPy or xarray along is imported where a command needs it, after names, files and stores were looked up, so that help
+and errors are there at once.
 """
 
 from mllm_probe.cli.command_line import app, main

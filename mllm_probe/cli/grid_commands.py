@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import mllm_probe as mp
 from mllm_probe.cli.exit_status import DONE, INCOMPLETE
 from mllm_probe.cli.printed_results import AsJson, note, provenance_of, show, table_text
 from mllm_probe.cli.run_settings import Config, settings_beside, write_settings
+from mllm_probe.models.argument_checks import writable_path_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,12 +61,12 @@ def effect(
     $ mllm-probe effect cats-sweep.zarr
     $ mllm-probe effect cats-sweep.zarr --best --csv
     """
+    if csv and as_json:
+        raise ValueError("csv: expected --csv or --json, not both.")
+    grid = mp.sweeps.open_grid(store)  # before PyTorch is imported
     from mllm_probe.plots.verdicts import grid_caption
     from mllm_probe.studies.cell_tables import cell_table, short_columns
 
-    if csv and as_json:
-        raise ValueError("csv: expected --csv or --json, not both.")
-    grid = _opened(store)
     shown = _effect(grid, metric, split=split, average=average, seed=seed)
     caption = grid_caption(shown)
     if best:
@@ -107,19 +109,15 @@ def export(store: str, out: str, *, metric: str | None = None, config: Config = 
     --------
     $ mllm-probe export cats-sweep.zarr cats.csv
     """
-    from mllm_probe.models.argument_checks import writable_path_of
-    from mllm_probe.reports import report as write_page
-    from mllm_probe.widgets.heatmap.map_metrics import shown_metrics
-
     path = writable_path_of("out", out)
     if path.suffix not in EXPORTED:
         raise ValueError(f"{path.name}: sweeps are exported as {' or '.join(f'*{one}' for one in EXPORTED)}.")
     settings_beside(path)
-    grid = _opened(store)
+    grid = mp.sweeps.open_grid(store)
     if path.suffix == ".html":
-        write_page(grid, path, metric=metric)
+        mp.report(grid, path, metric=metric)
     else:
-        _write_csv(grid, shown_metrics(grid) if metric is None else [metric], path)
+        _write_csv(grid, metric, path)
     _wrote("export", path, {"store": store, "out": out, "metric": metric}, as_json)
     return _status(grid)
 
@@ -150,19 +148,11 @@ def report(
     --------
     $ mllm-probe report cats-sweep.zarr cats.html --title "Cats by layer"
     """
-    from mllm_probe.reports import report as write_page
-
     settings_beside(page)
-    data = _opened(grid)
-    written = write_page(data, page, metric=metric, title=title)
+    data = mp.sweeps.open_grid(grid)
+    written = mp.report(data, page, metric=metric, title=title)
     _wrote("report", written.path, {"grid": grid, "page": page, "metric": metric, "title": title}, as_json)
     return _status(data)
-
-
-def _opened(store: str) -> xr.Dataset:
-    from mllm_probe.sweeps import open_grid
-
-    return open_grid(store)
 
 
 def _effect(grid: xr.Dataset, metric: str | None, **how: Any) -> xr.Dataset:
@@ -182,12 +172,14 @@ def _best(grid: xr.Dataset, shown: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame
     return best.reported, best_cell_table(best), choice_of(best, grid)
 
 
-def _write_csv(grid: xr.Dataset, metrics: list[str], path: Path) -> None:
+def _write_csv(grid: xr.Dataset, metric: str | None, path: Path) -> None:
     import pandas as pd
 
     from mllm_probe.studies.cell_tables import cell_table
+    from mllm_probe.widgets.heatmap.map_metrics import shown_metrics
 
-    tables = {metric: cell_table(_effect(grid, metric)) for metric in metrics}
+    metrics = shown_metrics(grid) if metric is None else [metric]
+    tables = {name: cell_table(_effect(grid, name)) for name in metrics}
     partial = path.with_name(f"{path.name}.partial")
     pd.concat(tables, names=["metric"]).reset_index("metric").to_csv(partial, index=False)
     partial.replace(path)

@@ -9,6 +9,8 @@ from cyclopts import Parameter
 from mllm_probe.cli.exit_status import CHECK_FAILED, DONE, CheckFailed
 from mllm_probe.cli.model_settings import BY_DEFAULT, LoadingSettings
 from mllm_probe.cli.printed_results import AsJson, alone_on_stdout, show
+from mllm_probe.loading import model_list
+from mllm_probe.models.verified_families import table_lines, verified_families
 
 
 def families(*names: str, as_json: AsJson = False) -> None:
@@ -23,8 +25,6 @@ def families(*names: str, as_json: AsJson = False) -> None:
     --------
     $ mllm-probe families llava
     """
-    from mllm_probe.models.verified_families import table_lines, verified_families
-
     table = verified_families(names)
     show("\n".join(table_lines(table)), table, as_json)
 
@@ -89,10 +89,8 @@ def list_models(*, as_json: AsJson = False) -> None:
     --------
     $ mllm-probe models
     """
-    from mllm_probe.loading.model_list import model_list, model_rows
-
-    rows, notes = model_rows()
-    show(model_list(), {"models": rows, "notes": [one for one in notes if one]}, as_json)
+    rows, notes = model_list.model_rows()
+    show(model_list.model_list(), {"models": rows, "notes": [one for one in notes if one]}, as_json)
 
 
 def get_model(
@@ -111,8 +109,6 @@ def get_model(
     --------
     $ mllm-probe models get scenes-4l
     """
-    from mllm_probe.loading.model_list import get
-
     with alone_on_stdout(as_json):
-        said = get(name, source)
+        said = model_list.get(name, source)
     show(said, {"model": name, "message": said}, as_json)

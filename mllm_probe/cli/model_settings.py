@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+import mllm_probe as mp
 from mllm_probe.cli.exit_status import CheckFailed
+from mllm_probe.models.bundled import source_of
 
 if TYPE_CHECKING:
     from mllm_probe.concepts import ConceptLibrary
@@ -58,11 +60,10 @@ class LoadingSettings:
         ValueError, OSError
             As :func:`mllm_probe.load`.
         """
-        from mllm_probe.loading import VerificationError, load
-
+        source_of(name)  # before PyTorch is imported
         try:
-            return load(name, **asdict(self))
-        except VerificationError as error:
+            return mp.loading.load(name, **asdict(self))
+        except mp.loading.VerificationError as error:
             raise CheckFailed(str(error), error.report) from error
 
     def resolved(self, model: Model) -> dict[str, Any]:
@@ -148,15 +149,13 @@ class LibrarySettings:
         ValueError, OSError
             As the functions of :mod:`mllm_probe.concepts`.
         """
-        from mllm_probe import concepts as sources
-
         own = self.resolved()
         try:
             if own.is_drawn:
                 drawn = {"concepts": own.concepts, "pairs": own.pairs, "negative": own.negative, "size": own.size}
-                library = getattr(sources, str(own.library))(seed=own.library_seed, **drawn)
+                library = getattr(mp.concepts, str(own.library))(seed=own.library_seed, **drawn)
                 return library if own.categories is None else library.subset(categories=own.categories)
-            library = sources.from_folder(str(own.library), groups=own.groups)
+            library = mp.concepts.from_folder(str(own.library), groups=own.groups)
             return library.subset(concepts=own.concepts, categories=own.categories, pairs=own.pairs)
         except KeyError as error:  # an unknown concept; its text as it was written
             raise ValueError(error.args[0]) from error

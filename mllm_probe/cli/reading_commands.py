@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+import mllm_probe as mp
 from mllm_probe.cli.model_settings import (
     BY_DEFAULT,
     NO_LIBRARY,
@@ -19,6 +20,7 @@ from mllm_probe.cli.model_settings import (
 )
 from mllm_probe.cli.printed_results import AsJson, provenance_of, shape_text, show
 from mllm_probe.cli.run_settings import Config, settings_beside, write_settings
+from mllm_probe.models.bundled import source_of
 
 
 def capture(
@@ -67,17 +69,16 @@ def capture(
     $ mllm-probe capture --model scenes-4l --library scenes --concepts cat \
         --pairs 2 --layers 1 3 --out cats.zarr
     """
-    from mllm_probe.activations import capture as read
-    from mllm_probe.activations import save_zarr
+    settings_beside(out)
+    source_of(model)  # before PyTorch is imported
     from mllm_probe.activations.zarr_store import writable_store
 
     writable_store(out, overwrite=overwrite)
-    settings_beside(out)
     pictures, known = _pictures(images, library)
     loaded = loading.load(model)
     scope: Any = tokens[0] if len(tokens) == 1 else tokens
-    activations = read(loaded, pictures, prompt, layers_of(layers), scope, None, continuation, batch_size)
-    save_zarr(activations, out, overwrite=overwrite)
+    activations = mp.capture(loaded, pictures, prompt, layers_of(layers), scope, None, continuation, batch_size)
+    mp.activations.save_zarr(activations, out, overwrite=overwrite)
     settings = {"model": model, "out": out, "images": images, **known, "prompt": activations.attrs["prompt"]}
     settings |= {"layers": layers_of(layers), "tokens": tokens, "continuation": continuation, "batch_size": batch_size}
     written = write_settings("capture", out, settings | loading.resolved(loaded))
@@ -141,17 +142,17 @@ def vectors(
     $ mllm-probe vectors --model scenes-4l --library scenes \
         --concepts cat house --pairs 24 --out cats.safetensors
     """
-    from mllm_probe.vectors import concept_vectors, save_vectors
+    settings_beside(out)
+    source_of(model)  # before PyTorch is imported
     from mllm_probe.vectors.files import writable_vector_file
 
     writable_vector_file(out)
-    settings_beside(out)
     fit = library.fit_half()
     loaded = loading.load(model)
     own: dict[str, Any] = {"prompt": prompt, "method": method, "tokens": tokens, "layers": layers_of(layers)}
     own |= {"shuffled_draws": shuffled_draws, "seed": seed, "batch_size": batch_size, "probe_accuracy": probe_accuracy}
-    made = concept_vectors(loaded, fit, **own, progress=True)
-    save_vectors(made, out)
+    made = mp.concept_vectors(loaded, fit, **own, progress=True)
+    mp.save_vectors(made, out)
     settings = {"model": model, "out": out, **asdict(library.resolved()), **own, "prompt": made.attrs["prompt"]}
     written = write_settings("vectors", out, settings | loading.resolved(loaded))
     sizes, names = dict(made["vector"].sizes), made["concept"].values.tolist()
@@ -162,10 +163,8 @@ def vectors(
 
 def _pictures(images: list[str] | None, library: LibrarySettings) -> tuple[list, dict[str, object]]:
     """Images to capture, and the settings that chose them."""
-    from mllm_probe.concepts import image_files
-
     if images is None:
         return library.make().pictures, asdict(library.resolved())
     if library != NO_LIBRARY:
         raise ValueError("images: expected images or a library, not both; leave one out.")
-    return image_files(images), {}
+    return mp.concepts.image_files(images), {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
+import mllm_probe as mp
 from mllm_probe.cli.clusters import cluster_client, require_cluster
 from mllm_probe.cli.exit_status import CHECK_FAILED, DONE, INCOMPLETE
 from mllm_probe.cli.model_settings import (
@@ -22,6 +23,9 @@ from mllm_probe.cli.model_settings import (
 )
 from mllm_probe.cli.printed_results import AsJson, note, provenance_of, shape_text, show
 from mllm_probe.cli.run_settings import Config, settings_beside, write_settings
+from mllm_probe.models.argument_checks import readable_path_of
+from mllm_probe.models.bundled import source_of
+from mllm_probe.sweeps.shard import shard_of
 from mllm_probe.sweeps.sweep_arguments import BLOCKS, SCOPES, Arguments
 
 if TYPE_CHECKING:
@@ -121,15 +125,16 @@ def sweep(
         --layers 1 2 --strengths 1 --draws 4 --store cats-sweep.zarr
     $ mllm-probe sweep cats-sweep.zarr.toml
     """
-    import mllm_probe as mp
-    from mllm_probe.studies.subject import require_held_out
-    from mllm_probe.sweeps.shard import shard_of
-
     shard_of(shard)  # before anything that takes long
     require_cluster(workers, scheduler)
     settings_beside(store)
+    source_of(model)
+    if vectors is not None:
+        readable_path_of("vectors", vectors, "file of vectors")
     images = _images(library, halves)
     loaded = loading.load(model)
+    from mllm_probe.studies.subject import require_held_out
+
     directions = _vectors(loaded, vectors, library, method, prompt, settings.seed)
     require_held_out(images, directions)
     written = {"model": model, "store": store, **asdict(library.resolved()), "vectors": vectors, "method": method}
@@ -178,11 +183,12 @@ def work(
     --------
     $ mllm-probe work cats-sweep.zarr --shard 2/2
     """
-    from mllm_probe.sweeps import join_sweep
+    from mllm_probe.sweeps.sweep_store import open_unit_store
 
+    open_unit_store(store)  # before PyTorch is imported
     with cluster_client(workers, scheduler) as client:
         join = partial(
-            join_sweep, store, shard=shard, device=device, trust_remote_code=trust_remote_code, client=client,
+            mp.sweeps.join_sweep, store, shard=shard, device=device, trust_remote_code=trust_remote_code, client=client,
             mixed=mixed,
         )  # fmt: skip
         return _worked(join, store, shard, None, as_json)
@@ -210,16 +216,14 @@ def status(
     --------
     $ mllm-probe status cats-sweep.zarr --check
     """
-    from mllm_probe.sweeps import store_status
-
     if not 0.1 <= every <= _LONGEST_WAIT:
         raise ValueError(f"every: expected 0.1 … {_LONGEST_WAIT} seconds; got {every:g}.")
-    told = store_status(store, check=check)
+    told = mp.sweeps.store_status(store, check=check)
     while watch and not told.progress.finished:
         for line in str(told).splitlines():
             note(line)
         time.sleep(every)
-        told = store_status(store)
+        told = mp.sweeps.store_status(store)
     show(str(told), told.plain(), as_json)
     if told.damaged:
         return CHECK_FAILED
@@ -236,24 +240,20 @@ def _images(library: LibrarySettings, halves: str) -> ConceptLibrary:
 def _vectors(
     model: Model, file: str | None, library: LibrarySettings, method: str, prompt: str | None, seed: int
 ) -> xr.Dataset:
-    from mllm_probe.vectors import concept_vectors, load_vectors
-
     if file is not None:
-        return load_vectors(file, model)
-    return concept_vectors(model, library.fit_half(), prompt, method, seed=seed, progress=True)
+        return mp.load_vectors(file, model)
+    return mp.concept_vectors(model, library.fit_half(), prompt, method, seed=seed, progress=True)
 
 
 def _worked(
     work: Callable[[], xr.Dataset], store: str, shard: str | None, settings: str | Path | None, as_json: bool
 ) -> int:
     """Do this process's work, and say what its store holds then."""
-    from mllm_probe.sweeps import read_progress
-
     try:
         grid = work()
     except KeyboardInterrupt:
         return _interrupted(store, settings, as_json)
-    told, sizes = read_progress(store), dict(grid.sizes)
+    told, sizes = mp.sweeps.read_progress(store), dict(grid.sizes)
     document = {
         "store": store,
         "settings": settings,
@@ -271,10 +271,8 @@ def _worked(
 
 def _interrupted(store: str, settings: str | Path | None, as_json: bool) -> int:
     """Say how much the store of a stopped sweep keeps."""
-    from mllm_probe.sweeps import read_progress
-
     try:
-        progress = read_progress(store)
+        progress = mp.sweeps.read_progress(store)
     except FileNotFoundError:
         note("interrupted before the first runs were finished; nothing is kept.")
         return INCOMPLETE

@@ -1,10 +1,15 @@
 """Load or wrap a model and verify its parts."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from mllm_probe.loading.loaded_model import Model
-from mllm_probe.loading.pretrained import load, wrap
-from mllm_probe.loading.randomising import randomised
-from mllm_probe.loading.verification_report import Check, Outcome, VerificationError, VerificationReport
+from mllm_probe.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from mllm_probe.loading.loaded_model import Model
+    from mllm_probe.loading.pretrained import load, wrap
+    from mllm_probe.loading.randomising import randomised
+    from mllm_probe.loading.verification_report import Check, Outcome, VerificationError, VerificationReport
+else:
+    __getattr__, __dir__ = lazy_names(__name__)
 
 __all__ = ["Check", "Model", "Outcome", "VerificationError", "VerificationReport", "load", "randomised", "wrap"]

@@ -16,9 +16,9 @@ from transformers.utils.logging import disable_progress_bar, enable_progress_bar
 from mllm_probe.loading.assembling import assemble
 from mllm_probe.loading.checkpoint_checks import require_all_weights, require_buildable, require_readable
 from mllm_probe.loading.loaded_model import Model
-from mllm_probe.models import ProbeModel, assembled_names, bundled_folder, bundled_names
-from mllm_probe.models.argument_checks import described, device_of, path_of
-from mllm_probe.models.bundled import ASSEMBLY, FOLDER
+from mllm_probe.models import ProbeModel, bundled_folder
+from mllm_probe.models.argument_checks import described, device_of
+from mllm_probe.models.bundled import ASSEMBLY, FOLDER, source_of
 from mllm_probe.typing import HfModel, JsonObject, Processor
 
 FACTS = "mllm_probe.json"
@@ -69,7 +69,7 @@ def load(
     VerificationError
         If the parts do not behave as decoder blocks do.
     """
-    source, shown, local = _resolve(name)
+    source, shown, local = source_of(name)
     if device is not None and device_map is not None:
         raise ValueError("Expected device= or device_map=, not both: a device map places the model by itself.")
     if local and revision is not None:
@@ -161,44 +161,9 @@ def wrap(
     return Model(hf_model, processor, name=name, blocks=blocks, facts=facts)
 
 
-def _resolve(name: str | Path) -> tuple[str, str, bool]:
-    """Source to load from, name to show, and True for a local folder."""
-    path, text = path_of("name", name), str(name)
-    if isinstance(name, Path) or text.startswith(("./", "../", "/", "~")) or text in (".", ".."):
-        folder = _expanded(path)
-        if not (_is_file(folder / "config.json") or _is_file(folder / ASSEMBLY)):
-            raise ValueError(f"Expected a folder with a model (config.json, *.safetensors) at {folder}; there is none.")
-        return str(folder), folder.resolve().name, True
-    packaged = bundled_folder(text)
-    if packaged is not None:
-        return str(packaged), text, True
-    if text.count("/") != 1 or not all(text.split("/")):
-        known = ", ".join(f"'{n}'" for n in (*bundled_names(), *assembled_names())) or "none in this installation"
-        raise ValueError(
-            f"There is no bundled model '{text}' (bundled: {known}). A hub id reads 'org/name'; a folder starts with "
-            f"./, ../ or /, for instance './{text}'."
-        )
-    return text, text, False
-
-
 def _named(source: str, shown: str) -> str:
     """A name that leads to the same model from any folder."""
     return shown if source == shown or bundled_folder(shown) is not None else str(Path(source).resolve())
-
-
-def _expanded(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise ValueError(f"name: '{path}' begins with ~, but there is no home folder of that user.") from error
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:
-        reason = str(error.strerror).lower()
-        raise ValueError(f"name: {described(str(path))} leads nowhere: {reason}.") from error
 
 
 @contextmanager

@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 _LONGEST_NAME = 200
 """Bytes of a file name: file systems take 255, and unfinished files carry a suffix."""
@@ -99,6 +100,22 @@ def path_of(name: str, value: object) -> Path:
     return Path(text)
 
 
+def readable_path_of(name: str, value: object, what: str) -> Path:
+    """``value`` as the path of a file that is there, which errors call ``what``.
+
+    Raises
+    ------
+    ValueError
+        If it is no path.
+    FileNotFoundError
+        If there is no such file.
+    """
+    path = path_of(name, value)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no {what} at {path}.")
+    return path
+
+
 def writable_path_of(name: str, value: object) -> Path:
     """``value`` as the path of a file to be written.
 
@@ -130,6 +147,8 @@ def device_of(device: str | torch.device) -> torch.device:
 
     Raises ValueError if it is not the name of one, holds no numbers, or does not exist.
     """
+    import torch
+
     expected = f"device: expected 'cpu', 'cuda', 'cuda:1' or 'mps'; got {described(device)}"
     if not isinstance(device, (str, torch.device)):
         raise ValueError(f"{expected}.")

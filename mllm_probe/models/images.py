@@ -6,15 +6,19 @@ import hashlib
 import io
 import re
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 
 from mllm_probe.typing import Picture
+
+if TYPE_CHECKING:
+    import torch
 
 ACCEPTED = "a PIL image, a path, encoded bytes, an array or tensor [height, width, 3], or an object with an `image`"
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
@@ -49,7 +53,7 @@ def as_image(source: Picture | bytes) -> Image.Image:
         picture = source
     elif isinstance(source, (str, Path, bytes)):
         picture = open_picture(source if isinstance(source, bytes) else _path(source))
-    elif isinstance(source, torch.Tensor):
+    elif "torch" in sys.modules and isinstance(source, sys.modules["torch"].Tensor):  # none where it is not imported
         picture = _from_array(_numbers(source))
     elif isinstance(source, np.ndarray):
         picture = _from_array(source)

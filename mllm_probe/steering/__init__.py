@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# Not on first use: the editor registers what steering= takes.
 from mllm_probe.activations.edits import editing
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.editor import Editor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import index_tensors, lazy
+from mllm_probe.activations.device_array import dtype_name, index_tensors, lazy, on_host
 from mllm_probe.activations.free_memory import free_bytes
 from mllm_probe.activations.hooks import attached
 from mllm_probe.decoding.shared import Shared
@@ -45,6 +46,47 @@ _NAMES = {
     "residual_norm": ("length of the residual stream", "residual stream"),
     "logit_lens": ("log-probability of the concept's words, read from this layer", "nats"),
 }
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recorded variable, and the tensor that it shows: one, or one per read layer of a sharded model."""
+
+    variable: xr.Variable
+    data: Tensor | list[Tensor]
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of its dimensions."""
+        return tuple(str(dim) for dim in self.variable.dims)
+
+    def blank(self) -> xr.Variable:
+        """The variable with NaN everywhere, as a broadcast scalar, which takes no memory."""
+        dtype = (self.data if isinstance(self.data, Tensor) else self.data[0]).dtype
+        empty = np.broadcast_to(np.asarray(np.nan, self.variable.dtype), self.variable.shape)
+        return xr.Variable(self.dims, empty, self.variable.attrs | {"dtype": dtype_name(dtype)})
+
+    def take(self, region: tuple[Any, ...]) -> np.ndarray:
+        """A region, on the host."""
+        if isinstance(self.data, Tensor):
+            return on_host(self.data[region])
+        layers, inside = self._by_layer(region)
+        return np.stack([on_host(part[inside]) for part in layers], self.dims.index(schema.READ_LAYER))
+
+    def fill(self, region: tuple[Any, ...], values: np.ndarray) -> None:
+        """Copy a region from the host."""
+        tensor = torch.from_numpy(np.ascontiguousarray(values))
+        if isinstance(self.data, Tensor):
+            self.data[region] = tensor.to(self.data.device, self.data.dtype)
+            return
+        layers, inside = self._by_layer(region)
+        for part, one in zip(layers, tensor.unbind(self.dims.index(schema.READ_LAYER)), strict=True):
+            part[inside] = one.to(part.device, part.dtype)
+
+    def _by_layer(self, region: tuple[Any, ...]) -> tuple[list[Tensor], tuple[Any, ...]]:
+        """Tensors of the region's read layers, and the region within each."""
+        axis = self.dims.index(schema.READ_LAYER)
+        return list(self.data[region[axis]]), region[:axis] + region[axis + 1 :]
 
 
 class _Run:
@@ -152,11 +194,11 @@ class Recorder:
 
     def variables(self) -> dict[str, xr.Variable]:
         """The recorded arrays, shared with the recorder, on the device."""
-        return {name: variable for name, (variable, _) in self.arrays().items()}
+        return {name: one.variable for name, one in self.recordings().items()}
 
-    def arrays(self) -> dict[str, tuple[xr.Variable, Tensor | list[Tensor]]]:
-        """Each recorded variable, and the tensor it shows: one, or one per read layer of a sharded model."""
-        variables: dict[str, tuple[xr.Variable, Tensor | list[Tensor]]] = {}
+    def recordings(self) -> dict[str, Recording]:
+        """Each recorded variable with its tensors."""
+        recordings: dict[str, Recording] = {}
         for name in self.names:
             long_name, units = _NAMES[name]
             attrs = {"long_name": long_name} | ({"units": units} if units else {})
@@ -167,8 +209,8 @@ class Recorder:
                 (f"{name}_unsteered", first, self._unsteered[name]),
             ):
                 shown = lazy((*outer, *inside), data, along=schema.READ_LAYER, attrs=attrs, made_by="sweep")
-                variables[label] = shown, data
-        return variables
+                recordings[label] = Recording(shown, data)
+        return recordings
 
     def coordinates(self) -> Coordinates:
         """Coordinates of read layer and token."""

@@ -6,24 +6,23 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
-import torch
 import xarray as xr
-from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.device_array import dtype_name, on_host
 from mllm_probe.activations.store_places import place_of
 from mllm_probe.activations.store_settings import require_same
 from mllm_probe.activations.unit_layout import BOOKKEEPING, FILES
 from mllm_probe.activations.unit_store import UnitStore
-from mllm_probe.sweeps.off_target_scores import Variables
-from mllm_probe.sweeps.record import Recorder
 from mllm_probe.sweeps.store_workers import kinds_of, workers_of
-from mllm_probe.sweeps.units import Region
 from mllm_probe.typing import Attributes, Coordinates, JsonObject
+
+if TYPE_CHECKING:  # a store is read without PyTorch, which these bring along
+    from mllm_probe.sweeps.off_target_scores import Variables
+    from mllm_probe.sweeps.record import Recorder, Recording
+    from mllm_probe.sweeps.units import Region
 
 DONE = "done"
 """Variable (bool, per cell) of finished cells; in the store only."""
@@ -42,7 +41,7 @@ Index = tuple[Any, ...]
 """For each dimension a slice, or the places of samples."""
 Take = Callable[[Index], np.ndarray]
 """Gives a region of an array, on the host."""
-Regions = Callable[[Sequence[str]], Iterator[Region]]
+Regions: TypeAlias = "Callable[[Sequence[str]], Iterator[Region]]"
 
 
 class StoredGrid(Protocol):
@@ -167,7 +166,8 @@ class SweepStore:
         template = xr.Dataset({**variables, **known}, attrs=dict(attributes))
         coords: Coordinates = dict(coordinates)
         if recorder is not None:
-            template, coords = template.assign(_recorded_template(recorder)), coords | recorder.coordinates()
+            blank = {name: one.blank() for name, one in recorder.recordings().items()}
+            template, coords = template.assign(blank), coords | recorder.coordinates()
         template = template.assign_coords(xr.Dataset(coords=coords).isel({schema.SAMPLE: list(order)}).coords)
         cut = {
             str(name): chunks([str(dim) for dim in one.dims], one.shape, _TEXT if one.dtype.hasobject else
@@ -208,11 +208,10 @@ class SweepStore:
             for region in regions(dims):
                 stored, own = _places(region, dims, order)
                 values[own] = store.read(name, stored).astype(values.dtype)
-        for name, (variable, data) in (recorder.arrays() if recorder is not None else {}).items():
-            dims = tuple(str(dim) for dim in variable.dims)
-            for region in regions(dims):
-                stored, own = _places(region, dims, order)
-                _fill(data, own, store.read(name, stored), dims.index(schema.READ_LAYER))
+        for name, one in _recordings(recorder).items():
+            for region in regions(one.dims):
+                stored, own = _places(region, one.dims, order)
+                one.fill(own, store.read(name, stored))
 
     def load_all(self, grid: StoredGrid, recorder: Recorder | None, order: Sequence[int]) -> None:
         """Fill all arrays of a run whose units are all finished."""
@@ -249,9 +248,7 @@ class SweepStore:
         found: dict[str, tuple[tuple[str, ...], Take]] = {
             name: (dims, values.__getitem__) for name, (dims, values, _) in self._variables(grid).items()
         }
-        for name, (variable, data) in (recorder.arrays() if recorder is not None else {}).items():
-            dims = tuple(str(dim) for dim in variable.dims)
-            found[name] = dims, _take(data, dims.index(schema.READ_LAYER))
+        found |= {name: (one.dims, one.take) for name, one in _recordings(recorder).items()}
         found[DONE] = found.pop(DONE)  # last: readers without markers take what it says as written
         return found
 
@@ -310,35 +307,5 @@ def _blank(values: np.ndarray) -> np.ndarray:
     return np.broadcast_to(first.reshape((1,) * values.ndim), values.shape)
 
 
-def _recorded_template(recorder: Recorder) -> dict[str, xr.Variable]:
-    """Recorded variables with NaN everywhere, as broadcast scalars, which take no memory."""
-    variables = {}
-    for name, (variable, data) in recorder.arrays().items():
-        dtype = (data if isinstance(data, Tensor) else data[0]).dtype
-        attrs = variable.attrs | {_DTYPE: dtype_name(dtype)}
-        empty = np.broadcast_to(np.asarray(np.nan, variable.dtype), variable.shape)
-        variables[name] = xr.Variable(variable.dims, empty, attrs)
-    return variables
-
-
-def _take(data: Tensor | list[Tensor], axis: int) -> Take:
-    """Region of a tensor, or of one tensor per element of ``axis``, on the host."""
-
-    def take(region: Index) -> np.ndarray:
-        if isinstance(data, Tensor):
-            return on_host(data[region])
-        inner = region[:axis] + region[axis + 1 :]
-        return np.stack([on_host(part[inner]) for part in data[region[axis]]], axis)
-
-    return take
-
-
-def _fill(data: Tensor | list[Tensor], region: Index, values: np.ndarray, axis: int) -> None:
-    """Copy a region from the host to a tensor, or to one tensor per element of ``axis``."""
-    tensor = torch.from_numpy(np.ascontiguousarray(values))
-    if isinstance(data, Tensor):
-        data[region] = tensor.to(data.device, data.dtype)
-        return
-    inner = region[:axis] + region[axis + 1 :]
-    for number, part in enumerate(data[region[axis]]):
-        part[inner] = tensor.select(axis, number).to(part.device, part.dtype)
+def _recordings(recorder: Recorder | None) -> dict[str, Recording]:
+    return {} if recorder is None else recorder.recordings()

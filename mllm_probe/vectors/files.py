@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
 from mllm_probe.models import require_model
-from mllm_probe.models.argument_checks import path_of, writable_path_of
+from mllm_probe.models.argument_checks import readable_path_of, writable_path_of
 from mllm_probe.typing import Images
 from mllm_probe.vectors.construction import vectors_from
 from mllm_probe.vectors.file_labels import FORMAT, KEY, LabelsError, parse_labels
@@ -97,11 +97,9 @@ def load_vectors(path: str | Path, model: ProbeModel | None = None, images: Imag
     FileNotFoundError
         If there is no such file.
     """
-    path = path_of("path", path)
+    path = readable_path_of("path", path, "file of vectors")
     if model is not None:
         require_model(model)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file of vectors at {path}.")
     if path.suffix == ".gguf":
         if model is None:
             raise ValueError(f"{path.name}: a GGUF control vector does not say which model it is for; pass model=.")

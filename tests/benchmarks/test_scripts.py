@@ -124,6 +124,14 @@ def test_the_first_frame_is_measured_up_to_each_of_its_events(bench):
         assert seconds == sorted(seconds) and seconds[0] > 0
 
 
+def test_the_first_answer_is_compared_with_the_import_of_the_parser(bench):
+    script = bench("first_answer")
+    found = script.measured(("families llava",), 1)
+    assert list(found) == [script.BASELINE, "families llava"] and min(found.values()) > 0
+    with pytest.raises(RuntimeError, match="no_such_module"):
+        script.cpu_seconds(["-c", "import no_such_module"], ".")
+
+
 def test_a_checkout_is_compared_with_another_one(bench, monkeypatch, capsys):
     against, seconds = bench("against"), {"here": iter([1.0, 3.0, 1.2]), "other": iter([1.0, 1.0, 1.3])}
     roots = {"here": against.ROOT, "other": against.ROOT.parent}

@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 from cyclopts import App, CycloptsError
+from PIL import Image
 
 from mllm_probe import loading
 from mllm_probe.cli import app, main
 from mllm_probe.loading.verification_report import Check, Outcome, VerificationError, VerificationReport
 from mllm_probe.models import ProbeModel
+from mllm_probe.sweeps import sweep
+from tests.sweeps.helpers import random_vectors
 from tests.widgets.test_heatmap import raw_grid
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,9 +56,12 @@ def test_wrong_input_ends_with_two(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["families", "nonesuch"]) == 2
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run Python in a process of its own."""
-    return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("command", [[], *(name.split() for name in COMMANDS)], ids=lambda command: " ".join(command))
@@ -70,6 +76,63 @@ print([name for name in {HEAVY} if name in sys.modules])
     done = run("-c", script)
     assert done.returncode == 0, done.stderr
     assert "Usage: mllm-probe" in done.stdout and done.stdout.splitlines()[-1] == "[]"
+
+
+NAMELESS = "There is no bundled model 'nope'"
+STORELESS = "no store at nope.zarr"
+GRIDLESS = "there is no Zarr store at nope.zarr"
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "answer"),
+    [
+        ("models", 0, "scenes-4l"),
+        ("models get nope", 2, "There is nothing called 'nope' to fetch"),
+        ("families", 0, "families verified"),
+        ("families nope", 2, "There is no family 'nope'"),
+        ("describe nope", 2, NAMELESS),
+        ("verify nope", 2, NAMELESS),
+        ("verify ./nope", 2, "Expected a folder with a model"),
+        ("capture --model nope --out x.zarr --library scenes", 2, NAMELESS),
+        ("vectors --model nope --out x.safetensors --library scenes", 2, NAMELESS),
+        ("sweep --model nope --store x.zarr --library scenes", 2, NAMELESS),
+        ("sweep --model scenes-4l --store x.zarr --library nope", 2, "nope"),
+        (
+            "sweep --model scenes-4l --store x.zarr --library scenes --vectors nope.safetensors",
+            2,
+            "There is no file of vectors at nope.safetensors.",
+        ),
+        ("work nope.zarr", 2, STORELESS),
+        ("status nope.zarr", 2, STORELESS),
+        ("status swept.zarr", 0, "2 of 2 units"),
+        ("status swept.zarr --check", 0, "every checksum is right"),
+        ("effect nope.zarr", 2, GRIDLESS),
+        ("export nope.zarr x.csv", 2, GRIDLESS),
+        ("report nope.zarr x.html", 2, GRIDLESS),
+    ],
+)
+def test_names_files_and_stores_are_looked_up_without_pytorch(
+    command: str, status: int, answer: str, swept: Path
+) -> None:
+    script = f"""
+import sys
+from mllm_probe.cli import main
+assert main({command.split()}) == {status}
+print([name for name in ("torch", "transformers") if name in sys.modules])
+"""
+    done = run("-c", script, cwd=swept)
+    assert done.returncode == 0, done.stderr
+    assert answer in done.stdout + done.stderr and done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.fixture(scope="module")
+def swept(tiny: ProbeModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the store of a finished sweep."""
+    folder = tmp_path_factory.mktemp("swept")
+    pictures = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+    settings = {"layers": [1], "strengths": (1,), "draws": 4, "metrics": ("logprob",), "progress": False}
+    sweep(tiny, random_vectors(tiny), pictures, store=folder / "swept.zarr", **settings)
+    return folder
 
 
 def test_every_command_and_option_is_explained() -> None:

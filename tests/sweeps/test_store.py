@@ -14,11 +14,11 @@ import xarray as xr
 import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
 from mllm_probe import schema
-from mllm_probe.activations.device_array import tensor_of
+from mllm_probe.activations.device_array import lazy, tensor_of
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.activations.unit_store import UnitStore
-from mllm_probe.sweeps import sweep_store
 from mllm_probe.sweeps.grid import Grid
+from mllm_probe.sweeps.record import Recording
 from mllm_probe.sweeps.runner import Runner
 from mllm_probe.sweeps.unit_runs import UnitRuns
 from mllm_probe.sweeps.units import UNSTEERED
@@ -473,9 +473,10 @@ def test_half_precision_recordings_come_back_as_they_were(tmp_path, device):
 def test_recordings_of_a_sharded_model_are_written_and_filled_layer_by_layer():
     parts = [torch.arange(12.0).reshape(2, 3, 2) + 100 * layer for layer in range(4)]
     whole = torch.stack(parts, 1).numpy()
-    take = sweep_store._take(parts, 1)
+    dims = (schema.SAMPLE, schema.READ_LAYER, schema.TOKEN, schema.HIDDEN)
     region = (slice(0, 2), slice(1, 3), slice(0, 2), slice(None))
-    np.testing.assert_array_equal(take(region), whole[region])
+    taken = Recording(lazy(dims, parts, schema.READ_LAYER), parts).take(region)
+    np.testing.assert_array_equal(taken, whole[region])
     empty = [torch.zeros(2, 3, 2) for _ in parts]
-    sweep_store._fill(empty, (slice(0, 2), slice(0, 4), slice(0, 3), slice(None)), whole, 1)
+    Recording(lazy(dims, empty, schema.READ_LAYER), empty).fill((slice(None),) * 4, whole)
     assert all(torch.equal(a, b) for a, b in zip(parts, empty, strict=True))

@@ -1,9 +1,10 @@
-"""Models that come with the package, whole or to be put together with a decoder from the user's cache."""
+"""Models that come with the package, whole or to be put together with a cached decoder, and where a name leads."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from mllm_probe.models.argument_checks import described, path_of
 from mllm_probe.models.user_cache import cache_root
 
 FOLDER = Path(__file__).parent
@@ -36,3 +37,44 @@ def seeds_folder() -> Path:
 def other_seeds() -> list[Path]:
     """Folders there whose training is finished, in alphabetical order: only then is there a ``training.json``."""
     return sorted(record.parent for record in seeds_folder().glob("*/training.json"))
+
+
+def source_of(name: str | Path) -> tuple[str, str, bool]:
+    """Source to load a model from, name to show, and True for a local folder.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder and no bundled model of that name, and it is no hub id; nothing is loaded to say so.
+    """
+    path, text = path_of("name", name), str(name)
+    if isinstance(name, Path) or text.startswith(("./", "../", "/", "~")) or text in (".", ".."):
+        folder = _expanded(path)
+        if not (_is_file(folder / "config.json") or _is_file(folder / ASSEMBLY)):
+            raise ValueError(f"Expected a folder with a model (config.json, *.safetensors) at {folder}; there is none.")
+        return str(folder), folder.resolve().name, True
+    packaged = bundled_folder(text)
+    if packaged is not None:
+        return str(packaged), text, True
+    if text.count("/") != 1 or not all(text.split("/")):
+        known = ", ".join(f"'{n}'" for n in (*bundled_names(), *assembled_names())) or "none in this installation"
+        raise ValueError(
+            f"There is no bundled model '{text}' (bundled: {known}). A hub id reads 'org/name'; a folder starts with "
+            f"./, ../ or /, for instance './{text}'."
+        )
+    return text, text, False
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"name: '{path}' begins with ~, but there is no home folder of that user.") from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        reason = str(error.strerror).lower()
+        raise ValueError(f"name: {described(str(path))} leads nowhere: {reason}.") from error
