@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mllm_probe.typing import JsonObject
 
-TABLE = Path(__file__).with_suffix(".json")
+TABLE = Path(__file__).with_name("verified_families.json")
 
 
 def verified_families(names: Sequence[str] = ()) -> JsonObject:

@@ -15,7 +15,8 @@ from mllm_probe.plots.palette import diverging
 from mllm_probe.schema import CONCEPT, layer_name
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit
-from mllm_probe.widgets.pictures import Drawing, fonts
+from mllm_probe.widgets.pictures import fonts
+from mllm_probe.widgets.pictures.drawing import Drawing
 from mllm_probe.widgets.pictures.answer_pieces import Piece, pieces
 from mllm_probe.widgets.pictures.dose_picture import dose_picture
 from mllm_probe.widgets.pictures.drawing import Area, Box, Line, Photo, Shape, Text
