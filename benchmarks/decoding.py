@@ -16,10 +16,8 @@ from common.measuring import Timing, in_turns, timer
 from common.scripts import make_work, run, sized
 from common.work import Answers, Cell, Work, compare
 from latency import ROWS, move
-from mllm_probe.decoding.compiled import Compiler, cuda_graph
-from mllm_probe.decoding.graphs import Recorded, Replay, Step
-from mllm_probe.generation.decoders import CompiledDecoder, Decoder, DynamicDecoder
-from mllm_probe.generation.prompt_cache import Prompt
+from mllm_probe.decoding.compiled import Compiler, Recorded, Replay, Step, cuda_graph
+from mllm_probe.generation.decoders import CompiledDecoder, Decoder, DynamicDecoder, Prompt
 
 EAGER = "growing caches"
 NOT_ON_CPU = (

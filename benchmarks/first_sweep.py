@@ -16,7 +16,7 @@ from common.measuring import seconds
 from common.ours import METRICS, forgotten, grid
 from common.scripts import make_work, run, sized
 from common.work import Work
-from mllm_probe.decoding import kept_ways
+from mllm_probe.decoding import paths
 
 TARGET = 1.25
 NONE_YET, KEPT = "none yet", "kept"
@@ -59,19 +59,19 @@ def measured(work: Work, folder: Path, disk: str, rounds: int) -> dict[str, Any]
     """Seconds of the first sweep on a model that nothing is remembered of, and of the two after it."""
     device = work.subject.model.device.type
     first, later = list[float](), list[float]()
-    before = os.environ.get(kept_ways.FOLDER)
+    before = os.environ.get(paths.FOLDER)
     try:
         for number in range(rounds):
             own = folder / KEPT if disk == KEPT else folder / str(number)
-            os.environ[kept_ways.FOLDER] = str(own)
+            os.environ[paths.FOLDER] = str(own)
             if disk == KEPT and not own.exists():
                 grid(forgotten(work))
             fresh = forgotten(work)
             first.append(seconds(partial(grid, fresh), device))
             later += [seconds(partial(grid, fresh), device) for _ in range(2)]
     finally:
-        os.environ.pop(kept_ways.FOLDER)
-        os.environ.update({} if before is None else {kept_ways.FOLDER: before})
+        os.environ.pop(paths.FOLDER)
+        os.environ.update({} if before is None else {paths.FOLDER: before})
     medians = statistics.median(first), statistics.median(later)
     return {"disk": disk, "first": medians[0], "later": medians[1], "ratio": medians[0] / medians[1]}
 

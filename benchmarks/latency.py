@@ -17,12 +17,12 @@ from common.peers import prefilled, with_hooks
 from common.scripts import make_work, run, sized
 from common.work import CONCEPT, LAST, Cell, Work
 from mllm_probe import schema
-from mllm_probe.decoding.agreement import difference, tolerance
 from mllm_probe.decoding.attention import sharing_attention
-from mllm_probe.decoding.cache_layers import share_rows
 from mllm_probe.decoding.compiled import StaticDecoder
-from mllm_probe.generation.live import Live
-from mllm_probe.models.caches import cache_argument
+from mllm_probe.decoding.rows import share_rows
+from mllm_probe.decoding.shared_prompt import difference, tolerance
+from mllm_probe.generation.streaming import Live
+from mllm_probe.models.layout import cache_argument
 
 OURS, BARE, FRESH = "Live.first_token", "bare decode step", "fresh generate with hooks"
 GRAPH, FIXED = "bare decode step, compiled, as a CUDA graph", "bare decode step of fixed shapes, not compiled"

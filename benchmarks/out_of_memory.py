@@ -19,8 +19,8 @@ from common.ours import grid
 from common.scripts import make_work, run, sized
 from common.work import IMAGE, LAST, Work, strengths
 from mllm_probe.activations.hooks import attached
-from mllm_probe.decoding.agreement import difference, tolerance
-from mllm_probe.sweeps import chunk_size
+from mllm_probe.decoding.shared_prompt import difference, tolerance
+from mllm_probe.sweeps import runner
 
 SIMULATED = "needs CUDA: without it the error is simulated, raised by any forward pass of more rows"
 METRICS = ("logprob",)
@@ -82,7 +82,7 @@ def one(options: argparse.Namespace, facts: dict[str, Any], name: str, tokens: i
 @contextmanager
 def chunks_of(rows: int) -> Iterator[None]:
     """Chunks of so many rows, however little memory is free, and however long one takes."""
-    with patch.object(chunk_size, "DEFAULT", chunk_size.Limits(rows=rows, row_share=1e9, seconds=1e9)):
+    with patch.object(runner, "DEFAULT", runner.Limits(rows=rows, row_share=1e9, seconds=1e9)):
         yield
 
 

@@ -15,7 +15,7 @@ from common.peers import Side, peers
 from common.scripts import make_work, run, sized
 from common.work import IMAGE, Work
 from mllm_probe.activations.hooks import attached
-from mllm_probe.models.caches import given_cache
+from mllm_probe.models.layout import given_cache
 from sweep import memory_by_child, peak_of_side, profiled, roofline_text, told_ways
 
 BOUND = Side("bound: one prefill, blocks above each layer, row decode", resumed_rows, unedited=True)

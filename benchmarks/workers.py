@@ -21,8 +21,9 @@ import torch
 import mllm_probe as mp
 from common import report
 from common.measuring import in_turns
-from mllm_probe.sweeps import store_status, unit_runs
-from mllm_probe.sweeps.sweep_store import SweepStore
+from mllm_probe.sweeps import store_status
+from mllm_probe.sweeps.stored import unit_runs
+from mllm_probe.sweeps.stored.sweep_store import SweepStore
 
 MODEL = "scenes-8l"
 WITHOUT, WITH = "without", "with a store"
@@ -142,7 +143,7 @@ def shared(given: tuple[Any, ...], settings: dict[str, Any], folder: Path, worke
 
 def span_of(store: Path) -> tuple[float, float]:
     """When the first unit began and the last one was finished."""
-    from mllm_probe.sweeps.store_progress import StoreWatch
+    from mllm_probe.sweeps.stored.store_progress import StoreWatch
 
     notes = StoreWatch(store).notes().values()
     return min(note["written"] - note["seconds"] for note in notes), max(note["written"] for note in notes)

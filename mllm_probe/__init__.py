@@ -26,20 +26,19 @@ if TYPE_CHECKING:
         widgets as widgets,
     )
     from mllm_probe.activations.capturing import capture
-    from mllm_probe.activations.held_memory import memory
+    from mllm_probe.activations.device_memory import memory
     from mllm_probe.generation.generating import generate, steer, stream
+    from mllm_probe.loading.loaded_model import randomised
     from mllm_probe.loading.pretrained import load, wrap
-    from mllm_probe.loading.randomising import randomised
     from mllm_probe.metrics.metric import Metric
     from mllm_probe.patching.interchange_api import patch
     from mllm_probe.reports.sweep_report import report
     from mllm_probe.steering.intervention import Steering, compose
     from mllm_probe.steering.operations import Operation
-    from mllm_probe.studies.comparison import compare
-    from mllm_probe.studies.effect import effect
-    from mllm_probe.studies.fitness import check
+    from mllm_probe.studies.effect import compare, effect
+    from mllm_probe.studies.readout import recovered
     from mllm_probe.studies.recommendation import recommend
-    from mllm_probe.studies.recovery import recovered
+    from mllm_probe.studies.study_runs import check
     from mllm_probe.sweeps.api import plan, sweep, sweep_iter
     from mllm_probe.vectors.construction import concept_vectors, vectors_from
     from mllm_probe.vectors.files import load_vectors, save_vectors

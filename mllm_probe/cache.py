@@ -15,12 +15,11 @@ from typing import Any
 
 import pandas as pd
 
-from mllm_probe.activations import zarr_groups
+from mllm_probe.activations import store_layout
+from mllm_probe.activations.store_layout import FILES, description
 from mllm_probe.activations.store_places import as_folder, partial_beside, place_of
-from mllm_probe.activations.unit_layout import FILES, description
 from mllm_probe.activations.unit_store import UnitStore
-from mllm_probe.models.argument_checks import described, finite_number
-from mllm_probe.models.user_cache import cache_root
+from mllm_probe.models.argument_checks import cache_root, described, finite_number
 from mllm_probe.typing import JsonObject
 
 COLUMNS = ("path", "kind", "model", "bytes", "finished", "changed")
@@ -199,7 +198,7 @@ def _described(path: Path) -> _Found | None:
             store = UnitStore(place_of(path), described)
             done = len(store.finished()) / len(store.units)
             return _Found(path, store.kind, str(store.settings.get("model", "")), done)
-        attrs = zarr_groups.read_json(path / ".zattrs") if (path / ".zattrs").is_file() else {}
+        attrs = store_layout.read_json(path / ".zattrs") if (path / ".zattrs").is_file() else {}
         return _of_attributes(path, attrs)
     except ValueError:
         return None
@@ -207,7 +206,7 @@ def _described(path: Path) -> _Found | None:
 
 def _of_attributes(path: Path, attrs: JsonObject) -> _Found | None:
     """A group that was written whole, or a sweep of an earlier layout."""
-    kind, share = attrs.get(zarr_groups.STORE_KIND), 1.0
+    kind, share = attrs.get(store_layout.STORE_KIND), 1.0
     if "store_settings" in attrs and "store_state" in attrs:
         kind, share = "patch" if '"groups"' in str(attrs["store_settings"]) else "sweep", attrs.get("progress", 0.0)
     if kind is None:

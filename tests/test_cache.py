@@ -9,9 +9,9 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.activations import capture_store
+from mllm_probe.activations import capturing
+from mllm_probe.activations.store_layout import write_group
 from mllm_probe.activations.unit_store import UnitStore
-from mllm_probe.activations.zarr_groups import write_group
 from tests.activations.test_unit_store import create, regions
 
 
@@ -101,7 +101,7 @@ def test_pruning_everything_has_to_be_asked_for(folder):
 
 
 def test_every_file_that_a_store_leaves_is_known(folder, tiny, pictures, monkeypatch):
-    monkeypatch.setattr(capture_store, "_MOST_IMAGES", 1)
+    monkeypatch.setattr(capturing, "_MOST_IMAGES", 1)
     path = folder / "acts.zarr"
     mp.capture(tiny, pictures[:2], ["What?", "Is the dog red?"], tokens="all", store=path)
     (path / "activation" / f"c.0.{'0' * 32}.partial").write_text("left by a kill")
@@ -125,7 +125,7 @@ def test_images_and_vectors_that_a_sweep_was_begun_with_go_with_it(tmp_path):
 
 
 def test_checking_gives_damaged_parts_back(tiny, pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(capture_store, "_MOST_IMAGES", 1)
+    monkeypatch.setattr(capturing, "_MOST_IMAGES", 1)
     path = tmp_path / "acts.zarr"
     wanted = mp.capture(tiny, pictures[:3], store=path).activation.values
     assert mp.cache.check(path) == {}

@@ -9,7 +9,7 @@ import pytest
 from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
 
-from mllm_probe.emoji.art_files import ART_SETS, ICON_FACTS, sheet_name
+from mllm_probe.emoji.lexicon import ART_SETS, ICON_FACTS, sheet_name
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = ("LICENSE", "NOTICE", *(f"LICENSES/{name}.txt" for name in ("Apache-2.0", "CC-BY-4.0", "MIT", "Unicode-3.0")))

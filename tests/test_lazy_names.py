@@ -59,7 +59,7 @@ def test_what_a_module_registers_is_there_for_whoever_needs_it() -> None:
 import torch, xarray
 from mllm_probe.activations.device_array import lazy
 print(xarray.DataArray(lazy(("hidden",), torch.ones(2))).torch.tensor)
-from mllm_probe.activations.edits import editing
+from mllm_probe.activations.hooks import editing
 from mllm_probe.steering.intervention import Steering
 print([kind.__name__ for kind in (Steering, list, type(None)) if editing.dispatch(kind) is editing.dispatch(object)])
 """

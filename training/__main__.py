@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, Parameter
 
-from mllm_probe.cli.exit_status import DONE, INCOMPLETE, WRONG_INPUT
+from mllm_probe.cli.commands_common import DONE, INCOMPLETE, WRONG_INPUT
 from training.model_evaluation import evaluate_listed
 from training.model_training import train_listed
 

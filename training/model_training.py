@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
+from mllm_probe.models.argument_checks import cache_root
 from mllm_probe.models.bundled import seeds_folder
-from mllm_probe.models.user_cache import cache_root
 from training.emoji.build_art import more_artists
 from training.emoji.emoji_run import MODEL, STAGES, EmojiPlan, train
 from training.emoji.tower_examples import Artists

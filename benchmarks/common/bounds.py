@@ -19,10 +19,9 @@ from common.peers import Prepared, prefilled
 from common.work import IMAGE, Answers, Cell, Work
 from mllm_probe.activations.hooks import attached
 from mllm_probe.decoding.attention import sharing_attention
-from mllm_probe.decoding.cache_layers import share_layer, share_rows
-from mllm_probe.models.caches import cache_argument
-from mllm_probe.models.layout import text_config
-from mllm_probe.models.position_ids import prompt_positions
+from mllm_probe.decoding.rows import share_layer, share_rows
+from mllm_probe.models.inputs import prompt_positions
+from mllm_probe.models.layout import cache_argument, text_config
 
 
 @torch.no_grad()

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from common.work import IMAGE, Answers, Cell, Work
-from mllm_probe.models.caches import cache_argument
 from mllm_probe.models.inputs import PER_TOKEN
-from mllm_probe.models.layout import text_config
+from mllm_probe.models.layout import cache_argument, text_config
 
 Prepared = Any
 MOST_PREFILLED = 9

@@ -9,14 +9,17 @@ import xarray as xr
 from mllm_probe.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from mllm_probe.activations.accessor import TorchAccessor
     from mllm_probe.activations.capturing import capture
-    from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
-    from mllm_probe.activations.edits import editing
-    from mllm_probe.activations.forward_pass import run_forward
-    from mllm_probe.activations.free_memory import free_bytes, rows_that_fit
-    from mllm_probe.activations.held_memory import memory
-    from mllm_probe.activations.hooks import attached, before_backbone, before_block, resolve_layers
+    from mllm_probe.activations.device_array import TorchAccessor, lazy, split_dimension, tensor_of
+    from mllm_probe.activations.device_memory import free_bytes, memory, rows_that_fit
+    from mllm_probe.activations.hooks import (
+        attached,
+        before_backbone,
+        before_block,
+        editing,
+        resolve_layers,
+        run_forward,
+    )
     from mllm_probe.activations.zarr_store import open_zarr, save_zarr
 else:
     __getattr__, __dir__ = lazy_names(__name__)
@@ -44,6 +47,6 @@ __all__ = [
 @xr.register_dataarray_accessor("torch")
 def _torch(array: xr.DataArray) -> TorchAccessor:
     """``array.torch``: it is there for every array, and needs PyTorch only when an array is asked for it."""
-    from mllm_probe.activations.accessor import TorchAccessor
+    from mllm_probe.activations.device_array import TorchAccessor
 
     return TorchAccessor(array)

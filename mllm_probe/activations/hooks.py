@@ -1,11 +1,13 @@
-"""The only place that registers hooks: reading and editing the residual stream while a block of code runs."""
+"""Hooks on decoder blocks, the only place that registers any: reading, editing and replacing the residual stream."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +15,14 @@ import torch
 from torch import nn
 
 from mllm_probe import schema
+from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.models.argument_checks import listed
-from mllm_probe.typing import Layers
+from mllm_probe.models.layout import forward_arguments, why_no_image_tokens
+from mllm_probe.typing import Edits, Layers
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
+
 
 OnBlock = Callable[[int, torch.Tensor], "torch.Tensor | None"]
 OnOthers = Callable[[int, str, Any], Any]
@@ -308,3 +313,160 @@ def _refuse_shared_blocks(blocks: tuple[nn.Module, ...]) -> None:
             "one module serves as several decoder blocks, so a hook could not tell them apart; "
             "this kind of weight sharing is not supported."
         )
+
+
+Compute = Callable[..., Any]
+
+
+@contextmanager
+def replaced_blocks(model: ProbeModel, computes: Mapping[int, Compute]) -> Iterator[None]:
+    """Compute the output of decoder blocks by other functions while the ``with`` block runs.
+
+    `computes`: for every block that is replaced, ``compute(plain, *arguments, **named)``: ``plain`` is what the block
+    ran before, the rest are the arguments of its call. What it returns must look like the block's own output; hooks on
+    the block see it as they would see that one. Raises NotImplementedError if a block was compiled, so that what it
+    runs is fixed.
+
+    Calls by other threads than the one that entered run the block itself. Everything is put back on leaving, whatever
+    was raised, also what accelerate had put in the place of a block's forward.
+    """
+    thread = threading.get_ident()
+    with ExitStack() as stack:
+        for layer, compute in computes.items():
+            block = model.layout.blocks[layer]
+            # `nn.Module.compile()` makes `__call__` run the compiled code, which never looks at `forward` again.
+            if getattr(block, "_compiled_call_impl", None) is not None:
+                raise NotImplementedError(f"block {layer} of {model.name} was compiled, so it cannot be left out.")
+            for _ in range(2):  # Ctrl-C may end the first of them
+                stack.callback(_put_back, block, block.__dict__.get("forward"))
+            block.forward = _replacement(compute, block.forward, thread)
+        yield
+
+
+def _replacement(compute: Compute, plain: Compute, thread: int) -> Compute:
+    @functools.wraps(plain)
+    def forward(*arguments: Any, **named: Any) -> Any:
+        if threading.get_ident() != thread:
+            return plain(*arguments, **named)
+        return compute(plain, *arguments, **named)
+
+    return forward
+
+
+def _put_back(block: nn.Module, forward: Compute | None) -> None:
+    if forward is None:
+        block.__dict__.pop("forward", None)
+    else:
+        block.forward = forward
+
+
+@singledispatch
+def editing(steering: object, model: ProbeModel, encoded: Encoded) -> AbstractContextManager[Any]:
+    """Context manager: forwards of ``model`` on ``encoded`` are edited while it is open.
+
+    `steering`: ``mllm_probe.steering`` registers Steering, Composition, None, and a list or tuple of these with one per
+    row. `encoded`: the batch that is fed in the block. Returns: gives the receipt of the run. Raises ValueError if
+    nothing is registered for the type of ``steering``.
+    """
+    raise ValueError(
+        "steering: expected a Steering, a Composition, None, or a list of these with one per row; got "
+        f"{type(steering).__name__}. Make one with mp.Steering(vectors.sel(concept=...), layers=[...])."
+    )
+
+
+def require_one_edit(steering: object) -> None:
+    """Raise a ValueError unless ``steering`` is one edit for all samples, of a type that :func:`editing` takes."""
+    # Rows of a list are lines of one batch, but samples are read in batches of a size that is planned: refused here.
+    if isinstance(steering, (list, tuple)) or editing.dispatch(type(steering)) is editing.dispatch(object):
+        raise ValueError(
+            "steering: expected a Steering, a Composition of several (mp.compose) or None, for all samples; got "
+            f"{type(steering).__name__}."
+        )
+
+
+@contextmanager
+def text_embeddings_of_generated_images(model: ProbeModel, encoded: Encoded) -> Iterator[dict[str, torch.Tensor]]:
+    """Tensors of a pass that embeds image tokens of the continuation as token-by-token decoding does.
+
+    Step by step such a token is embedded like any other. In one pass over prompt and continuation the model would
+    look for a picture's features to put there: it gets another token id there, and the text model the right embedding.
+
+    Yields: ``encoded.tensors``, without image tokens after the prompt.
+    """
+    image = model.layout.image_token_id
+    if image is None or why_no_image_tokens(model.hf.config) or encoded.length == encoded.prompt_length:
+        yield encoded.tensors
+        return
+    ids = encoded.sequence
+    generated = ids == image
+    generated[:, : encoded.prompt_length] = False
+    if not generated.any():
+        yield encoded.tensors
+        return
+
+    def put_back(arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        embedded = named.get("inputs_embeds")
+        if embedded is None:
+            raise RuntimeError(
+                f"the text model of {model.name} takes no inputs_embeds, so an image token in the continuation cannot "
+                "be distinguished from one of an image; leave it out of the continuation."
+            )
+        # Embedded here and not looked up among the ids: the id that stands in for it below could be any other token's.
+        token = model.hf.get_input_embeddings()(ids.new_full((1, 1), image)).to(embedded)
+        marked = generated[..., None].to(embedded.device)
+        return arguments, {**named, "inputs_embeds": torch.where(marked, token, embedded)}
+
+    with before_backbone(model, put_back):
+        yield {**encoded.tensors, "input_ids": ids.masked_fill(generated, 1 if image == 0 else 0)}
+
+
+class _EnoughError(Exception):
+    """Raised by the hook of the last block needed, to leave the forward pass."""
+
+
+def run_forward(
+    model: ProbeModel,
+    encoded: Encoded,
+    on_hidden: Callable[[int, torch.Tensor], None],
+    layers: list[int],
+    *,
+    steering: Edits | None = None,
+) -> None:
+    """Run one batch and call ``on_hidden(layer, hidden [rows, tokens, width])`` for each of ``layers``.
+
+    Layers are coordinates: ``schema.INPUT`` is the input of block 0. Without steering the pass ends at the last of
+    them: the blocks above it and the head are not computed. With steering it runs to its end, so that receipts are
+    complete; the head then reads one position where the family's forward takes ``logits_to_keep``.
+    """
+    last = max(layers) if steering is None and not _managed(model) else None
+
+    def hook(layer: int, hidden: torch.Tensor) -> None:
+        if hidden.ndim != 3 or tuple(hidden.shape[:2]) != (encoded.rows, encoded.length):
+            raise RuntimeError(
+                f"{schema.site_name(layer)} of {model.name} ({model.family}) has {tuple(hidden.shape)}, expected "
+                f"[{encoded.rows}, {encoded.length}, width]: its positions are not those of the prompt, "
+                "so they cannot be labelled."
+            )
+        on_hidden(layer, hidden)
+        # Leaving by an exception is the only way to skip the blocks above: hooks cannot end a forward pass otherwise.
+        if layer == last:
+            raise _EnoughError
+
+    edits = nullcontext() if steering is None else editing(steering, model, encoded)
+    reading = attached(model, hook, layers=schema.layer_names(layers))
+    inputs = text_embeddings_of_generated_images(model, encoded)
+    with model.lock.held(), torch.no_grad(), edits, reading, inputs as tensors, suppress(_EnoughError):
+        model.hf(**{**_economies(model), **tensors})
+
+
+def _economies(model: ProbeModel) -> dict[str, Any]:
+    """Arguments that avoid a cache and unused logits, where the model takes them."""
+    accepted = forward_arguments(model.hf)
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    saved: dict[str, Any] = {"use_cache": False} if "use_cache" in accepted or takes_any else {}
+    return saved | ({"logits_to_keep": 1} if "logits_to_keep" in accepted else {})
+
+
+def _managed(model: ProbeModel) -> bool:
+    """True if accelerate moves weights around modules: a pass that is left early would not move them back."""
+    return any(hasattr(module, "_hf_hook") for module in model.hf.modules())

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import dtype_name, stacked_on_host
-from mllm_probe.activations.forward_pass import run_forward
+from mllm_probe.activations.hooks import run_forward
 from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.schema import ROLES
 from mllm_probe.typing import Edits

@@ -1,29 +1,271 @@
-"""Where the files of a store are: in a folder, or below an address of an object store."""
+"""Where the files of a store are, in a folder or below an address; its keys as bytes, and the markers of its units."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
+import errno
+import hashlib
 import json
 import os
 import re
 import shutil
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from zarr.abc.store import Store
-from zarr.storage import LocalStore, MemoryStore
+from zarr.abc.store import ByteRequest, Store
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import LocalStore, MemoryStore, ObjectStore
 
-from mllm_probe.activations.object_store import Objects, require_obstore
-from mllm_probe.activations.store_keys import every_key, names_below, read_key, read_keys, write_key, write_new_key
-from mllm_probe.activations.unit_markers import LAYOUT, MARKERS, marker_key
 from mllm_probe.models.argument_checks import path_of, require_short_name
+from mllm_probe.typing import JsonObject
+
+
+def require_obstore(address: str) -> None:
+    """Raise an ImportError that says how to get what reads and writes object stores."""
+    try:
+        import obstore  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"{address} is in an object store: pip install 'mllm-probe[object]'.") from error
+
+
+class Objects(ObjectStore[Any]):
+    """Zarr's store over the library ``obstore``; what the network refuses is a ConnectionError."""
+
+    async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
+        """Content of a key, None where there is none."""
+        with self._named():
+            return await super().get(key, prototype, byte_range)
+
+    async def exists(self, key: str) -> bool:
+        """Whether a key is there."""
+        with self._named():
+            return await super().exists(key)
+
+    async def getsize(self, key: str) -> int:
+        """Bytes of a key."""
+        with self._named(FileNotFoundError):
+            return await super().getsize(key)
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Write a key."""
+        with self._named():
+            await super().set(key, value)
+
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """Write a key, unless it is there; one process alone can."""
+        with self._named():
+            await super().set_if_not_exists(key, value)
+
+    async def delete(self, key: str) -> None:
+        """Delete a key."""
+        with self._named():
+            await super().delete(key)
+
+    def list(self) -> AsyncGenerator[str, None]:
+        """All keys."""
+        return self._each(super().list())
+
+    def list_dir(self, prefix: str) -> AsyncGenerator[str, None]:
+        """Names directly below a prefix."""
+        return self._each(super().list_dir(prefix))
+
+    async def _each(self, names: AsyncIterator[str]) -> AsyncGenerator[str, None]:
+        with self._named():
+            async for name in names:
+                yield name
+
+    @contextmanager
+    def _named(self, *meant: type[Exception]) -> Iterator[None]:
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except meant:
+            raise
+        except (BaseError, FileNotFoundError) as error:  # the latter where a bucket to write to is not there
+            raise ConnectionError(
+                f"the object store does not do what was asked ({_first(error)}). Look at the bucket, the endpoint, the "
+                "credentials and the rights in the environment, and run the same call again; what is finished stays."
+            ) from error
+
+
+def _first(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+_AT_ONCE = 64
+"""Keys that are read at the same time: what they hold is in memory together."""
+
+
+def read_key(store: Store, key: str) -> bytes | None:
+    """Content of a key, None where there is none."""
+    return read_keys(store, [key])[0]
+
+
+def read_keys(store: Store, keys: Sequence[str]) -> list[bytes | None]:
+    """Contents of keys, None for those that are not there; many at once, as each may be far away."""
+    return list(each_key(store, keys))
+
+
+def each_key(store: Store, keys: Sequence[str]) -> Iterator[bytes | None]:
+    """Contents of keys, one after another; some are read ahead."""
+
+    async def read(key: str) -> bytes | None:
+        buffer = await store.get(key, default_buffer_prototype())
+        return None if buffer is None else buffer.to_bytes()
+
+    async def together(some: Sequence[str]) -> list[bytes | None]:
+        return list(await asyncio.gather(*map(read, some)))
+
+    irregular = set(irregular_keys(store, keys))
+    for start in range(0, len(keys), _AT_ONCE):
+        some = keys[start : start + _AT_ONCE]
+        contents = iter(sync(together([key for key in some if key not in irregular])))
+        yield from (None if key in irregular else next(contents) for key in some)
+
+
+def write_new_key(store: Store, key: str, content: bytes) -> None:
+    """Write a key as a whole, unless it is there."""
+
+    async def write() -> None:
+        await store.set_if_not_exists(key, default_buffer_prototype().buffer.from_bytes(content))
+
+    sync(write())
+
+
+def write_key(store: Store, key: str, content: bytes) -> None:
+    """Write a key as a whole, in place of one that is there."""
+    sync(store.set(key, default_buffer_prototype().buffer.from_bytes(content)))
+
+
+def delete_key(store: Store, key: str) -> None:
+    """Delete a key, if it is there."""
+
+    async def delete() -> None:
+        await store.delete(key)
+
+    sync(delete())
+
+
+def names_below(store: Store, prefix: str) -> list[str]:
+    """Names directly below a prefix, from one listing."""
+
+    async def names() -> list[str]:
+        return [name async for name in store.list_dir(prefix)]
+
+    return sync(names())
+
+
+def every_key(store: Store) -> list[str]:
+    """All keys, in order."""
+
+    async def keys() -> list[str]:
+        return [key async for key in store.list()]
+
+    return sorted(sync(keys()))
+
+
+def missing_keys(store: Store, keys: Sequence[str]) -> list[str]:
+    """Those of the keys that are not there."""
+
+    async def there() -> list[bool]:
+        return list(await asyncio.gather(*(store.exists(key) for key in keys)))
+
+    return [key for key, known in zip(keys, sync(there()), strict=True) if not known]
+
+
+def irregular_keys(store: Store, keys: Iterable[str]) -> list[str]:
+    """Those of the keys that are no regular files of a local disk: a named pipe would be waited for without end."""
+    if not isinstance(store, LocalStore):
+        return []
+    return [key for key in keys if os.path.lexists(store.root / key) and not os.path.isfile(store.root / key)]
+
+
+def key_sizes(store: Store, keys: Sequence[str]) -> list[int | None]:
+    """Sizes in bytes, None for keys that are not there."""
+
+    async def size(key: str) -> int | None:
+        try:
+            return await store.getsize(key)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ELOOP):  # a link to nowhere, or to itself
+                return None
+            raise
+
+    async def sizes() -> list[int | None]:
+        return list(await asyncio.gather(*map(size, keys)))
+
+    return sync(sizes())
+
+
+MARKERS, LAYOUT, ENDING = "unit_markers", "layout", ".json"
+"""Group of the markers, the marker of the layout, and how their names end."""
+_SEAL = "checksum"
+_UNIT = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
+
+
+def marker_key(name: str) -> str:
+    """Key of a unit's marker."""
+    return f"{MARKERS}/{name}{ENDING}"
+
+
+def require_names(names: Sequence[str]) -> None:
+    """Raise a ValueError unless units have plain names, each once."""
+    wrong = [name for name in names if not _UNIT.fullmatch(name) or name == LAYOUT]
+    if wrong or len(set(names)) < len(names) or not names:
+        raise ValueError(
+            "units: expected at least one name, each once, of letters, digits, '_', '-' and '.'; got "
+            f"{wrong[0] if wrong else sorted(names)!r}."
+        )
+
+
+def checksum(content: bytes) -> JsonObject:
+    """Size and hash of what was stored under a key."""
+    return {"bytes": len(content), "blake2b": hashlib.blake2b(content, digest_size=8).hexdigest()}
+
+
+def sealed(content: JsonObject) -> bytes:
+    """A marker's text, with a checksum of itself."""
+    return json.dumps(content | {_SEAL: _seal_of(content)}, indent=1).encode()
+
+
+def unsealed(text: bytes) -> JsonObject:
+    """Content of a marker; a ValueError if it is not as it was written, or names what is outside its store."""
+    try:
+        content = json.loads(text)
+        seal = content.pop(_SEAL)
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise ValueError("it was cut short or changed") from error
+    if seal != _seal_of(content):
+        raise ValueError("it was changed")
+    if not _names_chunks(content.get("chunks")):
+        raise ValueError("it does not name chunks of its store")
+    return dict(content)
+
+
+def _names_chunks(chunks: object) -> bool:
+    """Whether these are chunks below the folder of a store, with a size and hash each."""
+    return isinstance(chunks, dict) and all(
+        not key.startswith("/")
+        and ".." not in key.split("/")
+        and isinstance(noted, dict)
+        and isinstance(noted.get("bytes"), int)
+        for key, noted in chunks.items()
+    )
+
+
+def _seal_of(content: JsonObject) -> str:
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=8).hexdigest()
+
 
 SCHEMES = ("s3", "gs", "az")
 """Schemes of addresses of object stores."""

@@ -1,4 +1,4 @@
-"""Stores that fill unit by unit: a Zarr group whose layout is written once, and a marker for each finished unit."""
+"""Stores that fill unit by unit: a layout written once, a marker for each finished unit, read as a dataset."""
 
 from __future__ import annotations
 
@@ -16,33 +16,40 @@ from typing import Any, TypeAlias
 import numpy as np
 import xarray as xr
 import zarr
+from xarray.backends import BackendArray
+from xarray.core import indexing
 from zarr.abc.store import Store
 
 from mllm_probe import schema
-from mllm_probe.activations import zarr_groups
-from mllm_probe.activations.store_keys import (
+from mllm_probe.activations import store_layout
+from mllm_probe.activations.store_layout import (
+    BOOKKEEPING,
+    VERSION,
+    attributes_of,
+    description,
+    require_same,
+    write_layout,
+)
+from mllm_probe.activations.store_places import (
+    ENDING,
+    LAYOUT,
+    MARKERS,
+    Place,
+    checksum,
     delete_key,
     each_key,
     irregular_keys,
     key_sizes,
+    marker_key,
     missing_keys,
     names_below,
+    place_of,
     read_key,
-    write_key,
-    write_new_key,
-)
-from mllm_probe.activations.store_places import Place, place_of
-from mllm_probe.activations.store_settings import require_same
-from mllm_probe.activations.unit_layout import VERSION, attributes_of, description, write_layout
-from mllm_probe.activations.unit_markers import (
-    ENDING,
-    LAYOUT,
-    MARKERS,
-    checksum,
-    marker_key,
     require_names,
     sealed,
     unsealed,
+    write_key,
+    write_new_key,
 )
 from mllm_probe.typing import JsonObject
 
@@ -144,7 +151,7 @@ class UnitStore:
                 "" if described is None else f" but a {described['kind']}",
             )
             raise ValueError(f"{place} exists and holds no {expected}{found}: give a new path as store=.")
-        zarr_groups.require_known_codecs(place)
+        store_layout.require_known_codecs(place)
         store = cls(place, described)
         store._require_layout()
         if settings is not None:
@@ -446,3 +453,39 @@ def _redo(path: Path | str) -> str:
         f"What else it holds is readable. mp.cache.check({str(path)!r}) finds every damaged part and gives it back; "
         "then run what made the store once more with the same settings, which computes these parts alone."
     )
+
+
+class StoredVariable(BackendArray):
+    """Backend array over one variable of a store: only the chunks of what is selected are read, and checked."""
+
+    def __init__(self, store: UnitStore, name: str) -> None:
+        array = store.array(name)
+        self.store, self.name, self.shape = store, name, array.shape
+        self.dtype = np.dtype(array.dtype)
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
+        """Read the selected elements."""
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
+
+    async def async_getitem(self, key: indexing.ExplicitIndexer) -> np.ndarray:
+        """Answer xarray's asynchronous loading; the reading itself is not asynchronous."""
+        return self[key]
+
+    def _read(self, selection: Selection) -> np.ndarray:
+        return self.store.read(self.name, selection)
+
+
+def dataset_of(store: UnitStore) -> xr.Dataset:
+    """The dataset of a store: coordinates in memory, what units fill on the disk and never kept once it was read."""
+    dimensions = {name: store.dimensions(name) for name in store.variables}
+    whole = store_layout.open_group(store.path)
+    fixed = store_layout.with_plain_texts(whole.drop_vars(list(store.variables)).load())
+    # A group lists its arrays in the order of the file system, which is no order.
+    coords = {name: fixed.coords[name].variable for name in sorted(map(str, fixed.coords))}
+    known = {name: fixed[name].variable for name in sorted(map(str, fixed.data_vars))}
+    dataset = xr.Dataset(known, coords, fixed.attrs)
+    dataset.attrs.pop(BOOKKEEPING, None)
+    for name in store.variables:
+        lazily = indexing.LazilyIndexedArray(StoredVariable(store, name))
+        dataset[name] = xr.Variable(dimensions[name], lazily, whole[name].attrs)
+    return dataset

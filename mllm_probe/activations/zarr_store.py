@@ -14,12 +14,11 @@ import torch
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.activations import zarr_groups
+from mllm_probe.activations import store_layout
 from mllm_probe.activations.device_array import dtype_name, lazy, parts_of
+from mllm_probe.activations.store_layout import description
 from mllm_probe.activations.store_places import as_folder, partial_beside, place_of
-from mllm_probe.activations.unit_dataset import dataset_of
-from mllm_probe.activations.unit_layout import description
-from mllm_probe.activations.unit_store import UnitStore
+from mllm_probe.activations.unit_store import UnitStore, dataset_of
 from mllm_probe.models.argument_checks import described, whole_number
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def save_zarr(dataset: xr.Dataset, path: str | Path, piece_bytes: int = _PIECE, 
     try:
         # A dataset that was read from a store says how that one was written, perhaps in another format.
         _write(
-            _with_dtypes(dataset.drop_encoding()).assign_attrs({zarr_groups.STORE_KIND: _ACTIVATIONS}),
+            _with_dtypes(dataset.drop_encoding()).assign_attrs({store_layout.STORE_KIND: _ACTIVATIONS}),
             partial,
             piece_bytes,
         )
@@ -138,7 +137,7 @@ def _opened(path: str | Path) -> xr.Dataset:
                 stacklevel=3,
             )
         return dataset_of(store)
-    dataset = zarr_groups.open_group(path)
+    dataset = store_layout.open_group(path)
     for name in dataset.coords:
         dataset[name].load()
     return dataset
@@ -152,8 +151,8 @@ def writable_store(path: str | Path, *, overwrite: bool = False) -> Path:
     target = as_folder(path).resolve()
     if not target.exists():
         return target
-    attrs = zarr_groups.read_json(target / ".zattrs") if (target / ".zattrs").is_file() else {}
-    if attrs.get(zarr_groups.STORE_KIND) not in _REPLACED:
+    attrs = store_layout.read_json(target / ".zattrs") if (target / ".zattrs").is_file() else {}
+    if attrs.get(store_layout.STORE_KIND) not in _REPLACED:
         raise ValueError(
             f"{target} exists and is not a store of activations that save_zarr wrote, so that it is left as it is: "
             "give a new path."
@@ -168,9 +167,9 @@ def _write(dataset: xr.Dataset, path: Path, piece_bytes: int) -> None:
         fixed = [name for name, variable in piece.variables.items() if along not in variable.dims]
         try:
             if number == 0:
-                piece.to_zarr(path, mode="w", **zarr_groups.OPTIONS)
+                piece.to_zarr(path, mode="w", **store_layout.OPTIONS)
             else:
-                piece.drop_vars(fixed).to_zarr(path, append_dim=along, **zarr_groups.OPTIONS)
+                piece.drop_vars(fixed).to_zarr(path, append_dim=along, **store_layout.OPTIONS)
         except (TypeError, ValueError) as error:
             raise ValueError(f"the dataset cannot be stored as Zarr: {error}") from error
 

@@ -6,6 +6,6 @@ and errors are there at once.
 """
 
 from mllm_probe.cli.command_line import app, main
-from mllm_probe.cli.exit_status import CHECK_FAILED, DONE, INCOMPLETE, WRONG_INPUT
+from mllm_probe.cli.commands_common import CHECK_FAILED, DONE, INCOMPLETE, WRONG_INPUT
 
 __all__ = ["CHECK_FAILED", "DONE", "INCOMPLETE", "WRONG_INPUT", "app", "main"]

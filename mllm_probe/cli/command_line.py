@@ -9,10 +9,18 @@ from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from mllm_probe.cli import grid_commands, model_commands, reading_commands, study_commands, sweep_commands
-from mllm_probe.cli.exit_status import CHECK_FAILED, DONE, INCOMPLETE, WRONG_INPUT, CheckFailed
-from mllm_probe.cli.printed_results import note, warnings_as_notes
-from mllm_probe.cli.run_settings import settings_from_file, whole_numbers_alone
+from mllm_probe.cli import grid_commands, model_commands, sweep_commands
+from mllm_probe.cli.commands_common import (
+    CHECK_FAILED,
+    DONE,
+    INCOMPLETE,
+    WRONG_INPUT,
+    CheckFailed,
+    note,
+    settings_from_file,
+    warnings_as_notes,
+    whole_numbers_alone,
+)
 from mllm_probe.schema import package_version
 
 _WRONG = (ImportError, MemoryError, OSError, ValueError)
@@ -78,7 +86,7 @@ _READS_SWEEP = (
     grid_commands.export,
     grid_commands.report,
 )
-_AFTER = {sweep_commands.sweep: reading_commands.vectors} | dict.fromkeys(_READS_SWEEP, sweep_commands.sweep)
+_AFTER = {sweep_commands.sweep: model_commands.vectors} | dict.fromkeys(_READS_SWEEP, sweep_commands.sweep)
 """Commands whose examples read what the first example of another command writes: their help begins with that one."""
 
 
@@ -120,8 +128,8 @@ for _command in (
     model_commands.families,
     model_commands.verify,
     model_commands.describe,
-    reading_commands.capture,
-    reading_commands.vectors,
+    model_commands.capture,
+    model_commands.vectors,
     sweep_commands.sweep,
     sweep_commands.work,
     sweep_commands.status,
@@ -147,5 +155,5 @@ studies = App(
     ),
 )
 app.command(studies)
-_add(studies, study_commands.bundled_studies, "bundled")
+_add(studies, grid_commands.bundled_studies, "bundled")
 app.register_install_completion_command(help="Install completion for the shell that is running, or for --shell.")

@@ -1,4 +1,4 @@
-"""Commands that read the store of a sweep or a study: effect, export, report."""
+"""Commands that read the store of a sweep or a study: effect, export, report; and the studies of bundled models."""
 
 from __future__ import annotations
 
@@ -6,9 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import mllm_probe as mp
-from mllm_probe.cli.exit_status import DONE, INCOMPLETE
-from mllm_probe.cli.printed_results import AsJson, note, provenance_of, show, table_text
-from mllm_probe.cli.run_settings import Config, settings_beside, write_settings
+from mllm_probe.cli.commands_common import (
+    DONE,
+    INCOMPLETE,
+    AsJson,
+    Config,
+    Names,
+    alone_on_stdout,
+    note,
+    provenance_of,
+    settings_beside,
+    show,
+    table_text,
+    write_settings,
+)
 from mllm_probe.models.argument_checks import writable_path_of
 
 if TYPE_CHECKING:
@@ -64,8 +75,8 @@ def effect(
     if csv and as_json:
         raise ValueError("csv: expected --csv or --json, not both.")
     grid = mp.sweeps.open_grid(store)  # before PyTorch is imported
-    from mllm_probe.plots.verdicts import grid_caption
-    from mllm_probe.studies.cell_tables import cell_table, short_columns
+    from mllm_probe.plots.effects import grid_caption
+    from mllm_probe.studies.clear_cells import cell_table, short_columns
 
     shown = _effect(grid, metric, split=split, average=average, seed=seed)
     caption = grid_caption(shown)
@@ -157,16 +168,15 @@ def report(
 
 def _effect(grid: xr.Dataset, metric: str | None, **how: Any) -> xr.Dataset:
     from mllm_probe.studies.effect import effect as effect_of
-    from mllm_probe.widgets.heatmap.map_metrics import first_metric
+    from mllm_probe.widgets.heatmap.map_cells import first_metric
 
     return effect_of(grid, first_metric(grid) if metric is None else metric, **how)
 
 
 def _best(grid: xr.Dataset, shown: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame, str]:
     """The effect that best cells are reported with, their table, and how they were chosen."""
-    from mllm_probe.reports.best_cells_table import choice_of
-    from mllm_probe.studies.best_cell import best_cells
-    from mllm_probe.studies.cell_tables import best_cell_table
+    from mllm_probe.reports.sweep_report import choice_of
+    from mllm_probe.studies.clear_cells import best_cell_table, best_cells
 
     best = best_cells(grid, shown)
     return best.reported, best_cell_table(best), choice_of(best, grid)
@@ -175,8 +185,8 @@ def _best(grid: xr.Dataset, shown: xr.Dataset) -> tuple[xr.Dataset, pd.DataFrame
 def _write_csv(grid: xr.Dataset, metric: str | None, path: Path) -> None:
     import pandas as pd
 
-    from mllm_probe.studies.cell_tables import cell_table
-    from mllm_probe.widgets.heatmap.map_metrics import shown_metrics
+    from mllm_probe.studies.clear_cells import cell_table
+    from mllm_probe.widgets.heatmap.map_cells import shown_metrics
 
     metrics = shown_metrics(grid) if metric is None else [metric]
     tables = {name: cell_table(_effect(grid, name)) for name in metrics}
@@ -193,9 +203,49 @@ def _wrote(command: str, path: Path, settings: dict[str, Any], as_json: bool) ->
 
 def _status(data: xr.Dataset) -> int:
     """0 for a whole grid; 3, and a message, for one that is still filling."""
-    from mllm_probe.reports.provenance import unfinished
+    from mllm_probe.reports.study_report import unfinished
 
     if said := unfinished(data):
         note(f"{said} Run the sweep again to finish it.")
         return INCOMPLETE
     return DONE
+
+
+def bundled_studies(
+    *,
+    out: str = "report.html",
+    work: str | None = None,
+    processes: int = 2,
+    model: Names = None,
+    only: Names = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run every study on every bundled model and write one offline page. Started again, it goes on where it stopped.
+
+    Parameters
+    ----------
+    out
+        The page to write.
+    work
+        Folder where runs and results are kept; in the user's cache by default.
+    processes
+        Of one thread each.
+    model
+        Some of the models; all by default.
+    only
+        Some of the studies; all by default.
+
+    Examples
+    --------
+    $ mllm-probe studies bundled --out studies.html --only atlas
+    """
+    from mllm_probe.reports.bundled_studies import default_work, run_bundled_studies
+
+    settings_beside(out)
+    folder = default_work() if work is None else work
+    with alone_on_stdout(as_json):
+        lines = run_bundled_studies(folder, out, processes=processes, models=model, only=only)
+    settings = {"out": out, "work": work, "processes": processes, "model": model, "only": only}
+    written = write_settings("studies bundled", out, settings)
+    show("\n".join(lines), {"page": out, "settings": written, "summary": lines}, as_json)

@@ -1,16 +1,37 @@
-"""Commands about models: families, verify, describe, and those that list and fetch bundled ones."""
+"""Commands about one model: families, verify, describe, list, fetch, capture activations, make concept vectors."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from mllm_probe.cli.exit_status import CHECK_FAILED, DONE, CheckFailed
-from mllm_probe.cli.model_settings import BY_DEFAULT, LoadingSettings
-from mllm_probe.cli.printed_results import AsJson, alone_on_stdout, show
+import mllm_probe as mp
+from mllm_probe.cli.commands_common import (
+    BY_DEFAULT,
+    CHECK_FAILED,
+    DONE,
+    NO_LIBRARY,
+    AsJson,
+    Blocks,
+    CheckFailed,
+    Config,
+    LibrarySettings,
+    LoadingSettings,
+    Names,
+    Scopes,
+    alone_on_stdout,
+    layers_of,
+    provenance_of,
+    settings_beside,
+    shape_text,
+    show,
+    write_settings,
+)
 from mllm_probe.loading import model_list
-from mllm_probe.models.verified_families import table_lines, verified_families
+from mllm_probe.loading.model_list import table_lines, verified_families
+from mllm_probe.models.bundled import source_of
 
 
 def families(*names: str, as_json: AsJson = False) -> None:
@@ -112,3 +133,150 @@ def get_model(
     with alone_on_stdout(as_json):
         said = model_list.get(name, source)
     show(said, {"model": name, "message": said}, as_json)
+
+
+def capture(
+    *,
+    model: str,
+    out: str,
+    images: Names = None,
+    library: LibrarySettings = NO_LIBRARY,
+    prompt: str | None = None,
+    layers: Blocks = None,
+    tokens: Annotated[tuple[int | str, ...], Parameter(consume_multiple=True)] = ("last_prompt",),
+    continuation: str | None = None,
+    batch_size: int | Literal["auto"] = "auto",
+    overwrite: bool = False,
+    loading: LoadingSettings = BY_DEFAULT,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    r"""Read the residual stream of a model on images, and write it as a Zarr store.
+
+    Open it with mllm_probe.activations.open_zarr(OUT).
+
+    Parameters
+    ----------
+    model
+        A bundled name, a hub id, or a folder that starts with ./, ../ or /.
+    out
+        The store to write, a folder.
+    images
+        Files and folders of images; without them, all images of the library.
+    prompt
+        Text with each image; the model's default prompt if not given.
+    layers
+        Numbers of decoder blocks, -1 is the last, or input; all if not given.
+    tokens
+        Scopes (last_prompt, image, text, all, generated), or positions in the prompt.
+    continuation
+        Text after the prompt, whose tokens are the scope generated.
+    batch_size
+        Images of each forward pass.
+    overwrite
+        Replace a store that this command wrote.
+
+    Examples
+    --------
+    $ mllm-probe capture --model scenes-4l --library scenes --concepts cat \
+        --pairs 2 --layers 1 3 --out cats.zarr
+    """
+    settings_beside(out)
+    source_of(model)  # before PyTorch is imported
+    from mllm_probe.activations.zarr_store import writable_store
+
+    writable_store(out, overwrite=overwrite)
+    pictures, known = _pictures(images, library)
+    loaded = loading.load(model)
+    scope: Any = tokens[0] if len(tokens) == 1 else tokens
+    activations = mp.capture(loaded, pictures, prompt, layers_of(layers), scope, None, continuation, batch_size)
+    mp.activations.save_zarr(activations, out, overwrite=overwrite)
+    settings = {"model": model, "out": out, "images": images, **known, "prompt": activations.attrs["prompt"]}
+    settings |= {"layers": layers_of(layers), "tokens": tokens, "continuation": continuation, "batch_size": batch_size}
+    written = write_settings("capture", out, settings | loading.resolved(loaded))
+    sizes = dict(activations["activation"].sizes)
+    document = {
+        "out": out,
+        "settings": written,
+        "model": loaded.name,
+        "sizes": sizes,
+        "attributes": provenance_of(activations.attrs),
+    }
+    show(f"{out}: {shape_text(sizes)}, of {loaded.name}; settings in {written}", document, as_json)
+
+
+def vectors(
+    *,
+    model: str,
+    out: str,
+    library: LibrarySettings = NO_LIBRARY,
+    prompt: str | None = None,
+    method: str = "mean_difference",
+    tokens: Scopes = ("last_prompt", "image"),
+    layers: Blocks = None,
+    shuffled_draws: int = 8,
+    seed: int = 0,
+    batch_size: int | Literal["auto"] = "auto",
+    probe_accuracy: Annotated[bool, Parameter(negative="--no-probe-accuracy")] = True,
+    loading: LoadingSettings = BY_DEFAULT,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    r"""Make concept vectors from a library, and write them as safetensors with their labels.
+
+    They are made with the fitted share of the images (--fit), so that a sweep of the same library steers the others.
+
+    Parameters
+    ----------
+    model
+        A bundled name, a hub id, or a folder that starts with ./, ../ or /.
+    out
+        The file to write, *.safetensors, or *.gguf for one concept and scope.
+    prompt
+        Text with each image; the model's default prompt if not given.
+    method
+        mean_difference, pca or probe.
+    tokens
+        Scopes at which vectors are captured: last_prompt, image, text, all.
+    layers
+        Numbers of decoder blocks, -1 is the last, or input; all if not given.
+    shuffled_draws
+        Control directions with exchanged labels.
+    seed
+        Of halves and shuffled draws.
+    batch_size
+        Images of each forward pass.
+    probe_accuracy
+        Fit probes and report their accuracy.
+
+    Examples
+    --------
+    $ mllm-probe vectors --model scenes-4l --library scenes \
+        --concepts cat house --pairs 24 --out cats.safetensors
+    """
+    settings_beside(out)
+    source_of(model)  # before PyTorch is imported
+    from mllm_probe.vectors.files import writable_vector_file
+
+    writable_vector_file(out)
+    fit = library.fit_half()
+    loaded = loading.load(model)
+    own: dict[str, Any] = {"prompt": prompt, "method": method, "tokens": tokens, "layers": layers_of(layers)}
+    own |= {"shuffled_draws": shuffled_draws, "seed": seed, "batch_size": batch_size, "probe_accuracy": probe_accuracy}
+    made = mp.concept_vectors(loaded, fit, **own, progress=True)
+    mp.save_vectors(made, out)
+    settings = {"model": model, "out": out, **asdict(library.resolved()), **own, "prompt": made.attrs["prompt"]}
+    written = write_settings("vectors", out, settings | loading.resolved(loaded))
+    sizes, names = dict(made["vector"].sizes), made["concept"].values.tolist()
+    said = f"{out}: {shape_text(sizes)}, of {loaded.name} on {made.attrs['pictures']} images; settings in {written}"
+    document = {"out": out, "settings": written, "model": loaded.name, "concepts": names, "sizes": sizes}
+    show(said, document | {"attributes": provenance_of(made.attrs)}, as_json)
+
+
+def _pictures(images: list[str] | None, library: LibrarySettings) -> tuple[list, dict[str, object]]:
+    """Images to capture, and the settings that chose them."""
+    if images is None:
+        return library.make().pictures, asdict(library.resolved())
+    if library != NO_LIBRARY:
+        raise ValueError("images: expected images or a library, not both; leave one out.")
+    return mp.concepts.image_files(images), {}

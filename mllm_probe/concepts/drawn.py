@@ -1,4 +1,4 @@
-"""Concepts of the drawn and the emoji world, with exact counterfactual pairs: one scene with one thing changed."""
+"""Concepts of the drawn and the emoji world, with exact counterfactual pairs, and which world suits a model."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mllm_probe.concepts.concept import Concept
+from mllm_probe.concepts.concept import Concept, Picture, checked_count
 from mllm_probe.concepts.library import ConceptLibrary
-from mllm_probe.concepts.limits import checked_count
-from mllm_probe.concepts.picture import Picture
 from mllm_probe.emoji import CONCEPTS as EMOJI_CONCEPTS
 from mllm_probe.emoji import EmojiConcept, EmojiScene
 from mllm_probe.emoji import draw as draw_emoji
 from mllm_probe.emoji import pair as emoji_pair
 from mllm_probe.emoji import sample as sample_emoji
 from mllm_probe.emoji import true_concepts as true_emoji_concepts
+from mllm_probe.emoji.lexicon import FIRST_CONCEPTS
+from mllm_probe.models.bundled import bundled_names
 from mllm_probe.scenes import CONCEPTS, Scene, SceneConcept, draw, pair, true_concepts
 from mllm_probe.scenes import sample as sample_scene
 from mllm_probe.schema import unknown_name
@@ -200,3 +200,71 @@ def _concept(world: _World, name: str, negative: str, pairs: int, seed: int, siz
             side.append(Picture(Drawing(scene, size), labels=frozenset(world.true_concepts(scene)), pair=number))
     known = world.concepts[name]
     return Concept(name, known.category, known.words, *sides, paired=True)
+
+
+PAIRS = 24
+"""Pairs of each concept: half make the vectors, half are steered and reported on."""
+FIRST_LOOK_PAIRS = 12
+"""The same for a model that is not bundled, which may be large; `check` needs six held-out ones for its verdict."""
+_MADE_BY = {"scenes": scenes, "emoji": emoji}
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """How the lab's map steers where nothing else is asked for.
+
+    `tokens`: scopes of `Steering`.
+    `strengths`: in residual norms.
+    `first`: the strength that is shown first.
+    `neutral`: images that lack each concept.
+    """
+
+    tokens: tuple[str, ...] = ("last_prompt", "generated")
+    strengths: tuple[float, ...] = (0.5, 1.0, 2.0)
+    first: float = 1.0
+    neutral: int = 14
+
+
+_MAPS = {"scenes": MapSettings(tokens=("last_prompt",), first=2.0)}
+"""By world. The drawn scenes are steered at the last prompt token, where a push may be large: pushed at every new token
+too, their answers repeat the word at late blocks (``make validate ARGS=doses``)."""
+
+
+def map_settings(model: str) -> MapSettings:
+    """Return how the lab's map steers a model of this name."""
+    return _MAPS.get(world_of(model), MapSettings())
+
+
+def world_of(model: str) -> str:
+    """Return the world whose images suit a model of this name.
+
+    "scenes" for bundled models and those of another seed, whose names begin alike; "emoji", artwork that models of the
+    Hub have seen, for all others.
+    """
+    return "scenes" if model.startswith(tuple(bundled_names())) else "emoji"
+
+
+@dataclass(frozen=True)
+class LibraryCall:
+    """A call that makes a library.
+
+    `function` ({"scenes", "emoji"}): in `mllm_probe.concepts`. `arguments`: keyword arguments.
+    """
+
+    function: str
+    arguments: dict[str, Any]
+
+    def __call__(self) -> ConceptLibrary:
+        """Make the library."""
+        return _MADE_BY[self.function](**self.arguments)
+
+
+def library_call(model: str, pairs: int | None = None) -> LibraryCall:
+    """Call that makes the library with which a model is shown, and for which a bundled one's settings are recommended.
+
+    `model`: name of a model. `pairs`: of each concept. Returns: all concepts of the drawn world for a model that was
+    trained on it, else two dozen of all categories of the emoji world.
+    """
+    if world_of(model) == "emoji":
+        return LibraryCall("emoji", {"concepts": list(FIRST_CONCEPTS), "pairs": pairs or FIRST_LOOK_PAIRS})
+    return LibraryCall("scenes", {"pairs": pairs or PAIRS})

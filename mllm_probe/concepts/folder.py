@@ -8,11 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mllm_probe.concepts.concept import Concept, category_name
-from mllm_probe.concepts.grouping import Group, Groups, read_groups, with_groups
-from mllm_probe.concepts.library import ConceptLibrary
-from mllm_probe.concepts.limits import checked_words
-from mllm_probe.concepts.picture import Picture
+from mllm_probe.concepts.concept import Concept, Picture, category_name, checked_words
+from mllm_probe.concepts.library import ConceptLibrary, Group, Groups, read_groups, with_groups
 from mllm_probe.models.images import check_picture, read_text
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")

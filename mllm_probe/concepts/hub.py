@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mllm_probe.concepts.concept import Concept
+from mllm_probe.concepts.concept import Concept, Picture, Source, checked_count, checked_words
 from mllm_probe.concepts.library import ConceptLibrary
-from mllm_probe.concepts.limits import checked_count, checked_words
-from mllm_probe.concepts.picture import Picture, Source
 from mllm_probe.schema import unknown_name
 
 _LABEL_NAMES = ("concept", "emotion", "style", "label", "class", "class_name", "category", "name")

@@ -1,20 +1,195 @@
-"""A set of concepts: a mapping from names, with splits, subsets, a hash and a view for notebooks."""
+"""A set of concepts: a mapping from names, with splits, groups of near-duplicates, subsets and a hash."""
 
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import html
+import io
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from mllm_probe.concepts.concept import Concept, category_name
-from mllm_probe.concepts.grouping import Groups, with_groups
-from mllm_probe.concepts.limits import checked_count
-from mllm_probe.concepts.picture import Picture, Sentence
-from mllm_probe.concepts.splitting import fit_keys, hash_share
+import numpy as np
+
+from mllm_probe.concepts.concept import Concept, Picture, Sentence, category_name, checked_count, checked_name
+from mllm_probe.models.argument_checks import whole_number
+from mllm_probe.models.images import read_text
 from mllm_probe.schema import unknown_name
+
+_MARK = "group "
+"""Before the name of a group among the keys of images, which are hexadecimal."""
+
+
+def fit_keys(concepts: Sequence[Concept], fit: float, seed: int, *, fixed: bool = False) -> set[str]:
+    """Return the keys of the images to fit with.
+
+    Pairs, pairs that share an image, and images with one `Picture.group` form groups that go to one side as a
+    whole; every class then fills its share with the groups that no class before it has placed, all positives before
+    the first negatives. A fixed split places each group by a hash instead, whatever other concepts and images are
+    there.
+
+    `fit`: share of each concept's units, at least one and at most all but one. Returns: `Picture.key` of every image on
+    the fit side. Raises ValueError if a concept cannot be in both sets.
+    """
+    group = _joined(concepts)
+    placed: dict[str, bool] = _by_hash(concepts, group, fit, seed) if fixed else {}
+    classes = [(concept, concept.positive) for concept in concepts]
+    classes += [(concept, concept.negative) for concept in concepts if not concept.paired]
+    for number, (concept, pictures) in enumerate(classes):
+        _place(concept, pictures, group, placed, fit, np.random.default_rng([seed, number]))
+    return {key for key, root in group.items() if placed[root]}
+
+
+def _by_hash(concepts: Sequence[Concept], group: dict[str, str], fit: float, seed: int) -> dict[str, bool]:
+    """Side of every group, by the hash of what decides for it."""
+    deciding: dict[str, str] = {}
+    for concept in concepts:
+        for unit in concept.units:
+            # Pairs may share the image without the concept, such as one photograph in several styles.
+            name = unit[-1].key if unit[-1].group is None else _MARK + unit[-1].group
+            root = group[unit[-1].key]
+            deciding[root] = min(deciding.get(root, name), name)
+    return {root: hash_share(name, seed) < fit for root, name in deciding.items()}
+
+
+def hash_share(name: str, seed: int) -> float:
+    """A number between 0 and 1 that a name and a seed give."""
+    digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _joined(concepts: Sequence[Concept]) -> dict[str, str]:
+    """Name of the group of each picture's key: joined by pairs and groups, through any number of them."""
+    parent: dict[str, str] = {}
+
+    def root(key: str) -> str:
+        while parent.setdefault(key, key) != key:
+            parent[key] = key = parent[parent[key]]
+        return key
+
+    for concept in concepts:
+        for unit in concept.units:
+            first = root(unit[0].key)
+            for other in unit[1:]:
+                parent[root(other.key)] = first
+        for picture in concept.pictures:
+            if picture.group is not None:
+                parent[root(picture.key)] = root(_MARK + picture.group)
+    return {key: root(key) for key in list(parent) if not key.startswith(_MARK)}
+
+
+def _place(
+    concept: Concept,
+    pictures: Sequence[Picture],
+    group: dict[str, str],
+    placed: dict[str, bool],
+    fit: float,
+    rng: np.random.Generator,
+) -> None:
+    groups = list(dict.fromkeys(group[picture.key] for picture in pictures))
+    target = min(max(round(fit * len(groups)), 1), len(groups) - 1)
+    free = [name for name in groups if name not in placed]
+    missing = max(target - sum(placed[name] for name in groups if name in placed), 0)
+    for rank, index in enumerate(rng.permutation(len(free))):
+        placed[free[index]] = rank < missing
+    if not 0 < sum(placed[name] for name in groups) < len(groups):
+        raise ValueError(
+            f"concept {concept.name!r} cannot be split: its {len(pictures)} images of a class form {len(groups)} "
+            "independent group(s), and each side needs one. Give more images, smaller groups, or fewer shared "
+            "between concepts."
+        )
+
+
+Group = str | int | None
+Groups = Callable[[Picture], Group] | Mapping[Any, Group]
+
+_LARGEST_CSV = 32 * 2**20
+
+
+def with_groups(concepts: Iterable[Concept], groups: Groups) -> list[Concept]:
+    """Return the concepts with a group recorded in each image.
+
+    `groups`: a callable takes a `Picture`. A mapping has paths or `Picture.id` as keys; images that it lacks are in no
+    group, as are those whose group is None. Groups that were recorded before are replaced. Raises ValueError if a group
+    is neither text nor a number, or a key of the mapping belongs to no image.
+    """
+    listed = list(concepts)
+    group_of = groups if callable(groups) else _looked_up([p for c in listed for p in c.pictures], groups)
+
+    def marked(pictures: Sequence[Picture]) -> tuple[Picture, ...]:
+        return tuple(picture.marked(group=_name(group_of(picture), picture)) for picture in pictures)
+
+    return [replace(c, positive=marked(c.positive), negative=marked(c.negative)) for c in listed]
+
+
+def read_groups(file: Path, root: Path) -> dict[Path, str]:
+    """Read a CSV file with the columns ``file`` (relative to ``root``) and ``group``.
+
+    Raises FileNotFoundError if there is no such file. Raises ValueError if it is no such table, or gives a file two
+    groups.
+    """
+    rows = csv.DictReader(io.StringIO(read_text(file, _LARGEST_CSV)))
+    if not {"file", "group"} <= set(rows.fieldnames or ()):
+        raise ValueError(
+            f"{str(file)!r}: expected a CSV file whose first line names the columns file and group; it names "
+            f"{', '.join(map(repr, rows.fieldnames or ())) or 'none'}."
+        )
+    try:
+        listed = list(rows)
+    except csv.Error as error:
+        raise ValueError(f"{str(file)!r} cannot be read as CSV ({error}).") from error
+    groups: dict[Path, str] = {}
+    for number, row in enumerate(listed, start=2):
+        name, group = (row["file"] or "").strip(), (row["group"] or "").strip()
+        if not name or not group:
+            raise ValueError(f"{str(file)!r}, line {number}: expected a file and its group; got {name!r}, {group!r}.")
+        if groups.setdefault(root / name, group) != group:
+            raise ValueError(f"{str(file)!r}, line {number}: {name!r} is in group {group!r} and in another one above.")
+    return groups
+
+
+def _looked_up(pictures: Sequence[Picture], groups: Any) -> Callable[[Picture], Group]:
+    if not isinstance(groups, Mapping):
+        raise ValueError(
+            "groups: expected a function of an image, or a mapping from paths or image ids to groups; got "
+            f"{type(groups).__name__}."
+        )
+    by_path = {os.path.abspath(picture.source): picture for picture in pictures if isinstance(picture.source, Path)}
+    by_object: dict[int, Group] = {}
+    rest: dict[str, Group] = {}
+    for key, group in groups.items():
+        picture = by_path.get(os.path.abspath(key)) if isinstance(key, (str, Path)) else None
+        if picture is None:
+            rest[str(key)] = group
+        else:
+            by_object[id(picture)] = group
+    if rest:  # ids are hashes of pixels: images are decoded only if a key is no path
+        by_id: dict[str, list[Picture]] = {}
+        for picture in pictures:
+            by_id.setdefault(picture.id, []).append(picture)
+        lost = [key for key in rest if key not in by_id]
+        if lost:
+            raise ValueError(
+                f"groups: {lost[0]!r} is neither the path nor the id of an image of this library"
+                f"{f' (and {len(lost) - 1} more)' if len(lost) > 1 else ''}; paths are relative to the folder of the "
+                "concepts in a CSV file, and to the working directory in a mapping."
+            )
+        by_object |= {id(picture): group for key, group in rest.items() for picture in by_id[key]}
+    return lambda picture: by_object.get(id(picture))
+
+
+def _name(group: Any, picture: Picture) -> str | None:
+    if group is None:
+        return None
+    if isinstance(group, bool) or not isinstance(group, (str, int)):
+        raise ValueError(f"groups: expected text, a whole number or None for {picture!r}; got {group!r}.")
+    return checked_name("groups", str(group))
+
 
 _SHOWN = 12
 
@@ -274,3 +449,106 @@ def _image(picture: Picture) -> str:
     if isinstance(picture.source, Sentence):
         return html.escape(picture.source.text)
     return f'<img alt="" src="data:image/png;base64,{base64.b64encode(picture.thumbnail()).decode()}">'
+
+
+def neutral_images(library: ConceptLibrary, least: int = 12) -> list[Picture]:
+    """Choose images so that every concept is absent from some, spread over the categories.
+
+    Parameters
+    ----------
+    library : ConceptLibrary
+    least : int
+        Images that lack each concept, at least: by their labels; those without labels lack the concepts whose
+        negatives they are.
+
+    Returns
+    -------
+    list of Picture
+        Negatives of the library, taken in turn from each category and from each of its concepts. All of them where they
+        are too few for some concept.
+    """
+    least = whole_number("least", least, 1)
+    missing = dict.fromkeys(library, least)
+    chosen: dict[str, Picture] = {}
+    for picture in _in_turn(library):
+        if not any(missing.values()):
+            break
+        if picture.key not in chosen:
+            chosen[picture.key] = picture
+            for name in _lacked(library, picture):
+                missing[name] = max(missing[name] - 1, 0)
+    return list(chosen.values())
+
+
+def _in_turn(library: ConceptLibrary) -> Iterator[Picture]:
+    """Negatives: one of each category, again and again, each category going through its concepts in turn."""
+    queues = [
+        iter(
+            [
+                concept.negative[place]
+                for place in range(max(len(c.negative) for c in concepts))
+                for concept in concepts
+                if place < len(concept.negative)
+            ]
+        )
+        for category in library.categories
+        if (concepts := [c for c in library.values() if c.category == category])
+    ]
+    while queues:
+        for queue in list(queues):
+            picture = next(queue, None)
+            if picture is None:
+                queues.remove(queue)
+            else:
+                yield picture
+
+
+def _lacked(library: ConceptLibrary, picture: Picture) -> list[str]:
+    if picture.labels is not None:
+        return [name for name in library if name not in picture.labels]
+    return [name for name, concept in library.items() if any(picture is one for one in concept.negative)]
+
+
+def showing_images(library: ConceptLibrary, count: int) -> ConceptLibrary:
+    """Choose images so that each concept is shown by ``count`` of them, and as many as possible serve several.
+
+    `count`: images of each concept; where fewer show some concept, that many of every concept, so that n is equal.
+    Returns: Unpaired. The positives of a concept are images that show it, by their labels; those without labels show
+    the concept whose positives they are. Its negative is one chosen image that lacks it, else its own first one. Raises
+    ValueError if the count is no whole number from 1 on.
+    """
+    shown = _shown(library)
+    count = min(whole_number("count", count, 1), *(len(keys) for keys in shown.values()))
+    missing = dict.fromkeys(library, count)
+    by_key: dict[str, Picture] = {picture.key: picture for c in library.values() for picture in c.pictures}
+    serves: dict[str, list[str]] = {}
+    for name, keys in shown.items():
+        for key in keys:
+            serves.setdefault(key, []).append(name)
+    chosen: dict[str, list[str]] = {name: [] for name in library}
+    while any(missing.values()):
+        # Of images that serve equally many, the one that comes first.
+        best = max(serves, key=lambda key: sum(missing[name] > 0 for name in serves[key]))
+        for name in serves.pop(best):
+            if missing[name]:
+                missing[name] -= 1
+                chosen[name].append(best)
+    every = list(dict.fromkeys(key for keys in chosen.values() for key in keys))
+    concepts = []
+    for name, concept in library.items():
+        without = next((by_key[key] for key in every if key not in shown[name]), concept.negative[0])
+        positive = [by_key[key] for key in chosen[name]]
+        concepts.append(replace(concept, positive=positive, negative=[without], paired=False))
+    return ConceptLibrary(concepts, library.source)
+
+
+def _shown(library: ConceptLibrary) -> dict[str, dict[str, None]]:
+    """Keys of the images that show each concept, its own positives first."""
+    labelled = [picture for concept in library.values() for picture in concept.pictures if picture.labels is not None]
+    return {
+        name: dict.fromkeys(
+            [picture.key for picture in concept.positive]
+            + [picture.key for picture in labelled if picture.labels is not None and name in picture.labels]
+        )
+        for name, concept in library.items()
+    }

@@ -19,12 +19,18 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 from mllm_probe.activations.device_array import index_tensors
 from mllm_probe.activations.hooks import attached, before_block
-from mllm_probe.decoding.cache_layers import PrefixLayer, map_layers, require_own_keys, select_layer, share_layer
 from mllm_probe.decoding.prefix import SharedPrefix
-from mllm_probe.decoding.rows import CachedRows, step
-from mllm_probe.decoding.shared import NOTHING, UneditedPart
-from mllm_probe.models.inputs import Encoded
-from mllm_probe.models.position_ids import continuation_positions
+from mllm_probe.decoding.rows import (
+    CachedRows,
+    PrefixLayer,
+    map_layers,
+    require_own_keys,
+    select_layer,
+    share_layer,
+    step,
+)
+from mllm_probe.decoding.shared_prompt import NOTHING, UneditedPart
+from mllm_probe.models.inputs import Encoded, continuation_positions
 from mllm_probe.models.probe_model import ProbeModel
 
 

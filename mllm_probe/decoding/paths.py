@@ -1,35 +1,154 @@
-"""Choosing how rows share a prompt: the cheapest way that this very model computes exactly."""
+"""Choosing how rows share a prompt: the cheapest way that this model computes exactly, its kept verdicts, packs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+import hashlib
+import json
+import os
+import stat
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from transformers.cache_utils import DynamicLayer
 
+from mllm_probe import schema
 from mllm_probe.activations.not_finite import is_finite, require_finite
-from mllm_probe.decoding.agreement import REFUSALS, difference, tolerance
 from mllm_probe.decoding.attention import FIELD, attention_configs
-from mllm_probe.decoding.depth import DepthPrefix
-from mllm_probe.decoding.encoded_pictures import with_pictures_encoded
-from mllm_probe.decoding.kept_ways import Verdict, keep_verdict, read_verdict, verdict_key
+from mllm_probe.decoding.depth import DepthPrefix, start_rows
 from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
-from mllm_probe.decoding.replay import Replay
 from mllm_probe.decoding.resume import CopiedResume, Resume
-from mllm_probe.decoding.rows import whole_forward
-from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart, WholeForwards
+from mllm_probe.decoding.rows import CachedRows, steps_know_sample, whole_forward, with_pictures_encoded
+from mllm_probe.decoding.shared_prompt import (
+    NOTHING,
+    REFUSALS,
+    Replay,
+    Shared,
+    UneditedPart,
+    WholeForwards,
+    difference,
+    tolerance,
+)
+from mllm_probe.models.argument_checks import cache_root
+from mllm_probe.models.fingerprints import architecture
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.layout import text_config
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.schema import ROLES
 from mllm_probe.typing import JsonObject
 
+FOLDER = "MLLM_PROBE_WAYS"
+"""Environment variable: another folder for the verdicts, or ``off`` to keep none on the disk."""
+_FORMAT = 1
+_OFF = "off"
+_MOST_BYTES, _MOST_TEXT, _MOST_TRIED = 1 << 16, 400, 20
+
 
 @dataclass(frozen=True)
-class Path:
+class Verdict:
+    """Which way was found exact, and which were refused before it.
+
+    `way`: name of a class of :mod:`mllm_probe.decoding`. `tried`: refused ways, and why.
+    """
+
+    way: str
+    one_by_one: bool
+    tried: dict[str, str] = field(default_factory=dict)
+
+
+def folder() -> Path | None:
+    """Where verdicts are kept, None where the environment says that none are."""
+    given = os.environ.get(FOLDER)
+    return None if given == _OFF else Path(given) if given else cache_root() / "ways"
+
+
+def verdict_key(model: ProbeModel, kind: object) -> JsonObject:
+    """Everything that a verdict may depend on but the weights.
+
+    `kind`: of the scope and sample: what JSON can write. Returns: architecture, attention, type, device type, library
+    versions and the package's own code.
+    """
+    versions = {name: value for name, value in schema.dependency_versions().items() if name != "xarray"}
+    key = {
+        "format": _FORMAT, **architecture(model.hf), "kind": kind, "dtype": str(model.dtype),
+        "device": model.device.type, "versions": versions, "code": _own_code(),
+    }  # fmt: skip
+    plain: JsonObject = json.loads(json.dumps(key, default=sorted))
+    return plain
+
+
+def read_verdict(key: JsonObject, ways: Mapping[str, Any]) -> Verdict | None:
+    """The verdict that is kept under a key; None without one, and for a file that is not what this package writes.
+
+    `key`: of :func:`verdict_key`. `ways`: names of the ways that there are.
+    """
+    path = _file(key)
+    if path is None:
+        return None
+    try:
+        about = path.lstat()
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _MOST_BYTES:
+            return None
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return _checked(found, key, ways)
+
+
+def _checked(found: object, key: JsonObject, ways: Mapping[str, Any]) -> Verdict | None:
+    if not isinstance(found, dict) or set(found) != {"key", "way", "one_by_one", "tried"} or found["key"] != key:
+        return None
+    way, one_by_one, tried = found["way"], found["one_by_one"], found["tried"]
+    if not isinstance(way, str) or way not in ways or not isinstance(one_by_one, bool) or not isinstance(tried, dict):
+        return None
+    texts = [text for pair in tried.items() for text in pair]
+    plain = all(isinstance(text, str) and text.isprintable() and len(text) <= _MOST_TEXT for text in texts)
+    return Verdict(way, one_by_one, tried) if plain and len(tried) <= _MOST_TRIED else None
+
+
+def keep_verdict(key: JsonObject, verdict: Verdict | None) -> None:
+    """Keep a verdict, or with None forget the one that is there; a folder that cannot be written to is left alone."""
+    path = _file(key)
+    if path is None:
+        return
+    with suppress(OSError):
+        if verdict is None:
+            path.unlink(missing_ok=True)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = {"key": key, "way": verdict.way, "one_by_one": verdict.one_by_one, "tried": verdict.tried}
+        partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+        try:
+            partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _file(key: JsonObject) -> Path | None:
+    where = folder()
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+    return None if where is None else where / f"{name}.json"
+
+
+@cache
+def _own_code() -> str:
+    """Hash of the ways' own sources: a verdict on other code says nothing."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class DecodingPath:
     """A chosen way of sharing a prompt.
 
     `one_by_one`: several tokens are fed as single steps. `tried`: ways that were refused, and why.
@@ -69,7 +188,7 @@ Kind = tuple[bool, bool, tuple[Any, ...], frozenset[str], int, tuple[bool, ...]]
 class ChosenPaths:
     """Ways that were chosen for a model, by kind of scope and of sample; kept with it."""
 
-    by_kind: dict[Kind, Path] = field(default_factory=dict)
+    by_kind: dict[Kind, DecodingPath] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,11 +213,11 @@ def choose_path(
     prompt_edited: bool,
     input_edited: bool = False,
     on_opened: OnOpened = lambda _: None,
-) -> Path:
+) -> DecodingPath:
     """The cheapest exact way, tested against whole forwards once per architecture, kind of scope and kind of sample.
 
     The verdict is kept with the model, and in the user's cache for other models of the architecture, see
-    :func:`mllm_probe.decoding.kept_ways.verdict_key`; one from there is checked by one comparison.
+    :func:`mllm_probe.decoding.paths.verdict_key`; one from there is checked by one comparison.
 
     `encoded`: one sample.
     `trial`: rows to try it with. The result is kept for all rows of the kind, so the trial has to cover them.
@@ -130,13 +249,13 @@ def _ways(prompt_edited: bool) -> tuple[type[Shared], ...]:
 
 def _read(
     model: ProbeModel, encoded: Encoded, trial: Trial, key: JsonObject, prompt_edited: bool, on_opened: OnOpened
-) -> Path | None:
+) -> DecodingPath | None:
     """The way that the user's cache names, where the first batch of the trial agrees."""
     ways = {kind.__name__: kind for kind in _ways(prompt_edited)}
     verdict = read_verdict(key, ways)
     if verdict is None:
         return None
-    path = Path(ways[verdict.way], verdict.one_by_one, verdict.tried)
+    path = DecodingPath(ways[verdict.way], verdict.one_by_one, verdict.tried)
     tokens = _by_row(trial_tokens(model, encoded, 3), trial.rows)
     first = replace(trial, batches=trial.batches[:1])
     rows = list(first.batches[0][0])
@@ -161,7 +280,9 @@ def _read(
     return path
 
 
-def known_path(model: ProbeModel, encoded: Encoded, *, prompt_edited: bool, input_edited: bool = False) -> Path | None:
+def known_path(
+    model: ProbeModel, encoded: Encoded, *, prompt_edited: bool, input_edited: bool = False
+) -> DecodingPath | None:
     """The path chosen for samples of this kind, None before the first trial."""
     return model.state.of(ChosenPaths).by_kind.get(_kind(model, encoded, prompt_edited, input_edited))
 
@@ -178,13 +299,15 @@ def _kind(model: ProbeModel, encoded: Encoded, prompt_edited: bool, input_edited
     return prompt_edited, input_edited, attention, frozenset(encoded.tensors), min(beginnings, 2), passed
 
 
-def _tested(model: ProbeModel, encoded: Encoded, trial: Trial, prompt_edited: bool, on_opened: OnOpened) -> Path:
+def _tested(
+    model: ProbeModel, encoded: Encoded, trial: Trial, prompt_edited: bool, on_opened: OnOpened
+) -> DecodingPath:
     tokens = _by_row(trial_tokens(model, encoded, 3), trial.rows)
     expected: Tensor | None = None
     tried: dict[str, str] = {}
     for kind in _ways(prompt_edited):
         for one_by_one in (False, True):
-            path = Path(kind, one_by_one, tried)
+            path = DecodingPath(kind, one_by_one, tried)
             with _noting(path, tried):
                 shared = path.open_to_try(model, encoded)
                 expected = _expected(shared, trial, tokens) if expected is None else expected
@@ -198,11 +321,11 @@ def _tested(model: ProbeModel, encoded: Encoded, trial: Trial, prompt_edited: bo
                 return path
     if expected is None:
         _whole(model, encoded, trial, tokens, [0])  # what fails even so is no way's fault, and is raised
-    return Path(WholeForwards, False, tried)
+    return DecodingPath(WholeForwards, False, tried)
 
 
 @contextmanager
-def _noting(path: Path, tried: dict[str, str]) -> Iterator[None]:
+def _noting(path: DecodingPath, tried: dict[str, str]) -> Iterator[None]:
     """Note why a way was refused; memory that is lacking is no refusal."""
     try:
         yield
@@ -300,3 +423,47 @@ def _by_row(tokens: Tensor, rows: int) -> Tensor:
     # Rows of different histories show a way that confuses rows, which equal tokens would hide.
     fed[1:, 1:] = tokens[:, [0, 1]]
     return fed
+
+
+class PromptBatch(Shared):
+    """Prompts of one length whose rows decode together; each prompt's keys and values exist once.
+
+    `members`: prompts for which :func:`can_batch` holds. `counts`: rows of each, in this order.
+    """
+
+    path = DepthPrefix.path
+
+    def __init__(self, members: Sequence[Shared], counts: Sequence[int]) -> None:
+        first = members[0]
+        self.members = [member for member in members if isinstance(member, DepthPrefix)]
+        if len(self.members) < len(members):
+            raise TypeError(
+                f"a batch of prompts takes {DepthPrefix.__name__}; got "
+                f"{', '.join(sorted({type(m).__name__ for m in members}))}."
+            )
+        self.owners = np.repeat(np.arange(len(members)), counts)
+        self.model, self.encoded, self.one_by_one = first.model, first.encoded, first.one_by_one
+        self.positions, self.unedited = first.positions, {}
+        self.nbytes = sum(member.nbytes for member in members)
+
+    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
+        """Run the last token of every prompt."""
+        if rows != len(self.owners) or len(unedited_part.rows) != rows:
+            raise ValueError(
+                f"this batch has {len(self.owners)} rows; got {rows}, {len(unedited_part.rows)} of them known."
+            )
+        return start_rows(self.members, self.owners, unedited_part)
+
+
+def can_batch(first: Shared, other: Shared) -> bool:
+    """Whether the rows of two prompts can decode together: same length and positions, full attention alone."""
+    if not (isinstance(first, DepthPrefix) and isinstance(other, DepthPrefix)):
+        return False
+    layers = [*first.cache.layers, *other.cache.layers]
+    return (
+        first.encoded.prompt_length == other.encoded.prompt_length
+        and torch.equal(first.positions, other.positions)
+        and set(first.encoded.tensors) == set(other.encoded.tensors)
+        and not steps_know_sample(first.model, first.encoded)
+        and all(type(layer) is DynamicLayer and layer.is_initialized for layer in layers)
+    )

@@ -1,23 +1,248 @@
-"""Batches of rows that decode from a shared prompt: feeding tokens, forking, and selecting rows."""
+"""Batches of rows that decode from a shared prompt: their cache layers, feeding tokens, forking, selecting rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+import copy
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from transformers.cache_utils import Cache
+from torch.utils._pytree import tree_leaves
+from transformers import DynamicCache
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer, DynamicSlidingWindowLayer
 
-from mllm_probe.decoding.attention import sharing_attention
-from mllm_probe.decoding.cache_layers import select_rows, shares_prefix
-from mllm_probe.models.caches import cache_argument
-from mllm_probe.models.families import family_of
-from mllm_probe.models.forward_arguments import forward_arguments
-from mllm_probe.models.inputs import Encoded, append_tokens, join_inputs
-from mllm_probe.models.position_ids import continuation_positions
+from mllm_probe.activations.hooks import before_backbone
+from mllm_probe.decoding.attention import Prefix, sharing_attention
+from mllm_probe.models.inputs import Encoded, append_tokens, continuation_positions, join_inputs
+from mllm_probe.models.layout import cache_argument, family_of, forward_arguments, text_config
 from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.typing import CallArguments
+
+_ROOM = 16
+_ROOM_SHARE = 8
+"""Tokens preallocated at a time: at least this many, or an eighth of those present."""
+
+
+class GrowingLayer(DynamicLayer):
+    """Keys and values [rows, heads, tokens, width] at the start of preallocated, longer tensors.
+
+    A shallow copy (``copy.copy``) has the same keys and values and allocates its own tensors at its first append, so
+    that copies are independent. So does a layer whose keys were replaced (``reorder_cache``).
+    """
+
+    def __init__(self, keys: Tensor | None = None, values: Tensor | None = None) -> None:
+        super().__init__()
+        self._room: tuple[Tensor, Tensor] | None = None
+        self._in_front: Tensor | None = None
+        if keys is not None and values is not None:
+            self.lazy_initialization(keys, values)
+            self.keys, self.values = keys, values
+
+    def __copy__(self) -> GrowingLayer:
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._room = None
+        return twin
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **named: object) -> tuple[Tensor, Tensor]:
+        """Append the states of new tokens; all keys and values."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        there = self.keys.shape[-2] if self.keys.numel() else 0
+        if not there:
+            self.keys, self.values = key_states, value_states
+            return self.keys, self.values
+        length = there + key_states.shape[-2]
+        # `self.keys` is a view of the room only if nobody replaced it since (`reorder_cache`, `crop`): then the room
+        # holds another's tokens. This test and `__copy__` keep forks apart. DynamicLayer concatenates instead, which
+        # took 88 ms per tensor, layer and step at 144 rows.
+        if self._room is None or self._room[0].shape[-2] < length or self.keys is not self._in_front:
+            room = length + max(_ROOM, length // _ROOM_SHARE)
+            self._room = _with_room(self.keys, room), _with_room(self.values, room)
+        for whole, new in zip(self._room, (key_states, value_states), strict=True):
+            whole[..., there:length, :] = new
+        self.keys, self.values = (whole[..., :length, :] for whole in self._room)
+        self._in_front = self.keys
+        return self.keys, self.values
+
+
+def _with_room(states: Tensor, tokens: int) -> Tensor:
+    whole = states.new_empty((*states.shape[:-2], tokens, states.shape[-1]))
+    whole[..., : states.shape[-2], :] = states
+    return whole
+
+
+class PictureLayer(DynamicLayer):
+    """Keys and values of an image, which cross-attention reads from the layer and nothing is appended to."""
+
+
+_COPIES_ARE_APART = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer, PictureLayer)
+"""Layers whose shallow copies are independent: they never write to memory that another layer reads."""
+
+
+class PrefixLayer(GrowingLayer):
+    """Keys and values of prompts, each stored once, and those of the rows.
+
+    `prefixes`: keys and values [1, heads, tokens, width] of every prompt, all of one length. `owners`: for every row,
+    the prompt that it follows.
+    """
+
+    def __init__(self, prefixes: Sequence[tuple[Tensor, Tensor]], owners: Sequence[int]) -> None:
+        super().__init__()
+        self.prefixes, self.owners = list(prefixes), list(owners)
+        self.runs = _runs(self.prefixes, self.owners)
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: object, **named: object) -> tuple[Tensor, Tensor]:
+        """Append to the rows' own keys and values; the keys carry the prompts as a mark."""
+        # Set on the tensor at each append, as views of a tensor do not inherit its attributes.
+        keys, values = super().update(key_states, value_states, *args, **named)
+        keys.prefixes = self.runs  # type: ignore[attr-defined]
+        return keys, values
+
+    @property
+    def own(self) -> int:
+        """Tokens after the prompt."""
+        return 0 if not self.is_initialized or self.keys is None or self.keys.numel() == 0 else self.keys.shape[-2]
+
+    def get_seq_length(self) -> int:
+        """Tokens of the prompt and after it."""
+        return self.prefixes[0][0].shape[-2] + self.own
+
+    def select(self, index: Tensor) -> PrefixLayer:
+        """Rows ``index`` as a layer of their own; the prompts are shared."""
+        chosen = PrefixLayer(self.prefixes, [self.owners[i] for i in index.tolist()])
+        if self.is_initialized:
+            chosen.lazy_initialization(self.keys, self.values)
+            chosen.keys, chosen.values = _rows_of(self, index)
+        return chosen
+
+
+def empty_cache(model: ProbeModel) -> DynamicCache:
+    """A cache for a prompt, with the kinds of layers that the text model needs."""
+    config = text_config(model.hf)
+    cache = DynamicCache(config=config)
+    for block in getattr(config, "cross_attention_layers", None) or ():
+        cache.layers[block] = PictureLayer()
+    return cache
+
+
+def require_own_keys(model: ProbeModel) -> None:
+    """Raise where blocks read keys and values of a block below, so that all must compute the same rows."""
+    if getattr(text_config(model.hf), "num_kv_shared_layers", None):
+        raise NotImplementedError("layers share keys and values, so that blocks cannot be left out.")
+
+
+def share_rows(cache: Cache, rows: int, device: torch.device) -> Cache:
+    """A cache for ``rows`` rows that continue the only row of ``cache``; full attention stores the prompt once."""
+    index = torch.zeros(rows, dtype=torch.long, device=device)
+    return map_layers(cache, lambda layer: share_layer(layer, index))
+
+
+def expand_rows(cache: Cache, rows: int, device: torch.device) -> Cache:
+    """An independent cache that repeats the only row; keys and values are views until a step appends to them."""
+    index = torch.zeros(rows, dtype=torch.long, device=device)
+    return map_layers(cache, lambda layer: _expanded_layer(layer, index))
+
+
+def select_rows(cache: Cache, index: Tensor | None) -> Cache:
+    """An independent cache with rows ``index`` (None: all).
+
+    Layers that never write where another reads are shared; all others are copied.
+    """
+    return map_layers(cache, lambda layer: select_layer(layer, index))
+
+
+def shares_prefix(cache: Cache) -> bool:
+    """Whether some layer of a cache holds a prompt once for all rows."""
+    return any(isinstance(layer, PrefixLayer) for layer in getattr(cache, "layers", ()))
+
+
+def cache_bytes(cache: Cache) -> int:
+    """Memory of the tensors that a cache holds."""
+    states = [vars(layer) for layer in getattr(cache, "layers", ())]
+    # By address: rows and layers share a prompt's tensors, which count once.
+    return sum({t.data_ptr(): t.nbytes for t in tree_leaves(states) if isinstance(t, Tensor)}.values())
+
+
+def map_layers(cache: Cache, change: Callable[[CacheLayerMixin], CacheLayerMixin]) -> Cache:
+    """A cache of changed layers, in order; a cache that has none is changed as a whole."""
+    if not hasattr(cache, "layers"):
+        return change(cache)
+    chosen = copy.copy(cache)
+    chosen.layers = [change(layer) for layer in cache.layers]
+    return chosen
+
+
+def cut_back(layer: CacheLayerMixin, tokens: int) -> CacheLayerMixin:
+    """One layer without its last ``tokens``; what cross-attention reads of an image stays whole.
+
+    Raises NotImplementedError, RuntimeError, ValueError if it does not hold the keys and values of every token.
+    """
+    if isinstance(layer, PictureLayer):
+        return layer
+    if type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) or layer.get_seq_length() <= tokens:
+        raise NotImplementedError(f"{type(layer).__name__} cannot be cut back by {tokens} tokens.")
+    # `crop` rebinds the copy's keys and values. Transformers 5.24 refuses positive numbers (lengths to keep).
+    chosen = copy.copy(layer)
+    chosen.crop(-tokens)
+    return chosen
+
+
+def share_layer(layer: CacheLayerMixin, index: Tensor) -> CacheLayerMixin:
+    """One layer with a single row, for as many rows as ``index`` has zeros; full attention keeps it once."""
+    if type(layer) is not DynamicLayer or not layer.is_initialized:
+        return _expanded_layer(layer, index)
+    return PrefixLayer([(layer.keys, layer.values)], [0] * len(index))
+
+
+def _expanded_layer(layer: CacheLayerMixin, index: Tensor) -> CacheLayerMixin:
+    if type(layer) not in _COPIES_ARE_APART or not layer.is_initialized:
+        return _copied(layer, index)
+    chosen = copy.copy(layer)
+    chosen.keys, chosen.values = (t.expand(len(index), *t.shape[1:]) for t in (layer.keys, layer.values))
+    return chosen
+
+
+def select_layer(layer: CacheLayerMixin, index: Tensor | None) -> CacheLayerMixin:
+    """Rows ``index`` of one layer (None: all), independent of it."""
+    if isinstance(layer, PrefixLayer) and index is not None:
+        return layer.select(index)
+    if not isinstance(layer, PrefixLayer) and (type(layer) not in _COPIES_ARE_APART or not layer.is_initialized):
+        return _copied(layer, index)
+    chosen = copy.copy(layer)
+    if index is not None:
+        chosen.keys, chosen.values = _rows_of(layer, index)
+    return chosen
+
+
+def _rows_of(layer: CacheLayerMixin, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Keys and values of some rows."""
+    there = index.to(layer.keys.device)
+    return layer.keys.index_select(0, there), layer.values.index_select(0, there)
+
+
+def _copied(part: CacheLayerMixin, index: Tensor | None) -> CacheLayerMixin:
+    # `batch_repeat_interleave` is missing on linear-attention and convolution layers; `reorder_cache` is on all of
+    # them.
+    whole = copy.deepcopy(part)
+    if index is not None:
+        whole.reorder_cache(index)
+    return whole
+
+
+def _runs(prefixes: Sequence[tuple[Tensor, Tensor]], owners: Sequence[int]) -> tuple[Prefix, ...]:
+    """Neighbouring rows of one prompt together."""
+    runs: list[Prefix] = []
+    start = 0
+    for row in range(1, len(owners) + 1):
+        if row == len(owners) or owners[row] != owners[start]:
+            runs.append(Prefix(start, row, *prefixes[owners[start]]))
+            start = row
+    return tuple(runs)
+
 
 _LAST_COLUMN = ("cross_attention_mask", "image_attention_mask")
 
@@ -146,3 +371,47 @@ def whole_forward(model: ProbeModel, encoded: Encoded, following: Tensor, last: 
 def logits_kept(module: nn.Module, last: int | None) -> dict[str, int]:
     """The argument that saves the logits of all but the last positions, where the module takes it."""
     return {"logits_to_keep": last} if last is not None and "logits_to_keep" in forward_arguments(module) else {}
+
+
+class _PictureIsSeenError(Exception):
+    """Raised where the text model is called with the image, to leave it."""
+
+
+_PIXELS = ("pixel_values", "flattened_patches")
+
+
+@torch.no_grad()
+def with_pictures_encoded(model: ProbeModel, encoded: Encoded) -> Encoded:
+    """A sample whose pixels are replaced by the vision tower's features, for families that need an image at each step.
+
+    `encoded`: one sample. Returns the same where the family decodes without its image (nearly all do), and where there
+    is none.
+    """
+    name = family_of(model.hf.config).encoded_picture
+    pixels = next((n for n in _PIXELS if n in encoded.tensors), None)
+    if not name or pixels is None:
+        return encoded
+    tensors = {n: value for n, value in encoded.tensors.items() if n != pixels}
+    by_step = family_of(model.hf.config).picture_each_step
+    picture = _images(model, encoded.tensors[pixels]) if by_step else _given_to_text(model, encoded, name)
+    return replace(encoded, tensors=tensors | {name: picture})
+
+
+def _images(model: ProbeModel, pixels: Tensor) -> Tensor:
+    """Output of the vision tower [rows, images, patches, width] for pixels [rows, images, channels, height, width]."""
+    tower: Any = model.layout.vision_tower
+    features: Tensor = tower(pixel_values=pixels.flatten(0, 1).to(model.dtype)).last_hidden_state
+    return features.unflatten(0, pixels.shape[:2])
+
+
+def _given_to_text(model: ProbeModel, encoded: Encoded, name: str) -> Tensor:
+    """Image features as the text model is given them, [rows, image tokens, width]."""
+    features: list[Tensor] = []
+
+    def note(_: tuple[object, ...], named: CallArguments) -> None:
+        features.append(named[name])
+        raise _PictureIsSeenError
+
+    with before_backbone(model, note), suppress(_PictureIsSeenError):
+        model.hf(**encoded.tensors, use_cache=False)
+    return features[0]

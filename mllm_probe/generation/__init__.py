@@ -6,8 +6,7 @@ from mllm_probe.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from mllm_probe.generation.generating import GenerationOutput, generate, steer, stream
-    from mllm_probe.generation.live import Live
-    from mllm_probe.generation.streaming import Stream
+    from mllm_probe.generation.streaming import Live, Stream
 else:
     __getattr__, __dir__ = lazy_names(__name__)
 

@@ -12,21 +12,18 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig
 
-from mllm_probe.generation.greedy import is_plain_greedy
-from mllm_probe.generation.live import LiveJob
-from mllm_probe.generation.prompt_cache import prompts_of
-from mllm_probe.generation.streaming import GenerateJob, Job, Stream, answer_text
+from mllm_probe.generation.decoders import is_plain_greedy, prompts_of
+from mllm_probe.generation.streaming import GenerateJob, Job, LiveJob, Stream, answer_text
 from mllm_probe.models import require_model
-from mllm_probe.models.argument_checks import finite_number, whole_number
-from mllm_probe.models.caller_warnings import warn_caller
+from mllm_probe.models.argument_checks import finite_number, warn_caller, whole_number
 from mllm_probe.models.inputs import Request
 from mllm_probe.models.layout import accepted_inputs
 from mllm_probe.models.prompts import answer_ids
+from mllm_probe.steering.edit_plan import Receipt
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.intervention import Composition, Row, Steering, as_rows
-from mllm_probe.steering.receipts import Receipt
 from mllm_probe.typing import Images, Inputs
-from mllm_probe.vectors.nearest_images import unlike_note
+from mllm_probe.vectors.directions import unlike_note
 
 if TYPE_CHECKING:
     from mllm_probe.models import Encoded, ProbeModel

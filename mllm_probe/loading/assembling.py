@@ -28,7 +28,7 @@ from transformers import (
 
 from mllm_probe.loading.decoder_cache import cached_decoder, known_decoder
 from mllm_probe.models.bundled import ASSEMBLY
-from mllm_probe.models.image_processing import IMAGE_SIDE, image_processor
+from mllm_probe.models.prompts import IMAGE_SIDE, image_processor
 from mllm_probe.typing import JsonObject
 
 PARTS = "parts.safetensors"

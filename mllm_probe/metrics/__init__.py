@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 from mllm_probe.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from mllm_probe.metrics.lens import lens_chunks, lens_logits
     from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
-    from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
+    from mllm_probe.metrics.projection import borrowed_scopes, concept_projection, lens_chunks, lens_logits
     from mllm_probe.metrics.statistics import (
         Draws,
         bootstrap_interval,
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
         summarise_draws,
         wilson_interval,
     )
-    from mllm_probe.metrics.text import Span, spans
-    from mllm_probe.metrics.word_forms import forms
+    from mllm_probe.metrics.text import Span, forms, spans
     from mllm_probe.metrics.wording import NEGATIONS
     from mllm_probe.metrics.words import WordTable, word_table, word_variants
 else:

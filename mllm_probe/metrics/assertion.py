@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from mllm_probe.metrics import wording as w
-from mllm_probe.metrics.patterns import any_of, phrase
+from mllm_probe.metrics.wording import any_of, phrase
 
 REACH = 3
 """Words between a negated verb and a mention at most."""

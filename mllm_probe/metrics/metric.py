@@ -1,13 +1,22 @@
-"""The declaration of a metric: what it reads of a steered run, how that is scored, and how the score is shown."""
+"""The declaration of a metric: what it reads of a steered run, how it is scored and shown; built-in ones by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+import math
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal
+
+import xarray as xr
 
 from mllm_probe.models.argument_checks import require_function, require_one_of
 from mllm_probe.models.fingerprints import code_hash
+from mllm_probe.schema import did_you_mean
 from mllm_probe.typing import Attributes
 
 Reads = Literal["words", "logits", "answer", "forced", "reference"]
@@ -179,3 +188,90 @@ class Metric:
     def identity(self) -> str:
         """The name with a hash of the function's source code, by which stores tell metrics of one name apart."""
         return f"{self.name} ({code_hash(self.score)})"
+
+
+@cache
+def built_in() -> dict[str, Metric]:
+    """All built-in metrics, those that cost least first."""
+    names = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])]
+    modules = [importlib.import_module(f"{__package__}.{name}") for name in names]
+    metrics = [module.METRIC for module in modules if hasattr(module, "METRIC")]
+    order = list(READS)
+    return {metric.name: metric for metric in sorted(metrics, key=lambda m: (order.index(m.reads), m.name))}
+
+
+def as_metrics(given: Iterable[str | Metric] | str | Metric) -> tuple[Metric, ...]:
+    """The metrics that a ``metrics`` argument means, with those that they bring, each once.
+
+    Raises ValueError for an unknown name, anything that is neither a name nor a :class:`Metric`, or two metrics of one
+    name.
+    """
+    listed = [given] if isinstance(given, (str, Metric)) else list(given)
+    metrics = [_as_metric(one) for one in listed]
+    metrics += [built_in()[name] for metric in metrics for name in metric.brings]
+    by_name: dict[str, Metric] = {}
+    for metric in metrics:
+        if by_name.setdefault(metric.name, metric) != metric:
+            raise ValueError(f"metrics: two different metrics have the name '{metric.name}'; rename one of them.")
+    return tuple(by_name.values())
+
+
+def _as_metric(one: str | Metric) -> Metric:
+    if isinstance(one, Metric):
+        return one
+    if isinstance(one, str) and one in built_in():
+        return built_in()[one]
+    raise ValueError(
+        f"unknown metric {one!r}{did_you_mean(one, built_in())}; there are {', '.join(built_in())}, or an mp.Metric."
+    )
+
+
+def metrics_of(grid: xr.Dataset) -> list[str]:
+    """Names of the metrics that a grid holds, built-in ones first.
+
+    A user's metric is known by the attributes that its variable was written with, also in a grid read from a file.
+    """
+    known = [name for name in built_in() if name in grid and not built_in()[name].every_concept]
+    own = [str(name) for name, variable in grid.data_vars.items() if variable.attrs.get("reads") in READS]
+    return known + [name for name in own if name not in built_in()]
+
+
+def label_of(grid: xr.Dataset, name: str) -> str:
+    """Axis label of a metric: that of its variable, else its name."""
+    label = grid[name].attrs.get("label") if name in grid else None
+    known = built_in().get(name)
+    return str(label or (known.label if known else name))
+
+
+def scale_of(grid: xr.Dataset, name: str) -> str:
+    """``"ratio"`` (effects in doublings), ``"share"`` (0 or 1) or ``"difference"``: as the grid says, else by name."""
+    known = built_in().get(name)
+    scale = grid[name].attrs.get("scale") or (known.attributes["scale"] if known else "difference")
+    return str(scale)
+
+
+def direction_of(grid: xr.Dataset, name: str) -> int:
+    """Whether more of a concept means a larger (1) or smaller (-1) score, or neither (0), as a grid says or by name."""
+    known = built_in().get(name)
+    return int(grid[name].attrs.get("direction", known.direction if known else 0))
+
+
+def fixed(value: float, digits: int) -> str:
+    """A number with ``digits`` decimal places, halves rounded up as in browsers."""
+    return f"{Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
+
+
+def signed(value: float, digits: int, units: str = "") -> str:
+    """A difference as summaries write it, ``+1.2 blocks``; ``not known`` for NaN."""
+    return f"{value:+.{digits}f} {units}".rstrip() if math.isfinite(value) else "not known"
+
+
+def chance(p: float) -> str:
+    """A probability, ".013" or "< .001"; below .1 rounded up to three digits, so that .0501 does not seem to pass."""
+    if not math.isfinite(p):
+        return "–"
+    if p < 0.001:
+        return "< .001"
+    # Of float32, .05 lies a little above .05.
+    text = f"{math.ceil(p * 1000 - 1e-3) / 1000:.3f}" if p < 0.1 else fixed(p, 2)
+    return text.removeprefix("0")

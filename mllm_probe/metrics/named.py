@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from mllm_probe.metrics.mentions import first_mention_tokens
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept
-from mllm_probe.metrics.text import named
+from mllm_probe.metrics.text import first_mention_tokens, named
 
 
 def score(answer: Answer, concept: ScoredConcept) -> float:

@@ -1,16 +1,25 @@
-"""Projection of every token on a concept's direction, in units that compare across layers."""
+"""Reading a concept inside the residual stream: projection on its direction, and the logit lens."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 import xarray as xr
+from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import index_tensors, joined, lazy
+from mllm_probe.models.layout import text_config
 from mllm_probe.tokens import captured_kinds, measured_names
 from mllm_probe.vectors.directions import directions_of
+
+if TYPE_CHECKING:
+    from mllm_probe.models import ProbeModel
+
 
 UNIT = "× mean difference"
 
@@ -79,3 +88,25 @@ def borrowed_scopes(activations: xr.Dataset, vectors: xr.Dataset) -> list[str]:
     directions = directions_of(vectors)
     pairs = [(kind, directions.scope_for(own)) for kind, own in zip(kinds, measured_names(kinds), strict=True)]
     return ["" if scope == kind else scope for kind, scope in pairs]
+
+
+_LOGITS_AT_ONCE = 1 << 26
+
+
+def lens_logits(model: ProbeModel, hidden: Tensor) -> Tensor:
+    """Logits of hidden states read through the model's own final norm, head, scale and soft cap.
+
+    `hidden` (Tensor [..., hidden]): outputs of any block, before the final norm. Returns Tensor of float32 [...,
+    vocabulary]: on the device of the head. For the last block these are the model's own.
+    """
+    head, norm, config = model.layout.head, model.layout.final_norm, text_config(model.hf)
+    logits = head(hidden if norm is None else norm(hidden)).float() * (getattr(config, "logit_scale", None) or 1.0)
+    cap = getattr(config, "final_logit_softcapping", None)
+    return cap * torch.tanh(logits / cap) if cap else logits
+
+
+def lens_chunks(model: ProbeModel, hidden: Tensor) -> Iterator[Tensor]:
+    """Logits as :func:`lens_logits`, split along the first dimension so that each piece stays within 256 MB."""
+    each = text_config(model.hf).vocab_size * hidden[:1].numel() // hidden.shape[-1]
+    for part in hidden.split(max(_LOGITS_AT_ONCE // max(each, 1), 1)):
+        yield lens_logits(model, part)

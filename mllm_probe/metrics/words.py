@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 import xarray as xr
 
-from mllm_probe.models.roles import special_ids
+from mllm_probe.models.inputs import special_ids
 from mllm_probe.schema import CONCEPT, WORDS
 
 if TYPE_CHECKING:

@@ -1,13 +1,17 @@
-"""Checks of arguments that many public functions take: numbers, batch sizes, paths."""
+"""Checks of arguments that many public functions take, warnings that point at the caller, the user's cache."""
 
 from __future__ import annotations
 
 import math
 import os
+import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from platformdirs import user_cache_path
 
 if TYPE_CHECKING:
     import torch
@@ -164,3 +168,16 @@ def device_of(device: str | torch.device) -> torch.device:
         count = torch.cuda.device_count()
         raise ValueError(f"device='{device}' was requested, but PyTorch sees {count} CUDA devices: 0 … {count - 1}.")
     return where
+
+
+def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
+    """Issue a warning for the nearest caller that is not part of this package."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith("mllm_probe"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def cache_root() -> Path:
+    """Folder of the package in the user's cache; it need not exist."""
+    return user_cache_path("mllm_probe", appauthor=False)

@@ -10,13 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from mllm_probe.models.argument_checks import described, listed
-from mllm_probe.models.caller_warnings import warn_caller
-from mllm_probe.models.families import family_of
-from mllm_probe.models.inputs import Encoded, Request, append_tokens, join_inputs
-from mllm_probe.models.layout import accepted_inputs, text_config
-from mllm_probe.models.roles import IMAGE, PADDING, SPECIAL, begin_of_sequence, patch_positions, token_roles
+from mllm_probe.models.argument_checks import described, listed, warn_caller
+from mllm_probe.models.inputs import (
+    IMAGE,
+    PADDING,
+    SPECIAL,
+    Encoded,
+    Request,
+    append_tokens,
+    begin_of_sequence,
+    join_inputs,
+    patch_positions,
+    token_roles,
+)
+from mllm_probe.models.layout import accepted_inputs, family_of, text_config
 from mllm_probe.typing import Continuation, Processor
 
 if TYPE_CHECKING:
@@ -315,3 +324,12 @@ def warn_unknown_words(tokenizer: Processor, texts: Iterable[str]) -> None:
             f"The model does not know the word{'s' if len(unknown) > 1 else ''} {named}: it reads an unknown-word "
             "token instead. model.suggestions lists questions that work."
         )
+
+
+IMAGE_SIDE = 64
+
+
+def image_processor() -> SiglipImageProcessorPil:
+    """Return the processor that ships with the models: 64 by 64 pixels, values from -1 to 1, without torchvision."""
+    side = {"height": IMAGE_SIDE, "width": IMAGE_SIDE}
+    return SiglipImageProcessorPil(size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3)

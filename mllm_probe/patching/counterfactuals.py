@@ -1,21 +1,252 @@
-"""The pairs of a library as a patch runs them: images, token layouts, changed patches, and donors of the controls."""
+"""The pairs of a library as a patch runs them: images, token groups, changed image tokens, donors of the controls."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from mllm_probe import schema
 from mllm_probe.models import Encoded, ProbeModel, Request
-from mllm_probe.models.argument_checks import described
-from mllm_probe.patching.changed_patches import changed_tokens
-from mllm_probe.patching.token_groups import TokenLayout
+from mllm_probe.models.argument_checks import described, listed
+from mllm_probe.models.inputs import IMAGE, SPECIAL, TEXT
+from mllm_probe.models.layout import family_of, why_no_image_tokens
+from mllm_probe.models.prompts import processed_tensors
+from mllm_probe.tokens.positions import of_encoded
 from mllm_probe.typing import Library
 from mllm_probe.vectors.pooling import as_requests
+
+THRESHOLD = 8
+"""Largest difference of two equal pixels, of 255: what resampling and compression change."""
+_ROUNDING = 1e-3
+"""Levels that normalising and its inverse may lose in float32."""
+
+
+def why_no_patches(model: ProbeModel, encoded: Encoded) -> str:
+    """Why the pixels of each image token are not known, in words for an error; empty where they are."""
+    if family_of(model.hf.config).image_queries:
+        return "each of its image tokens reads the whole image"
+    image = encoded.roles[0].numpy() == 1
+    if not image.any():
+        return "its sequence has no image tokens"
+    if (encoded.patch_row[0, image] < 0).any() or encoded.image[0].max() > 0:
+        return "its image tokens form no single grid"
+    return ""
+
+
+def why_no_pixels(model: ProbeModel, encoded: Encoded) -> str:
+    """Why changed patches cannot be found, in words for an error; empty where they can."""
+    why = why_no_patches(model, encoded)
+    if why:
+        return why
+    if _image_processor(model) is None:
+        return "it was wrapped without a processor, so that the normalisation of its pixels is not known"
+    tensors, shape = encoded.tensors, tuple(encoded.tensors["pixel_values"].shape) if _has_pixels(encoded) else ()
+    tokens = int((encoded.roles[0].numpy() == 1).sum())
+    if len(shape) == 4 or (len(shape) == 5 and shape[1] == 1):
+        return ""
+    if len(shape) == 2 and "image_grid_thw" in tensors and shape[0] % tokens == 0:
+        return ""
+    return f"pixels of shape {list(shape)} are not known to lie as its image tokens do"
+
+
+def changed_tokens(model: ProbeModel, one: Encoded, other: Encoded, requests: tuple[Request, Request]) -> np.ndarray:
+    """Image tokens whose own pixels differ by more than ``THRESHOLD`` of 255, before normalisation.
+
+    `one`, `other`: of a pair, with equal layout; see :func:`why_no_pixels`. `requests`: the same, to process them anew
+    where the model's type holds pixels only roughly. Returns bool array [tokens].
+    """
+    exact = [encoded.tensors for encoded in (one, other)]
+    if model.dtype.itemsize < torch.float32.itemsize:
+        exact = [processed_tensors(model, [request]) for request in requests]
+    first, second = (tensors["pixel_values"].float().cpu() for tensors in exact)
+    image = one.roles[0].numpy() == 1
+    tokens = int(image.sum())
+    if first.ndim == 2:
+        differs = _of_patches(model, first, second, tokens)
+    else:
+        rows, columns = int(one.patch_row[0].max()) + 1, int(one.patch_column[0].max()) + 1
+        grid = _of_image(model, first.reshape(-1, *first.shape[-3:])[0], second.reshape(-1, *second.shape[-3:])[0])
+        cells = _tiles(grid, rows, columns)
+        differs = cells[one.patch_row[0, image], one.patch_column[0, image]]
+    found = np.zeros(len(image), bool)
+    found[image] = differs
+    return found
+
+
+def _of_patches(model: ProbeModel, first: Tensor, second: Tensor, tokens: int) -> np.ndarray:
+    """Patches [patches, channels · …] that belong to tokens in order, as many for each."""
+    channels = len(_scale(model, 3))
+    apart = (first - second).abs().reshape(len(first), channels, -1).amax(-1) * _scale(model, channels)
+    return (apart > THRESHOLD + _ROUNDING).any(-1).reshape(tokens, -1).any(-1).numpy()
+
+
+def _of_image(model: ProbeModel, first: Tensor, second: Tensor) -> np.ndarray:
+    """Pixels [height, width] of images [channels, height, width] that differ."""
+    scale = _scale(model, first.shape[0])
+    return ((first - second).abs() * scale[:, None, None] > THRESHOLD + _ROUNDING).any(0).numpy()
+
+
+def _tiles(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Whether any pixel of each cell of a grid is set, [rows, columns]; a pixel on a border counts for both cells."""
+    height, width = pixels.shape
+    cells = np.zeros((rows, columns), bool)
+    for r, c in np.ndindex(rows, columns):
+        top, left = r * height // rows, c * width // columns
+        cells[r, c] = pixels[top : -(-(r + 1) * height // rows), left : -(-(c + 1) * width // columns)].any()
+    return cells
+
+
+def _scale(model: ProbeModel, channels: int) -> Tensor:
+    """Levels of 255 in one unit of each processed channel: processed = (level · rescale − mean) / std."""
+    processor = _image_processor(model)
+    std = getattr(processor, "image_std", None) if getattr(processor, "do_normalize", False) else None
+    rescale = getattr(processor, "rescale_factor", 1.0) if getattr(processor, "do_rescale", False) else 1.0
+    given = [1.0] * channels if std is None else [std] * channels if isinstance(std, float) else list(std)
+    return torch.tensor(given) / rescale
+
+
+def _image_processor(model: ProbeModel) -> Any:
+    return getattr(model.processor, "image_processor", None)
+
+
+def _has_pixels(encoded: Encoded) -> bool:
+    return isinstance(encoded.tensors.get("pixel_values"), Tensor)
+
+
+PATCHES, ALL_BUT = "patches", "all_but_patches"
+_OF_PIXELS = ("changed", "unchanged")
+_OF_IMAGES = (*_OF_PIXELS, "image", PATCHES, ALL_BUT)
+
+
+@dataclass(frozen=True)
+class TokenLayout:
+    """Where a prompt has which tokens; two prompts of equal ``key`` differ in their images alone.
+
+    `roles`: int8 array [tokens]. `last`: column of the last prompt token. `patch_row`, `patch_column`: int array
+    [tokens].
+    """
+
+    roles: np.ndarray
+    last: int
+    patch_row: np.ndarray
+    patch_column: np.ndarray
+    key: str = field(init=False)
+    ids: np.ndarray = field(repr=False)
+
+    def __post_init__(self) -> None:
+        words = np.where(self.roles == IMAGE, -1, self.ids)
+        parts = (self.roles.astype(np.int64), words, self.patch_row, self.patch_column)
+        digest = hashlib.blake2b(b"|".join(np.ascontiguousarray(part).tobytes() for part in parts), digest_size=8)
+        object.__setattr__(self, "key", digest.hexdigest())
+
+    @classmethod
+    def of(cls, encoded: Encoded) -> TokenLayout:
+        """Of one sample."""
+        where = of_encoded(encoded)
+        ids = encoded.sequence[0].cpu().numpy()
+        return cls(where.roles[0], int(where.last[0]), where.patch_row[0], where.patch_column[0], ids)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        return int(self.patch_row.max(initial=-1)) + 1, int(self.patch_column.max(initial=-1)) + 1
+
+    def __str__(self) -> str:
+        counts = [f"{(self.roles == i).sum()} {name}" for i, name in enumerate(schema.ROLES) if (self.roles == i).any()]
+        return f"{len(self.roles)} positions ({', '.join(counts)})"
+
+
+@dataclass(frozen=True)
+class Group:
+    """One token group.
+
+    `name`: in the dimension ``group``. `kind`: as it was asked for. `patch`: row and column of the image token of
+    ``"patches"`` and ``"all_but_patches"``.
+    """
+
+    name: str
+    kind: str
+    patch: tuple[int, int] | None = None
+
+    def columns(self, layout: TokenLayout, changed: np.ndarray | None) -> np.ndarray:
+        """Positions, bool [tokens].
+
+        `changed` (bool array [tokens] or None): image tokens whose pixels differ, where that is known.
+        """
+        roles, last = layout.roles, np.arange(len(layout.roles)) == layout.last
+        if self.patch is not None:
+            own = (layout.patch_row == self.patch[0]) & (layout.patch_column == self.patch[1])
+            return own if self.kind == PATCHES else _everything(layout) & ~own
+        if self.kind in _OF_PIXELS:
+            assert changed is not None
+            return (roles == IMAGE) & (changed if self.kind == "changed" else ~changed)
+        masks = {
+            "image": (roles == IMAGE) & ~last,
+            "text": (roles == TEXT) & ~last,
+            "last_prompt": last,
+            "special": (roles == SPECIAL) & ~last,
+            "all": _everything(layout),
+        }
+        return masks[self.kind]
+
+
+def _everything(layout: TokenLayout) -> np.ndarray:
+    return layout.roles != schema.ROLES.index("padding")
+
+
+def asked_groups(groups: object) -> tuple[str, ...]:
+    """Names in a ``groups=`` argument, each once, or a ValueError that lists what there is."""
+    given = [groups] if isinstance(groups, str) else listed(groups)
+    known = (*schema.GROUPS, PATCHES, ALL_BUT)
+    wrong = [name for name in given or [] if name not in known]
+    if not given or wrong:
+        got = described(wrong[0] if wrong else groups)
+        raise ValueError(f"groups: expected one or more of {', '.join(known)}; got {got}.")
+    return tuple(dict.fromkeys(given))
+
+
+def resolve_groups(model: ProbeModel, encoded: Encoded, asked: Sequence[str]) -> list[Group]:
+    """The groups of a prompt; single patches each by themselves.
+
+    Raises ValueError if this family has no image tokens, or no known pixels of each, and a group needs them; or if a
+    group is empty.
+    """
+    layout, found = TokenLayout.of(encoded), list[Group]()
+    for name in asked:
+        _require_known(model, encoded, name)
+        if name in (PATCHES, ALL_BUT):
+            rows, columns = layout.grid
+            for place in np.ndindex(rows, columns):
+                found.append(Group(schema.patch_name(*place, all_but=name == ALL_BUT), name, place))
+            continue
+        group = Group(name, name)
+        if name not in _OF_PIXELS and not group.columns(layout, None).any():
+            raise ValueError(f"groups: the prompt has no {name} tokens: it has {layout}. Leave '{name}' out.")
+        found.append(group)
+    return found
+
+
+def _require_known(model: ProbeModel, encoded: Encoded, name: str) -> None:
+    absent = why_no_image_tokens(model.hf.config)
+    if name in _OF_IMAGES and absent:
+        rest = "'text', 'last_prompt' or 'all'"
+        raise ValueError(f"groups: '{name}' does not exist in {model.family}: {absent}. Use the groups {rest}.")
+    why = why_no_pixels(model, encoded) if name in _OF_PIXELS else ""
+    why = why_no_patches(model, encoded) if name in (PATCHES, ALL_BUT) else why
+    if why:
+        raise ValueError(
+            f"groups: '{name}' needs to know which pixels each image token of {model.family} reads, and that is not "
+            f"known: {why}. Use the groups 'image', 'text', 'last_prompt' or 'all'."
+        )
+
 
 SIDES = {"insert": ("negative", "positive"), "remove": ("positive", "negative")}
 """Direction → the side whose run is edited, and the side whose activations it takes."""

@@ -11,8 +11,7 @@ from tqdm.auto import tqdm
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.patching.patch_engine import PatchEngine
-from mllm_probe.patching.patch_job import PatchJob
-from mllm_probe.patching.patch_settings import checked_settings
+from mllm_probe.patching.patch_job import PatchJob, checked_settings
 from mllm_probe.typing import Layers, Library
 
 

@@ -1,35 +1,289 @@
-"""A prepared patch: settings, pairs, token groups, words, and how rows share a prompt."""
+"""A prepared patch: checked settings, pairs, words, how rows share a prompt, its grid and first-position scores."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+import xarray as xr
+from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import dtype_name
-from mllm_probe.activations.free_memory import free_bytes
-from mllm_probe.decoding.paths import Path
-from mllm_probe.decoding.shared import Shared, UneditedPart
-from mllm_probe.metrics.metric import Metric
-from mllm_probe.metrics.registry import built_in
-from mllm_probe.metrics.words import word_table
+from mllm_probe.activations.device_memory import free_bytes
+from mllm_probe.activations.hooks import resolve_layers
+from mllm_probe.decoding.paths import DecodingPath
+from mllm_probe.decoding.rows import Rows
+from mllm_probe.decoding.shared_prompt import Shared, UneditedPart
+from mllm_probe.metrics.metric import Metric, as_metrics, built_in
+from mllm_probe.metrics.words import WordTable, first_token_logit, single_token_logprob, word_table
 from mllm_probe.models import Encoded, ProbeModel
-from mllm_probe.models.caller_warnings import warn_caller
-from mllm_probe.patching.counterfactuals import Counterfactuals, Pair
-from mllm_probe.patching.first_position import LOGIT_DIFFERENCE, FirstPosition
-from mllm_probe.patching.patch_grid import CELL, PatchGrid
-from mllm_probe.patching.patch_settings import PatchSettings
-from mllm_probe.patching.token_groups import ALL_BUT, PATCHES, Group, resolve_groups
-from mllm_probe.steering.trials import path_of
-from mllm_probe.sweeps.requirements import readable
+from mllm_probe.models.argument_checks import described, finite_number, listed, warn_caller, whole_number
+from mllm_probe.models.prompts import answer_ids
+from mllm_probe.patching.counterfactuals import (
+    ALL_BUT,
+    PATCHES,
+    Counterfactuals,
+    Group,
+    Pair,
+    asked_groups,
+    resolve_groups,
+)
+from mllm_probe.steering.tensors import path_of
+from mllm_probe.sweeps.grid import Variables
+from mllm_probe.sweeps.job import readable
 from mllm_probe.sweeps.sweep_plan import MOST_RUNS
-from mllm_probe.typing import Attributes, Coordinates, JsonObject, Library
+from mllm_probe.typing import Attributes, Coordinates, JsonObject, Layers, Library
+
+LOGIT_DIFFERENCE = Metric(
+    name="logit_difference",
+    reads="logits",
+    score=first_token_logit,
+    label="logit of the concept minus its counterpart's",
+    long_name="logit of the concept's first sub-token minus that of what the counterfactual shows in its place",
+    unit="logits",
+    direction=1,
+    needs="words",
+)
+"""A metric of ``patch`` alone: the counterpart is that of a pair."""
+
+
+class FirstPosition:
+    """Scores rows that stand at the end of the prompt.
+
+    `metrics`: that read ``"words"`` or ``"logits"``. `table`: of the concepts, then of the counterparts; on the model's
+    device. `prefix`: beginning of the answer that is fed.
+
+    Nothing is brought to the host, and what is fed is uploaded once per concept.
+    """
+
+    def __init__(self, model: ProbeModel, metrics: Sequence[Metric], table: WordTable, prefix: list[int]) -> None:
+        self.model, self.metrics, self.table = model, tuple(metrics), table
+        self._prefix = self._ids(prefix)
+        self._longer: dict[int, list[tuple[tuple[int, ...], Tensor, Tensor]]] = {}
+
+    @property
+    def fed(self) -> int:
+        """Most tokens that are fed to a row."""
+        return len(self._prefix) + max(self.table.longest - 1, 0)
+
+    def __call__(self, rows: Rows, concept: int, counterpart: int | None) -> Tensor:
+        """Raw scores [metrics, rows] float32: of metrics that read words, the log-probability that they are given."""
+        if len(self._prefix):
+            rows.feed(self._prefix.expand(len(rows.logits), -1))
+        logprob = self._logprob(rows, concept) if any(m.reads == "words" for m in self.metrics) else None
+        return torch.stack([self._score(metric, rows, logprob, concept, counterpart) for metric in self.metrics])
+
+    def _score(
+        self, metric: Metric, rows: Rows, logprob: Tensor | None, concept: int, counterpart: int | None
+    ) -> Tensor:
+        if metric.reads == "words":
+            assert logprob is not None
+            return logprob
+        values = metric.score(rows.logits, self.table)
+        if metric is not LOGIT_DIFFERENCE:
+            return (values[:, concept] if values.ndim > 1 else values).float()
+        if counterpart is None:
+            return torch.full_like(values[:, 0], torch.nan)
+        return values[:, concept] - values[:, counterpart]
+
+    def _logprob(self, rows: Rows, concept: int) -> Tensor:
+        """Log-probability [rows] that the answer begins with a word of the concept."""
+        # log Σ over words of P(t₁) · Π P(tᵢ | t₁ … tᵢ₋₁), as in `Scorer._with_longer_words`, for one concept on all
+        # rows: all rows are fed the same word, so that nothing is padded.
+        total = single_token_logprob(rows.logits, self.table)[:, concept]
+        first = torch.log_softmax(rows.logits.float(), -1) if self._words(concept) else None
+        for begin, fed, ends in self._words(concept):
+            assert first is not None
+            scores = torch.log_softmax(rows.fork().feed(fed.expand(len(total), -1)).float(), -1)
+            path = first[:, begin[0]]
+            for place, token in enumerate(begin[1:]):
+                path = path + scores[:, place, token]
+            total = torch.logaddexp(total, path + scores[:, -1].index_select(-1, ends).logsumexp(-1))
+        return total
+
+    def _words(self, concept: int) -> list[tuple[tuple[int, ...], Tensor, Tensor]]:
+        """Words of several sub-tokens: what is fed, as numbers and on the device, and the tokens that are read then."""
+        if concept not in self._longer:
+            words = self.table.continuations(concept).items()
+            self._longer[concept] = [(begin, self._ids(begin), self._ids(ends)) for begin, ends in words]
+        return self._longer[concept]
+
+    def _ids(self, tokens: Sequence[int]) -> Tensor:
+        return torch.tensor(list(tokens), dtype=torch.long, device=self.model.device)
+
+
+CONTROLS = tuple(name for name in schema.DONORS if name != "pair")
+_READS = ("words", "logits")
+
+
+@dataclass(frozen=True)
+class PatchSettings:
+    """The arguments of ``patch`` that are no images, in their final form.
+
+    `layers`: Coordinates.
+    `groups`: as asked for.
+    `donors`: ``"pair"``, then the controls.
+    `prefix`: its token ids.
+    """
+
+    layers: tuple[int, ...]
+    groups: tuple[str, ...]
+    directions: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    donors: tuple[str, ...]
+    window: int
+    minimum_gap: float
+    seed: int
+    answer_prefix: str | list[int]
+    prefix: tuple[int, ...]
+
+    @property
+    def pixels(self) -> bool:
+        """Whether changed patches are needed."""
+        return any(name in ("changed", "unchanged") for name in self.groups)
+
+    def window_at(self, layer: int, total: int) -> list[int]:
+        """Layers that are patched together."""
+        return list(range(layer, min(layer + self.window, total)))
+
+
+def checked_settings(
+    model: ProbeModel,
+    *,
+    layers: Layers,
+    groups: Sequence[str] | str,
+    direction: Sequence[str] | str,
+    metrics: Sequence[str | Metric] | str | Metric,
+    controls: Sequence[str] | str,
+    window: int,
+    minimum_gap: float,
+    seed: int,
+    answer_prefix: str | Sequence[int] | None,
+) -> PatchSettings:
+    """The settings that arguments of ``patch`` mean, or a ValueError for the first one that is impossible."""
+    every = isinstance(layers, str) and layers == "all"
+    prefix = model.default_answer_prefix if answer_prefix is None else answer_prefix
+    ids = answer_ids(model, prefix)
+    gap = finite_number("minimum_gap", minimum_gap)
+    if gap < 0:
+        raise ValueError(f"minimum_gap: expected 0 or more; got {described(minimum_gap)}.")
+    return PatchSettings(
+        layers=tuple([schema.INPUT, *model.layers] if every else resolve_layers(layers, len(model.layers))),
+        groups=asked_groups(groups),
+        directions=_names("direction", direction, schema.DIRECTIONS),
+        metrics=_metrics(metrics),
+        donors=("pair", *_names("controls", controls, CONTROLS, empty=True)),
+        window=whole_number("window", window, 1),
+        minimum_gap=gap,
+        seed=whole_number("seed", seed),
+        answer_prefix=prefix if isinstance(prefix, str) else ids,
+        prefix=tuple(ids),
+    )
+
+
+def _metrics(metrics: Any) -> tuple[Metric, ...]:
+    given = [metrics] if isinstance(metrics, (str, Metric)) else listed(metrics)
+    if not given:
+        raise ValueError(f"metrics: expected one or more names or mp.Metric objects; got {described(metrics)}.")
+    chosen = as_metrics(LOGIT_DIFFERENCE if one == LOGIT_DIFFERENCE.name else one for one in given)
+    wrong = [metric for metric in chosen if metric.reads not in _READS or metric.every_concept]
+    if wrong:
+        raise ValueError(
+            f"metrics: '{wrong[0].name}' reads more than the answer's first position, which is all that patch computes:"
+            " use 'logprob', 'logit', 'logit_difference', or an mp.Metric that reads 'words' or 'logits'."
+        )
+    return chosen
+
+
+def _names(argument: str, given: Any, known: Sequence[str], *, empty: bool = False) -> tuple[str, ...]:
+    names = [given] if isinstance(given, str) else listed(given)
+    wrong = [name for name in names or [] if name not in known]
+    if names is None or wrong or (not names and not empty):
+        got = described(wrong[0] if wrong else given)
+        raise ValueError(f"{argument}: expected one or more of {', '.join(known)}; got {got}.")
+    return tuple(dict.fromkeys(names))
+
+
+CELL = (schema.CONCEPT, schema.LAYER, schema.GROUP, schema.DIRECTION, schema.CONTROL, schema.SAMPLE)
+SOURCE = (schema.CONCEPT, schema.DIRECTION, schema.SAMPLE)
+SIZE = (schema.CONCEPT, schema.GROUP, schema.SAMPLE)
+GROUP_SIZE = "group_size"
+
+
+class PatchGrid:
+    """Arrays that fill while a patch runs.
+
+    `coordinates`: of the dataset.
+    `sizes`: lengths of the dimensions of ``CELL``.
+    `pairs`: how many pairs each concept has; the others' samples stay NaN.
+    `done`: bool array CELL.
+    """
+
+    def __init__(
+        self,
+        metrics: Sequence[Metric],
+        coordinates: Coordinates,
+        sizes: Mapping[str, int],
+        pairs: Sequence[int],
+        group_size: np.ndarray,
+    ) -> None:
+        self.metrics, self.coordinates, self.pairs = tuple(metrics), coordinates, list(pairs)
+        shape = tuple(sizes[dim] for dim in CELL)
+        self.patched, self.base = ({m.name: np.full(shape, np.nan, np.float32) for m in metrics} for _ in range(2))
+        of_source = tuple(sizes[dim] for dim in SOURCE)
+        self.source = {m.name: np.full(of_source, np.nan, np.float32) for m in metrics}
+        self.edited, self.group_size = np.zeros(shape, np.int32), group_size
+        self.done: np.ndarray = np.zeros(shape, dtype=bool)
+
+    def put(self, place: tuple[np.ndarray, ...], patched: np.ndarray, base: np.ndarray, edited: np.ndarray) -> None:
+        """Write scores [metrics, cells] of cells, an index into ``CELL``, with the score of their base run."""
+        for number, metric in enumerate(self.metrics):
+            self.patched[metric.name][place] = patched[number]
+            self.base[metric.name][place] = base[number]
+        self.edited[place] = edited
+        self.done[place] = True
+
+    def put_source(self, place: tuple[int, int, int], scores: np.ndarray) -> None:
+        """Write scores [metrics] of the run that activations are taken from, an index into ``SOURCE``."""
+        for number, metric in enumerate(self.metrics):
+            self.source[metric.name][place] = scores[number]
+
+    @property
+    def progress(self) -> float:
+        """Share of the cells that are done, 0 … 1."""
+        shape = self.done.shape
+        cells = int(np.prod(shape[1:-1])) * sum(self.pairs)
+        return float(self.done.sum() / cells)
+
+    def variables(self) -> Variables:
+        """Dimensions, array (not a copy) and attributes of every variable."""
+        found: Variables = {}
+        for metric in self.metrics:
+            own = metric.attributes
+            name, text = metric.name, own["long_name"]
+            found[name] = (CELL, self.patched[name], own)
+            base = "the same row of the batch without the patch"
+            found[f"{name}_base"] = (CELL, self.base[name], {"long_name": f"{text}, {base}", "units": own["units"]})
+            source = "run on the counterfactual"
+            found[f"{name}_source"] = (
+                SOURCE, self.source[name], {"long_name": f"{text}, {source}", "units": own["units"]},
+            )  # fmt: skip
+        found["edited"] = (CELL, self.edited, {"long_name": "patched positions, over the layers of the window"})
+        found[GROUP_SIZE] = (SIZE, self.group_size, {"long_name": "positions of the token group"})
+        return found
+
+    def dataset(self, attrs: Attributes) -> xr.Dataset:
+        """A copy of the grid, which later writes do not change."""
+        variables = {name: (dims, values.copy(), own) for name, (dims, values, own) in self.variables().items()}
+        return xr.Dataset(variables, self.coordinates, {**attrs, "progress": self.progress})
+
 
 _CELL_BYTES = 13
 """Bytes of a cell without its scores: ``done``, ``edited``, and their share of a copy."""
@@ -121,7 +375,7 @@ class PatchJob:
         place = self.named.index(pair.counterpart) if pair.counterpart else None
         return place if place is not None and self.scorer.table.variants[place] else None
 
-    def path(self, encoded: Encoded) -> Path:
+    def path(self, encoded: Encoded) -> DecodingPath:
         """The cheapest exact way for rows that edit this prompt; found by running it once per kind of prompt."""
         return path_of(self.model, encoded, prompt_edited=True, input_edited=schema.INPUT in self.settings.layers)
 
@@ -187,7 +441,7 @@ class PatchJob:
                 table[concept][pair.number] = value(pair)
         return (schema.CONCEPT, schema.SAMPLE), np.array(table)
 
-    def attributes(self, path: Path) -> Attributes:
+    def attributes(self, path: DecodingPath) -> Attributes:
         """Attributes of the dataset."""
         settings = self.settings
         return schema.provenance(

@@ -5,10 +5,8 @@ from typing import TYPE_CHECKING
 from mllm_probe.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from mllm_probe.plots.doses import dose_response
+    from mllm_probe.plots.effect_figures import dose_response, layer_profile, recovery_profile
     from mllm_probe.plots.geometry import vector_geometry
-    from mllm_probe.plots.layers import layer_profile
-    from mllm_probe.plots.recovery_curves import recovery_profile
     from mllm_probe.plots.study_figure import multiverse, study
 else:
     __getattr__, __dir__ = lazy_names(__name__)

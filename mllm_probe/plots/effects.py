@@ -1,18 +1,199 @@
-"""From an effect dataset to the description of a figure along one of its dimensions."""
+"""From an effect dataset to the description of a figure along one dimension, with curves, marks and verdicts.
+
+The front-end describes the curve of the cell under the pointer by the same rules (``heatmap/response.ts``); one table
+of cases holds both.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.plots.curves import Band, Curves, Series, counted, effect_label
-from mllm_probe.plots.verdicts import grid_caption, marks_of
+from mllm_probe.plots.palette import MARKS
+from mllm_probe.studies.clear_cells import spread_over_layers, verdict_caption
 from mllm_probe.studies.effect import effect as effect_of
-from mllm_probe.studies.layer_spread import spread_over_layers
+
+MOST_BROKEN = 0.5
+"""Share of broken answers from which on a cell is marked."""
+_LARGEST, _SMALLEST, _OF_HEIGHT, _INSET = 7.0, 3.0, 0.42, 3.0
+
+
+def grid_caption(effect: xr.Dataset) -> str:
+    """How many cells pass, over all concepts, layers and strengths of an effect, and which have too few images.
+
+    `effect`: from :func:`mllm_probe.effect` or :func:`mllm_probe.studies.effect.summarised`. Returns: empty where
+    nothing was run, or the effect has no ``q``.
+    """
+    if "q" not in effect or not (effect["n"] > 0).any():
+        return ""
+    if effect.attrs.get("average") == "single":
+        return "one image is not tested: clear cells lie beyond the interval of the draws of every control"
+    caption = verdict_caption(effect)
+    if not np.isfinite(effect["q"]).any():
+        return caption
+    least = int(effect.attrs.get("least_images", 0))
+    untested = {
+        f"with fewer than {least} images": (effect["n"] > 0) & (effect["n"] < least),
+        "that do not differ from the controls": (effect["n"] >= least) & effect["q"].isnull(),
+    }
+    rest = " and ".join(f"{int(cells.sum())} {why}" for why, cells in untested.items() if cells.any())
+    return f"whole grid: {caption}; not tested: {rest}" if rest else f"whole grid: {caption}"
+
+
+def marks_of(effect: xr.Dataset) -> dict[str, xr.DataArray]:
+    """Which cells are marked, by the names of `palette.MARKS`.
+
+    `effect`: from :func:`mllm_probe.effect`. Returns: ``never_named``, and ``broken`` where at least half of the
+    answers are; without those that the effect lacks.
+    """
+    found = {name: effect[name] for name in MARKS if name in effect}
+    return {name: mark >= MOST_BROKEN if name == "broken" else mark.astype(bool) for name, mark in found.items()}
+
+
+def mark_box(width: float, height: float) -> tuple[float, float, float]:
+    """Place and size of a mark: at the lower left of a cell, in the units of its width and height.
+
+    Returns: from the upper left corner of the cell.
+    """
+    side = max(_SMALLEST, min(_LARGEST, width - 2, _OF_HEIGHT * height))
+    inset = max(0.0, min(_INSET, (width - side) / 2))
+    return inset, height - side - inset, side
+
+
+def mark_weights(side: float) -> tuple[float, float]:
+    """Weights of the lines of a mark, and of the paper below them, so that they are seen on every colour."""
+    weight = max(1.2, side / 5)
+    return weight, weight + 2 * side / 7
+
+
+_NICE = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5, 2.8, 3, 3.5, 4, 4.5, 5, 5.5, 6, 7, 8, 9, 10)
+"""Round ends of a scale, at most one sixth above what it must hold."""
+_STRENGTH_UNITS = {"residual": "× residual norm", "vector": "× vector", "raw": "× raw vector"}
+
+
+@dataclass(frozen=True)
+class Series:
+    """The effect of one concept.
+
+    `x`: ndarray [point].
+    `value`, `low`, `high` (ndarray [point]): concept minus control, with its 95 % interval over pictures; NaN where
+        nothing was run.
+    `n` (ndarray [point]): pictures that count.
+    `clear` (ndarray of bool [point]): passes in the grid: clear of every kind of control, at a false discovery rate of
+        .05 over the grid.
+    `depth` (ndarray [point]): relative depth, where ``x`` are layers.
+    `spread`: peak layer and spread in words, where ``x`` are layers.
+    `q` (ndarray [point]): the false discovery rate at which a point passes.
+    `marks` (dict of str to ndarray of bool [point]): by the names of `palette.MARKS`.
+    """
+
+    concept: str
+    category: str
+    x: np.ndarray
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    n: np.ndarray
+    clear: np.ndarray
+    depth: np.ndarray | None = None
+    spread: str = ""
+    q: np.ndarray | None = None
+    marks: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Band:
+    """What one kind of control does, seen from the mean of the control that effects are differences from.
+
+    `x`, `mean`, `low`, `high` (ndarray [point]): ``low`` and ``high`` are where one more draw would fall.
+    """
+
+    control: str
+    x: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A figure of effects over the bands of their controls.
+
+    `quantity`: what is drawn, in full. `caption`: how it was made. `x_label`, `y_label`: short, with units in brackets.
+    """
+
+    title: str
+    quantity: str
+    caption: list[str]
+    x_label: str
+    y_label: str
+    series: list[Series] = field(default_factory=list)
+    bands: list[Band] = field(default_factory=list)
+
+    @property
+    def y_limits(self) -> tuple[float, float]:
+        """Ends of the upright axis: round, with 0 and every interval and band inside."""
+        ends = [end for one in self.series for end in (one.value, one.low, one.high)]
+        ends += [end for band in self.bands for end in (band.low, band.high)]
+        values = np.concatenate([np.ravel(end) for end in ends] or [np.empty(0)])
+        return axis_limits(values[np.isfinite(values)])
+
+    @property
+    def x_limits(self) -> tuple[float, float]:
+        """Ends of the horizontal axis: the points and 0, for doses."""
+        x = [float(value) for one in self.series for value in one.x]
+        low, high = (min(0.0, *x), max(0.0, *x)) if x else (-1.0, 1.0)
+        return (low - 1, high + 1) if low == high else (low, high)
+
+
+def axis_limits(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """Round ends of an axis that hold 0 and all finite ``values``."""
+    top, bottom = max(0.0, *values, 0.0), min(0.0, *values, 0.0)
+    low = -nice_ceiling(-bottom) if bottom < 0 else 0.0
+    high = nice_ceiling(top) if top > 0 else 0.0 if bottom < 0 else 1.0
+    return low, high
+
+
+def nice_ceiling(value: float) -> float:
+    """The smallest round end, 1, 1.2, 1.4 … 9 × 10ⁿ, that is not below ``value``; 1 for 0 and what is not finite."""
+    if not value > 0 or not math.isfinite(value):
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next((step for step in _NICE if step * power >= value * (1 - 1e-9)), 10) * power
+
+
+def strength_unit(unit: str) -> str:
+    """What one unit of strength means, in words."""
+    return _STRENGTH_UNITS.get(unit, unit)
+
+
+def effect_label(unit: str) -> str:
+    """Short label of an axis of effects: "effect [nats]"."""
+    return "effect" if unit in ("", "1") else f"effect [{unit}]"
+
+
+def strength_label(unit: str) -> str:
+    """Short label of an axis of doses: "strength [× residual norm]"."""
+    return f"strength [{strength_unit(unit)}]" if unit else "strength"
+
+
+def counted(n: np.ndarray) -> str:
+    """The number of pictures that count, "n = 24 pictures" or "n = 3 to 24 pictures"; empty where none was run."""
+    known = np.asarray(n, dtype=float)
+    known = known[np.isfinite(known) & (known > 0)]
+    if known.size == 0:
+        return ""
+    low, high = int(known.min()), int(known.max())
+    if low != high:
+        return f"n = {low} to {high} images"
+    return f"n = {high} {'image' if high == 1 else 'images'}"
+
 
 READING = (
     "Lines: concept minus the mean of random directions, with 95 % intervals over images and draws. "

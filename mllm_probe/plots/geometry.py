@@ -15,9 +15,8 @@ from bokeh.plotting import figure
 
 from mllm_probe import schema
 from mllm_probe.activations import tensor_of
-from mllm_probe.plots import theme
-from mllm_probe.plots.curves import Band
-from mllm_probe.plots.effects import origin
+from mllm_probe.plots import painting
+from mllm_probe.plots.effects import Band, origin
 from mllm_probe.plots.painting import NAMED, paint_band
 from mllm_probe.plots.palette import category_colour, control_colour
 
@@ -74,8 +73,8 @@ def vector_geometry(vectors: xr.Dataset, scope: str | None = None, layer: int | 
         name="chance",
     )
     for made in (reliability, probe):
-        theme.finish_legend(made)
-    profiles = column(reliability, probe, sizing_mode="stretch_width", min_width=theme.NARROWEST)
+        painting.finish_legend(made)
+    profiles = column(reliability, probe, sizing_mode="stretch_width", min_width=painting.NARROWEST)
     # Beside each other where there is room, below each other where there is not.
     wrapped = {"flex-wrap": "wrap", "gap": "16px"}
     return row(_cosine_map(one, layers, shown), profiles, sizing_mode="stretch_width", styles=wrapped)
@@ -112,7 +111,7 @@ def _cosine_map(vectors: xr.Dataset, layers: Sequence[int], shown: int) -> objec
     side = int(np.clip(14 * len(names) + 180, 360, 860))
     scope = str(vectors[schema.SCOPE].item()) if schema.SCOPE in vectors.coords else ""
     facts = vectors.drop_attrs(deep=False).assign_attrs({k: v for k, v in vectors.attrs.items() if k != "scope"})
-    made = theme.new_figure(
+    made = painting.new_figure(
         f"Cosine between concept directions, layer {label}",
         origin(facts, f"scope {scope}" if scope else ""),
         "",
@@ -136,8 +135,8 @@ def _cosine_map(vectors: xr.Dataset, layers: Sequence[int], shown: int) -> objec
     made.add_layout(ColorBar(color_mapper=mapper, width=10, **bar), "right")
     made.xaxis.major_label_orientation = np.pi / 2
     made.grid.grid_line_color = None
-    theme.add_hover(made, [cells], [("", "@x × @y"), ("cosine", "@cosine{0.000}")])
-    menu = Select(title="layer", value=label, options=list(by_layer), width=90, stylesheets=[theme.MENU_STYLE])
+    painting.add_hover(made, [cells], [("", "@x × @y"), ("cosine", "@cosine{0.000}")])
+    menu = Select(title="layer", value=label, options=list(by_layer), width=90, stylesheets=[painting.MENU_STYLE])
     heading = next(title for title in made.above if getattr(title, "text", "").startswith("Cosine"))
     code = """
         source.data = {...source.data, cosine: by_layer[menu.value]};
@@ -147,12 +146,12 @@ def _cosine_map(vectors: xr.Dataset, layers: Sequence[int], shown: int) -> objec
     menu.js_on_change(
         "value", CustomJS(args={"source": source, "by_layer": data, "menu": menu, "heading": heading}, code=code)
     )
-    return column(menu, made, sizing_mode="stretch_width", min_width=theme.NARROWEST)
+    return column(menu, made, sizing_mode="stretch_width", min_width=painting.NARROWEST)
 
 
 def _by_layer(vectors: xr.Dataset, variable: str, title: str, label: str, y_range: tuple[float, float]) -> figure:
     layers = vectors[schema.LAYER].values.astype(int)
-    made = theme.new_figure(title, [], "layer (decoder block)", label, height=300, y_range=y_range)
+    made = painting.new_figure(title, [], "layer (decoder block)", label, height=300, y_range=y_range)
     names = [str(name) for name in vectors[schema.CONCEPT].values]
     lines = []
     for number, name in enumerate(names):
@@ -172,15 +171,15 @@ def _by_layer(vectors: xr.Dataset, variable: str, title: str, label: str, y_rang
                 "y",
                 source=source,
                 color=category_colour(category),
-                dash=theme.DASHES[number % len(theme.DASHES)],
+                dash=painting.DASHES[number % len(painting.DASHES)],
                 width=1.5,
                 alpha=0.8,
                 legend_label=name if len(names) <= NAMED else category.replace("_", " ") or "concept",
                 name=name,
             )
         )
-    theme.mark_layers(made, layers.tolist())
-    theme.add_hover(made, lines, [("", "@concept (@category)"), ("layer", "@x"), (variable, "@y{0.000}")])
+    painting.mark_layers(made, layers.tolist())
+    painting.add_hover(made, lines, [("", "@concept (@category)"), ("layer", "@x"), (variable, "@y{0.000}")])
     return made
 
 

@@ -20,7 +20,7 @@ MARKS: dict[str, dict[str, Any]] = _TABLE["marks"]
 """What is marked on a cell, the last one where several are: ``label``, ``sign`` for legends, Bokeh's ``marker``, and
 ``strokes``, lines in a square of side 1 whose corner 0, 0 is at the upper left."""
 REASONS: dict[str, str] = _TABLE["reasons"]
-"""Why a cell passes or not, in words, by the names of `mllm_probe.studies.reasons.REASONS` and in their order. The
+"""Why a cell passes or not, in words, by the names of `mllm_probe.studies.clear_cells.REASONS` and in their order. The
 front-end fills them in: ``q``, ``cells`` that are tested together, and of the control that reaches as far its name, the
 limit of one more draw, and the mean, both beyond the control that effects are differences from (whose mean is 0)."""
 _CONTROLS: dict[str, dict[str, str]] = _TABLE["controls"]

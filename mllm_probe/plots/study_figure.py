@@ -10,10 +10,9 @@ from bokeh.models.layouts import Column
 from bokeh.plotting import figure
 
 from mllm_probe import schema
-from mllm_probe.plots import theme
-from mllm_probe.plots.charts import Axis, Chart, Line, Matrix, Points, Specifications
+from mllm_probe.plots import painting
+from mllm_probe.plots.charts import Axis, Chart, Line, Matrix, Points, Specifications, multiverse_chart, study_chart
 from mllm_probe.plots.palette import LIGHT, control_colour, diverging
-from mllm_probe.plots.study_charts import multiverse_chart, study_chart
 
 _SHADES = 41
 _X_NAMES = {schema.LAYER: "layer", schema.READ_LAYER: "block", schema.DEPTH: "relative depth"}
@@ -75,15 +74,15 @@ def multiverse(of: xr.Dataset) -> Column:
     chart = multiverse_chart(of)
     assert chart.specifications is not None
     if chart.nothing:
-        return column(_empty_figure(chart), sizing_mode="stretch_width", min_width=theme.NARROWEST)
+        return column(_empty_figure(chart), sizing_mode="stretch_width", min_width=painting.NARROWEST)
     above = _verdicts_figure(chart, chart.specifications)
     below = _settings_figure(chart.specifications, above)
-    return column(above, below, sizing_mode="stretch_width", min_width=theme.NARROWEST)
+    return column(above, below, sizing_mode="stretch_width", min_width=painting.NARROWEST)
 
 
 def _empty_figure(chart: Chart) -> figure:
     """What a chart without numbers says, in place of empty axes."""
-    made = theme.new_figure(chart.title, [chart.nothing, *chart.caption], "", "", height=90, toolbar_location=None)
+    made = painting.new_figure(chart.title, [chart.nothing, *chart.caption], "", "", height=90, toolbar_location=None)
     made.scatter([], [])  # Bokeh warns of a figure without a renderer
     made.axis.visible = False
     made.grid.visible = False
@@ -92,7 +91,7 @@ def _empty_figure(chart: Chart) -> figure:
 
 def _line_figure(chart: Chart) -> figure:
     options = {"x_axis_type": "log"} if chart.x.logarithmic else {}
-    made = theme.new_figure(chart.title, list(chart.caption), chart.x.label, chart.y.label, **options)
+    made = painting.new_figure(chart.title, list(chart.caption), chart.x.label, chart.y.label, **options)
     means = [line for line in chart.lines if not line.concept]
     painted = [_paint_line(made, line) for line in means] + [_paint_points(made, one) for one in chart.points]
     for level in chart.levels:
@@ -100,14 +99,14 @@ def _line_figure(chart: Chart) -> figure:
     _mark(made, chart.x)
     x_name = _X_NAMES.get(chart.x.dim, "slope" if chart.points else chart.x.label)
     tips = [("", "@label"), (x_name, "@x"), ("value", "@y{0.00} (@low{0.00} … @high{0.00})")]
-    theme.add_hover(made, [one for one in painted if one is not None], tips)
-    theme.finish_legend(made)
+    painting.add_hover(made, [one for one in painted if one is not None], tips)
+    painting.finish_legend(made)
     return made
 
 
 def _mark(made: figure, axis: Axis) -> None:
     if axis.dim in (schema.LAYER, schema.READ_LAYER):
-        theme.mark_layers(made, [int(tick) for tick in axis.ticks])
+        painting.mark_layers(made, [int(tick) for tick in axis.ticks])
     elif axis.ticks:
         made.xaxis.ticker = list(axis.ticks)
 
@@ -141,7 +140,7 @@ def _matrix_figure(chart: Chart, matrix: Matrix) -> figure:
         "y_range": rows[::-1],
         "height": int(np.clip(_ROW_HEIGHT * len(rows) + 140, 240, 860)),
     }
-    made = theme.new_figure(chart.title, list(chart.caption), chart.x.label, chart.y.label, **ranges)
+    made = painting.new_figure(chart.title, list(chart.caption), chart.x.label, chart.y.label, **ranges)
     shades = [diverging(value, 1.0) for value in np.linspace(-1, 1, _SHADES)]
     scale = {"low": -matrix.limit, "high": matrix.limit, "nan_color": LIGHT["hatch"]}
     mapper = LinearColorMapper(palette=shades, **scale)
@@ -152,12 +151,12 @@ def _matrix_figure(chart: Chart, matrix: Matrix) -> figure:
     made.add_layout(ColorBar(color_mapper=mapper, width=10, **bar), "right")
     made.xaxis.major_label_orientation = np.pi / 2 if matrix.concepts else 0
     made.grid.grid_line_color = None
-    theme.add_hover(made, [cells], [("", "@y × @x"), ("value", f"@value{{0.00}} {matrix.units}")])
+    painting.add_hover(made, [cells], [("", "@y × @x"), ("value", f"@value{{0.00}} {matrix.units}")])
     return made
 
 
 def _verdicts_figure(chart: Chart, of: Specifications) -> figure:
-    made = theme.new_figure(chart.title, list(chart.caption), "", chart.y.label, height=260)
+    made = painting.new_figure(chart.title, list(chart.caption), "", chart.y.label, height=260)
     places = np.arange(len(of.values))
     ends = {True: LIGHT["positive"], False: LIGHT["negative"]}
     settings = [_said(of, row) for row in of.chosen]
@@ -167,8 +166,8 @@ def _verdicts_figure(chart: Chart, of: Specifications) -> figure:
     look = {"size": 12, "fill_color": None, "line_width": 2, "line_color": LIGHT["brand"]}
     made.scatter([of.headline], [of.values[of.headline]], name="headline", legend_label="headline", **look)
     made.xaxis.visible = False
-    theme.add_hover(made, [dots], [("", "@setting"), ("verdict", f"@y{{0.00}} {of.units}")])
-    theme.finish_legend(made)
+    painting.add_hover(made, [dots], [("", "@setting"), ("verdict", f"@y{{0.00}} {of.units}")])
+    painting.finish_legend(made)
     return made
 
 
@@ -180,7 +179,7 @@ def _said(of: Specifications, row: np.ndarray) -> str:
 def _settings_figure(of: Specifications, above: figure) -> figure:
     factors = [(name, value) for name, values in of.aspects for value in values]
     options = {"y_range": FactorRange(*reversed(factors)), "height": _ROW_HEIGHT * len(factors) + 60}
-    made = theme.new_figure("", [], "way to ask, by verdict", "", x_range=above.x_range, **options)
+    made = painting.new_figure("", [], "way to ask, by verdict", "", x_range=above.x_range, **options)
     places, rows, colours = [], [], []
     for place, row in enumerate(of.chosen):
         for (name, values), value in zip(of.aspects, row, strict=True):

@@ -10,16 +10,77 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.models.argument_checks import described, writable_path_of
-from mllm_probe.plots.study_charts import of_study
-from mllm_probe.reports.provenance import provenance_rows
-from mllm_probe.schema import LAYER, SPECIFICATION
+from mllm_probe.plots.charts import of_study
+from mllm_probe.schema import CONTROL, DRAW, LAYER, SAMPLE, SPECIFICATION, SPLIT, STRENGTH
 from mllm_probe.typing import JsonObject
-from mllm_probe.widgets.base.numbers import words
+from mllm_probe.widgets.base.numbers import dose, words
 from mllm_probe.widgets.pages import saved_page
 from mllm_probe.widgets.pages.export_pages import Collected
-from mllm_probe.widgets.pages.markup import facts, folded, paragraph, table
-from mllm_probe.widgets.pages.saved_page import Written, document, write
+from mllm_probe.widgets.pages.saved_page import Written, document, facts, folded, paragraph, table, write
 from mllm_probe.widgets.study.study_view import StudyView, about
+
+_LABELS = {
+    "model": "model",
+    "weights": "weights fingerprint",
+    "prompt": "prompt",
+    "answer_prefix": "answer begins with",
+    "scope": "edited tokens",
+    "site": "edited site",
+    "operation": "operation",
+    "to": "in place of the concept",
+    "unit": "unit of strength",
+    "seed": "seed",
+    "max_new_tokens": "longest answer, tokens",
+    "concepts": "concept set",
+    "interval": "interval",
+    "path": "computed by",
+    "refused_paths": "cheaper ways that were not exact",
+}
+_VERSION = "version_"
+_LEFT_OUT = {"controls", "metrics", "progress", "metric", "summary"}
+
+
+def provenance_rows(data: xr.Dataset) -> list[tuple[str, object]]:
+    """Rows for every attribute of a grid, effect or study, those that matter first, and for its images and controls."""
+    attrs = data.attrs
+    rows: list[tuple[str, object]] = [
+        (label, _value_text(attrs[name])) for name, label in _LABELS.items() if name in attrs and name != "path"
+    ]
+    rows += _measured(data) if STRENGTH in data.coords else []
+    rows += [(_LABELS[name], _value_text(attrs[name])) for name in ("path",) if name in attrs]
+    known = {*_LABELS, *_LEFT_OUT}
+    rest = [name for name in attrs if name not in known and not str(name).startswith(_VERSION)]
+    rows += [(words(str(name)), _value_text(attrs[name])) for name in rest]
+    versions = [f"{str(name).removeprefix(_VERSION)} {attrs[name]}" for name in attrs if str(name).startswith(_VERSION)]
+    return [*rows, ("versions", ", ".join(versions))] if versions else rows
+
+
+def unfinished(data: xr.Dataset) -> str:
+    """Sentence about a sweep that has not ended; empty for one that has."""
+    progress = float(data.attrs.get("progress", 1.0))
+    return "" if progress >= 1 else f"This sweep is not finished: {progress:.0%} of its cells were run."
+
+
+def _measured(data: xr.Dataset) -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = [("strengths", ", ".join(dose(float(one)) for one in data[STRENGTH].values))]
+    if SAMPLE in data.dims:
+        count = data.sizes[SAMPLE]
+        splits = (
+            dict(zip(*np.unique(data[SPLIT].values, return_counts=True), strict=True)) if SPLIT in data.coords else {}
+        )
+        shares = ", ".join(f"{number} {words(str(name))}" for name, number in splits.items() if str(name))
+        rows.append(("images", f"{count} ({shares})" if shares else count))
+    kinds = [str(kind) for kind in data[CONTROL].values if str(kind) != "concept"] if CONTROL in data.coords else []
+    draws = f", {data.sizes[DRAW]} draws each" if DRAW in data.dims else ""
+    rows.append(("controls", ", ".join(kinds) + draws))
+    return rows
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return ", ".join(str(one) for one in value)
+    return "(nothing)" if value == "" else str(value)
+
 
 MOST_ROWS = 200
 """Rows of a table of numbers; what needs more is left to the charts."""

@@ -3,34 +3,246 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
+import numpy as np
 import xarray as xr
 
+from mllm_probe.metrics.words import words_of
 from mllm_probe.models.argument_checks import described, writable_path_of
-from mllm_probe.plots.curves import counted
-from mllm_probe.plots.effects import prompts_text
-from mllm_probe.plots.palette import MARKS
-from mllm_probe.plots.study_charts import study_name
-from mllm_probe.reports.best_cells_table import best_table
-from mllm_probe.reports.clear_cells_table import clearing_table
-from mllm_probe.reports.provenance import provenance_rows, unfinished
-from mllm_probe.reports.report_answers import answers_of
-from mllm_probe.reports.study_report import study_report
-from mllm_probe.schema import CONCEPT, DRAW, LAYER, STRENGTH, WORDS
-from mllm_probe.studies.best_cell import BestCells, best_cells
-from mllm_probe.studies.clear_cells import strongest_cell
+from mllm_probe.plots.charts import study_name
+from mllm_probe.plots.effects import counted, grid_caption, prompts_text
+from mllm_probe.plots.palette import MARKS, control_label
+from mllm_probe.reports.study_report import provenance_rows, study_report, unfinished
+from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, DRAW, LAYER, SAMPLE, STEP, STRENGTH, WORDS, layer_name
+from mllm_probe.studies.answer_score import content_checked
+from mllm_probe.studies.clear_cells import BestCells, best_cells, clear_cells, spread_over_layers, strongest_cell
 from mllm_probe.studies.effect import effect as effect_of
+from mllm_probe.studies.effect import sample_labels
 from mllm_probe.typing import JsonObject
-from mllm_probe.widgets.base.numbers import MapNumbers
+from mllm_probe.widgets.base.numbers import (
+    MapNumbers,
+    Marks,
+    chance,
+    digits_for,
+    dose,
+    interval,
+    marks,
+    plain,
+    signed,
+    words,
+)
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
-from mllm_probe.widgets.heatmap.map_cells import is_effect
-from mllm_probe.widgets.heatmap.map_metrics import first_metric
+from mllm_probe.widgets.heatmap.map_cells import first_metric, is_effect
 from mllm_probe.widgets.pages.export_pages import Collected
-from mllm_probe.widgets.pages.markup import facts, items, main_facts, paragraph
-from mllm_probe.widgets.pages.saved_page import Section, Written, document, write
+from mllm_probe.widgets.pages.saved_page import (
+    Section,
+    Written,
+    base64_of,
+    document,
+    facts,
+    items,
+    main_facts,
+    paragraph,
+    table,
+    write,
+)
 from mllm_probe.widgets.pictures import svg
-from mllm_probe.widgets.pictures.dose_picture import dose_picture
-from mllm_probe.widgets.pictures.static_picture import quantity
+from mllm_probe.widgets.pictures.static_picture import dose_picture, quantity
+
+_SCORE = "mean score of the answers"
+_HELD_OUT = "on fit images and evaluated on held-out ones, so that the selection does not bias the numbers."
+_SAME = (
+    "and evaluated on the same images, so these numbers are optimistic; give sweep() both halves of library.split() to "
+    "select on one and evaluate on the other."
+)
+_UNCHECKED = " Without labels of the images, the score does not check what an answer keeps of their content."
+
+
+def choice_of(best: BestCells, data: xr.Dataset) -> str:
+    """Say how the cells were chosen, and on which images they are reported."""
+    unchecked = _UNCHECKED if best.by_score and not content_checked(data) else ""
+    by = f"the {_SCORE}" if best.by_score else "the largest effect"
+    return f"Selected by {by} {_HELD_OUT if best.held_out else _SAME}{unchecked}"
+
+
+def best_table(best: BestCells, data: xr.Dataset, unit: str) -> str:
+    """Table of the best cells, each with its controls and whether it passes in the grid.
+
+    `data`: the grid or effect that they were chosen in. `unit`: of the effect that they are reported with.
+    """
+    kinds = [str(kind) for kind in best.reported[CONTROL].values]
+    score = [_SCORE + (", fit images" if best.held_out else "")] if best.by_score else []
+    heads = ["concept", "category", "layer", "strength", *score, f"steered [{unit}]" if unit else "steered"]
+    heads += ["beyond random [95 %]", *map(control_label, kinds), "peak layer", "spread [layers]"]
+    heads += [*["content kept"] * (best.kept is not None), "n", "q", "passes in the grid"]
+    spread = spread_over_layers(best.reported)
+    rows = [
+        _best_row(best, spread, name, kinds, bool(score))
+        if name in best.cells
+        else [*_names(best, name), *["–"] * (len(heads) - 4), 0, "not run"]
+        for name in map(str, best.reported[CONCEPT].values)
+    ]
+    numbers = list(range(2, len(heads) - 1))
+    said = paragraph(choice_of(best, data))
+    return said + table(heads, rows, numbers=numbers, search="best cells", name="best-cells")
+
+
+def verdict(cell: xr.Dataset, least: int) -> str:
+    """Whether a cell of an effect passes in the grid, or why that is not known."""
+    if int(cell["n"]) < least:
+        return f"no verdict: {int(cell['n'])} of {least} images"
+    if "q" not in cell:
+        return "yes" if bool(cell["clear_of_controls"]) else "no"
+    return ("yes" if bool(cell["clear_in_grid"]) else "no") if np.isfinite(cell["q"]) else "not tested"
+
+
+def _names(best: BestCells, name: str) -> list[str]:
+    concept = best.reported.sel({CONCEPT: name})
+    return [name, words(str(concept[CATEGORY].values)) if CATEGORY in concept.coords else ""]
+
+
+def _best_row(best: BestCells, spread: xr.Dataset, name: str, kinds: list[str], scored: bool) -> list[object]:
+    layer, strength = best.cells[name].layer, best.cells[name].strength
+    cell = best.reported.sel({CONCEPT: name, LAYER: layer, STRENGTH: strength})
+    over = spread.sel({CONCEPT: name, STRENGTH: strength})
+    digits = digits_for(max(abs(float(cell["difference"])), 1e-9))
+    values: list[object] = [
+        *[plain(best.cells[name].score, 2)] * scored,
+        plain(float(cell["mean"]), digits) if "mean" in cell else "–",
+        f"{signed(float(cell['difference']), digits)} {interval(float(cell['low']), float(cell['high']), digits)}",
+        *(_around(cell.sel({CONTROL: kind}), digits) for kind in kinds),
+        str(layer_name(int(over["peak_layer"]))) if np.isfinite(over["peak_layer"]) else "–",
+        plain(float(over["participation_ratio"])),
+    ]
+    if best.kept is not None:
+        values.append(plain(float(best.kept.sel({CONCEPT: name, LAYER: layer, STRENGTH: strength})), 2))
+    values += [int(cell["n"]), chance(float(cell["q"])) if "q" in cell else "–"]
+    least = int(best.reported.attrs.get("least_images", 0))
+    return [*_names(best, name), layer_name(layer), dose(strength), *values, verdict(cell, least)]
+
+
+def _around(control: xr.Dataset, digits: int) -> str:
+    low, high = float(control["control_low"]), float(control["control_high"])
+    return f"{plain(float(control['control_mean']), digits)} [{plain(low, digits)}, {plain(high, digits)}]"
+
+
+MOST = 1_000
+_CHANCES: dict[str, Callable[[np.ndarray], float]] = {"p": np.max, "q": float}
+"""The largest p over the kinds of control, and q."""
+
+
+def clearing_table(effect: xr.Dataset, unit: str) -> str:
+    """Table of the cells that pass in the grid, with their controls, and how many would pass by chance."""
+    ordered = effect.transpose(CONCEPT, LAYER, STRENGTH, ...)
+    difference = ordered["difference"].values
+    places = clear_cells(ordered)
+    kinds = [str(kind) for kind in effect[CONTROL].values]
+    in_unit = f" [{unit}]" if unit else ""
+    heads = ["concept", "category", "layer", "strength", f"effect{in_unit} [95 %]"]
+    heads += [f"{control_label(kind)}, mean [one more draw]" for kind in kinds]
+    heads += [*(name for name in _CHANCES if name in effect), "n"]
+    rows = [_clear_row(ordered, place, kinds, difference) for place in places[:MOST]]
+    numbers = list(range(2, len(heads)))
+    about = paragraph(_about(effect, len(places), kinds))
+    return about + table(heads, rows, numbers=numbers, search="cells that pass in the grid", name="clear-cells")
+
+
+def _about(effect: xr.Dataset, passing: int, kinds: list[str]) -> str:
+    caption = grid_caption(effect)
+    said = f"{caption[:1].upper()}{caption[1:]}. " if caption else ""
+    said += f"Cells that pass are clear of every kind of control ({', '.join(map(control_label, kinds))})"
+    said += ", at a false discovery rate of .05 over all cells of the grid."
+    return f"{said} The {MOST} strongest are listed." if passing > MOST else said
+
+
+def _clear_row(effect: xr.Dataset, place: np.ndarray, kinds: list[str], difference: np.ndarray) -> list[object]:
+    concept, layer, strength = (int(one) for one in place)
+
+    def number(name: str, *more: int) -> float:
+        return float(effect[name].values[(concept, layer, strength, *more)])
+
+    digits = digits_for(float(np.nanmax(np.abs(difference))))
+    unsteered = number("mean") - number("value") if "mean" in effect and "value" in effect else 0.0
+    controls = []
+    for kind in range(len(kinds)):
+        mean, low, high = (number(f"control_{end}", kind) - unsteered for end in ("mean", "low", "high"))
+        controls.append(f"{signed(mean, digits)} {interval(low, high, digits)}")
+    chances = [_CHANCES[name](effect[name].values[concept, layer, strength]) for name in _CHANCES if name in effect]
+    name = str(effect[CONCEPT].values[concept])
+    category = words(str(effect[CATEGORY].values[concept])) if CATEGORY in effect.coords else ""
+    value = f"{signed(number('difference'), digits)} {interval(number('low'), number('high'), digits)}"
+    at = layer_name(effect[LAYER].values[layer]), dose(float(effect[STRENGTH].values[strength]))
+    return [name, category, *at, value, *controls, *(chance(float(one)) for one in chances), int(number("n"))]
+
+
+MOST_ANSWERS = 200_000
+"""Answers that are kept of the concept, and as many of the random direction."""
+
+_NONE = np.empty(0, np.int32)
+_CELL = (CONCEPT, LAYER, STRENGTH)
+
+
+def answers_of(grid: xr.Dataset, most: int = MOST_ANSWERS) -> JsonObject | None:
+    """Collect what the page's search reads.
+
+    `grid`: of a sweep; with ``text``, or None comes back. `most`: answers to keep at most; pictures beyond are left
+    out. Returns: ``texts`` and, as base64 of int32 [concept, layer, strength, sample], indices of them: ``steered`` and
+    ``random`` (its first draw), −1 where nothing was run; ``unsteered`` as a list; ``spans``, for each concept the
+    mentions (see `marks`) in those of its texts that have any, by index.
+    """
+    if "text" not in grid or "text_unsteered" not in grid:
+        return None
+    cells = int(np.prod([grid.sizes[dim] for dim in _CELL]))
+    count = max(1, min(grid.sizes[SAMPLE], most // max(1, cells)))
+    grid = grid.isel({SAMPLE: slice(count)})
+    known: dict[str, int] = {}
+    unsteered = _numbered(grid["text_unsteered"].values, known)
+    kinds = [str(kind) for kind in grid[CONTROL].values]
+    found = {
+        name: _indices(grid.isel({CONTROL: kinds.index(kind), DRAW: 0}), known) if kind in kinds else _NONE
+        for name, kind in (("steered", "concept"), ("random", "random"))
+    }
+    texts = list(known)
+    return {
+        "concepts": [str(name) for name in grid[CONCEPT].values],
+        "spans": _spans(grid, texts, unsteered, found),
+        "layers": [int(layer) for layer in grid[LAYER].values],
+        "strengths": [float(strength) for strength in grid[STRENGTH].values],
+        "unit": str(grid.attrs.get("unit", "residual")),
+        "samples": sample_labels(grid),
+        "texts": texts,
+        "unsteered": unsteered.tolist(),
+        **{name: base64_of(values.tobytes()) for name, values in found.items()},
+    }
+
+
+def _spans(
+    grid: xr.Dataset, texts: list[str], unsteered: np.ndarray, cells: dict[str, np.ndarray]
+) -> list[dict[str, Marks]]:
+    """Mentions of each concept in the texts that a page shows beside it: its own cells and the unsteered answers."""
+    words, marked_texts = words_of(grid), []
+    for number, name in enumerate(map(str, grid[CONCEPT].values)):
+        own = [values[number].ravel() for values in cells.values() if values.size]
+        shown = np.unique(np.concatenate([unsteered, *own]))
+        marked = {str(i): marks(texts[i], [words[name]]) for i in shown.tolist() if i >= 0}
+        marked_texts.append({i: spans for i, spans in marked.items() if spans})
+    return marked_texts
+
+
+def _indices(one: xr.Dataset, known: dict[str, int]) -> np.ndarray:
+    numbers = _numbered(one["text"].transpose(*_CELL, SAMPLE).values, known)
+    if "tokens" not in one:
+        return numbers
+    run = one["tokens"].transpose(*_CELL, SAMPLE, STEP).values[..., 0] >= 0
+    return np.where(run, numbers, -1).astype(np.int32)
+
+
+def _numbered(texts: np.ndarray, known: dict[str, int]) -> np.ndarray:
+    """Give every text its number in ``known``, which grows."""
+    flat = [known.setdefault(str(text), len(known)) for text in texts.ravel()]
+    return np.array(flat, np.int32).reshape(texts.shape)
+
 
 _MAP, _ANSWERS = "mp-map", "mp-answers"
 

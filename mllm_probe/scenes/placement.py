@@ -7,8 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mllm_probe.scenes.colours import contrasting
-from mllm_probe.scenes.scene import SIDE, Colour, Entity, Scene
+from mllm_probe.scenes.scene import SIDE, Colour, Entity, Scene, contrasting
 
 INK: Colour = (35, 35, 45)
 CENTRE = SIDE / 2

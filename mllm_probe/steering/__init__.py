@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 # Not on first use: the editor registers what steering= takes.
-from mllm_probe.activations.edits import editing
+from mllm_probe.activations.hooks import editing
 from mllm_probe.steering.buffer import EditBuffer
+from mllm_probe.steering.edit_plan import Receipt, RowReceipt
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.intervention import Composition, Steering, compose
 from mllm_probe.steering.operations import Affine, Operation
-from mllm_probe.steering.receipts import Receipt, RowReceipt
 
 __all__ = [
     "Affine",

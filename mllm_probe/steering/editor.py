@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.edits import editing
-from mllm_probe.activations.hooks import attached
-from mllm_probe.decoding.shared import UneditedPart
-from mllm_probe.models.caches import given_cache
-from mllm_probe.steering.edit_plan import Call, EditPlan
+from mllm_probe.activations.hooks import attached, editing
+from mllm_probe.decoding.shared_prompt import UneditedPart
+from mllm_probe.models.layout import given_cache
+from mllm_probe.steering.edit_plan import Call, EditPlan, Receipt, RowReceipt
 from mllm_probe.steering.intervention import Composition, Row, Steering, as_rows, require_vectors_of
-from mllm_probe.steering.receipts import Receipt, RowReceipt
 from mllm_probe.tokens.positions import PromptPositions, of_call, of_encoded, sequence_of
 from mllm_probe.typing import CallArguments
 

@@ -11,11 +11,10 @@ import xarray as xr
 from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.dataset_hash import content_hash
+from mllm_probe.activations.device_array import content_hash
 from mllm_probe.activations.hooks import listed_layers
 from mllm_probe.models.argument_checks import require_one_of, whole_number
-from mllm_probe.steering.controls import CONCEPT, CONTROLS, Draw, is_seeded
-from mllm_probe.steering.operations import ChangeFunction, Operation, as_operation
+from mllm_probe.steering.operations import CONCEPT, CONTROLS, ChangeFunction, Draw, Operation, as_operation, is_seeded
 from mllm_probe.tokens.selection import Scope, parse_scope, require_image_at_input
 from mllm_probe.typing import Layers, TokenScope
 from mllm_probe.vectors.directions import Directions, directions_of

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from mllm_probe.activations.device_array import index_tensors
-from mllm_probe.steering.controls import CONCEPT
 from mllm_probe.steering.intervention import Steering
-from mllm_probe.steering.operations import Affine, Operation, affine_size
-from mllm_probe.tokens.kinds import KINDS, POSITION_KINDS, measured_names
+from mllm_probe.steering.operations import CONCEPT, Affine, Operation, affine_size
+from mllm_probe.tokens.positions import KINDS, POSITION_KINDS, measured_names
 from mllm_probe.vectors.directions import Directions, directions_of, longest, require_length
 
 _CHUNK = 1 << 24

@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary
-from mllm_probe.concepts.picture import Sentence
-from mllm_probe.concepts.told import from_text
-from mllm_probe.metrics.number_text import chance
+from mllm_probe.concepts.concept import Sentence
+from mllm_probe.concepts.sentences import from_text
+from mllm_probe.metrics.metric import chance
 from mllm_probe.metrics.statistics import mean, sign_flip_test
 from mllm_probe.models import ProbeModel
 from mllm_probe.schema import (

@@ -1,22 +1,28 @@
-"""Baselines of every study: the concept told in words in place of steering, and steering with a related concept."""
+"""What studies share: the concept in words, a related concept, contrasts of categories, runs of a multiverse."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from scipy import stats
 
 from mllm_probe.concepts import Concept, ConceptLibrary
-from mllm_probe.concepts.told import sentences_about
-from mllm_probe.metrics.statistics import mean
+from mllm_probe.concepts.sentences import sentences_about
+from mllm_probe.metrics.statistics import LEVEL, mean
 from mllm_probe.models import ProbeModel
 from mllm_probe.models.prompts import unknown_words
-from mllm_probe.schema import CONCEPT, CONTROL, DRAW, LAYER, SAMPLE, STRENGTH, WORDS, layer_name
-from mllm_probe.studies.fitness import scoring_vectors
-from mllm_probe.studies.study_runs import StudyRuns
+from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, DRAW, INPUT_NAME, LAYER, SAMPLE, STRENGTH, WORDS, layer_name
+from mllm_probe.studies.effect import value_by_image
+from mllm_probe.studies.multiverse import FEWEST_CONCEPTS, PLACES, Multiverse, asked, in_half
+from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
+from mllm_probe.studies.study_runs import StudyRuns, scoring_vectors
 from mllm_probe.sweeps import sweep
 
 IMAGES = 4
@@ -174,3 +180,215 @@ def _under(vectors: xr.Dataset, library: ConceptLibrary, others: dict[str, str])
     words = [json.dumps(list(library[name].words)) for name in others]
     vectors = vectors.assign_coords({CONCEPT: [name + _RELATED for name in others]})
     return vectors.assign({WORDS: (CONCEPT, words)})
+
+
+PERMUTATIONS = 9999
+FEWEST_ON_A_SIDE = 2
+"""Concepts with a value of each category without which there is no difference."""
+_LEAST_LEFT = 1e-9
+"""Share of a category's variance that a covariate must leave, for the two to be told apart."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Mean of one category of concepts minus that of another.
+
+    `difference`: of the means over concepts, without what the covariate explains.
+    `low`, `high`: 95 % t interval over concepts (Welch); with a covariate, of its coefficient in the regression.
+    `p`: two-sided, by permutation of the two categories' labels over their concepts.
+    `n`: concepts of each that have a value.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p: float
+    n: tuple[int, int]
+
+
+def contrast(
+    values: np.ndarray,
+    categories: np.ndarray,
+    one: str,
+    other: str,
+    *,
+    covariate: np.ndarray | None = None,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+) -> Contrast:
+    """Compare two categories.
+
+    `values` (float array [concept]): NaN for a concept without a value, which does not count.
+    `categories`: str array [concept].
+    `one`, `other`: ``one`` minus ``other``.
+    `covariate` (float array [concept]): what the concepts differ in besides, such as the number of changed image
+        tokens: the difference is then the coefficient of the category in a linear regression on category and covariate.
+
+    Returns: NaN with fewer than two concepts on a side, or where a covariate tells the two categories apart by itself.
+
+    With a covariate, the residuals of a regression on it alone are permuted (Freedman and Lane, 1983).
+    """
+    chosen = np.isfinite(values) & np.isin(categories, (one, other))
+    if covariate is not None:
+        chosen &= np.isfinite(covariate)
+    own, first = values[chosen].astype(np.float64), categories[chosen] == one
+    n = (int(first.sum()), int((~first).sum()))
+    if min(n) < FEWEST_ON_A_SIDE:
+        return Contrast(np.nan, np.nan, np.nan, np.nan, n)
+    rng = np.random.default_rng(seed)
+    if covariate is None:
+        labels = np.concatenate([first[None], rng.permuted(np.tile(first, (permutations, 1)), axis=1)])
+        difference, half = _welch(own[first], own[~first])
+        drawn = _differences(own, labels)
+    else:
+        difference, half, drawn = _adjusted(own, first, covariate[chosen].astype(np.float64), permutations, rng)
+    p = float((np.abs(drawn) >= abs(drawn[0]) - 1e-12).mean()) if np.isfinite(drawn[0]) else np.nan
+    return Contrast(difference, difference - half, difference + half, p, n)
+
+
+def _differences(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Difference of the two means under every labelling [labelling]."""
+    first = labels.sum(1)
+    return (labels @ values) / first - (~labels @ values) / (labels.shape[1] - first)
+
+
+def _welch(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    """Difference of the means and half of its 95 % interval."""
+    shares = [side.var(ddof=1) / len(side) for side in (one, other)]
+    total = sum(shares)
+    if total == 0:
+        return float(one.mean() - other.mean()), 0.0
+    df = total**2 / sum(share**2 / (len(side) - 1) for share, side in zip(shares, (one, other), strict=True))
+    return float(one.mean() - other.mean()), float(stats.t.ppf((1 + LEVEL) / 2, df) * np.sqrt(total))
+
+
+def _adjusted(
+    values: np.ndarray, first: np.ndarray, covariate: np.ndarray, permutations: int, rng: np.random.Generator
+) -> tuple[float, float, np.ndarray]:
+    """Coefficient of the category beside a covariate, half of its interval, and the permuted coefficients."""
+    base = np.column_stack([np.ones(len(values)), covariate - covariate.mean()])
+
+    def left(of: np.ndarray) -> np.ndarray:
+        """What the covariate leaves unexplained."""
+        return np.asarray(of - base @ np.linalg.lstsq(base, of, rcond=None)[0])
+
+    inside, residuals = left(first.astype(np.float64)), left(values)
+    size, df = float(inside @ inside), len(values) - 3
+    if size < _LEAST_LEFT * len(values) or df < 1:
+        return np.nan, np.nan, np.full(1 + permutations, np.nan)
+    every = np.concatenate([residuals[None], rng.permuted(np.tile(residuals, (permutations, 1)), axis=1)])
+    drawn = every @ inside / size
+    rest = residuals - drawn[0] * inside
+    error = np.sqrt(rest @ rest / df / size)
+    return float(drawn[0]), float(stats.t.ppf((1 + LEVEL) / 2, df) * error), drawn
+
+
+CATEGORIES = ("abstract", "entity")
+"""What is contrasted: the first minus the second."""
+UNITS = ("residual", "vector")
+GRIDS = tuple(f"every way, {place}, {unit}" for place in PLACES for unit in UNITS)
+"""Names of the grids."""
+STRENGTHS = (1.0, 2.0)
+Halves = Callable[..., xr.DataArray]
+_IMAGES, _DRAWS = 8, 4
+_METRICS = ("logprob", "named", "kept", "perplexity")
+
+
+def multiverse_grids(
+    model: ProbeModel,
+    library: ConceptLibrary | None = None,
+    *,
+    vectors: xr.Dataset | None = None,
+    grids: Mapping[str, xr.Dataset] | None = None,
+    prompt: str | None = None,
+    seed: int = 0,
+    store: str | Path | None = None,
+    progress: bool = True,
+) -> dict[str, xr.Dataset]:
+    """Run what the multiverses of localization and scaling need, once for both.
+
+    `model`, `library`, `vectors`, `grids`, `prompt`, `seed`, `store`, `progress`: as for
+    :func:`mllm_probe.studies.localization`. Returns: for ``grids=`` of these studies; empty if the model tells fewer
+    than two concepts of a category apart. Raises ValueError: as the studies.
+    """
+    run = StudyRuns(
+        "multiverse", GRIDS, model, library, vectors=vectors, grids=grids, prompt=prompt, seed=seed, store=store,
+        progress=progress,
+    )  # fmt: skip
+    return {} if run.subject.fitted is None else every_way(run)
+
+
+def contrasted(run: StudyRuns) -> list[str]:
+    """Entities and abstract concepts that are fit, the first eight of each; none where there are fewer than two."""
+    by = {name: [c for c, of in zip(run.concepts, run.categories, strict=True) if of == name] for name in CATEGORIES}
+    if min(map(len, by.values())) < 2:
+        return []
+    return [concept for members in by.values() for concept in members[:FEWEST_CONCEPTS]]
+
+
+def every_way(run: StudyRuns) -> dict[str, xr.Dataset]:
+    """The grids of a study's multiverse by their names; empty without concepts to contrast."""
+    concepts = contrasted(run)
+    if not concepts:
+        return {}
+    every: list[int | str] = [INPUT_NAME, *run.model.layers]
+    found = {}
+    for name in GRIDS:
+        _, place, unit = name.split(", ")
+        # The last token is the same in the input of block 0, whatever the image.
+        image = place == IMAGE
+        vectors = run.vectors(IMAGE, layers=every) if image else run.vectors(LAST_PROMPT)
+        found[name] = run.swept(
+            name, vectors.sel({CONCEPT: concepts}), run.images_without(_IMAGES), layers=every if image else "all",
+            strengths=STRENGTHS, unit=unit, tokens=tuple(place.split("+")), metrics=_METRICS,
+            controls=("random", "on_manifold"), draws=_DRAWS,
+        )  # fmt: skip
+    return found
+
+
+def contrast_in_every_way(
+    multiverse: Multiverse, grids: Mapping[str, xr.Dataset], by_concept: Callable[..., xr.DataArray], seed: int
+) -> xr.Dataset:
+    """Ask for abstract minus entity in every way.
+
+    `grids`: from :func:`every_way`; without any, nothing can be computed in any way. `by_concept`: takes the values of
+    the aspects by name and returns a number for each concept (concept), with its category. `seed`: of the permutations.
+    Returns: as from :func:`mllm_probe.studies.multiverse.asked`; attributes ``headline``, ``headline_p``, by
+    permutation of the categories over concepts, and ``n_compared``, concepts of the smaller category.
+    """
+
+    def values(**way: Any) -> tuple[np.ndarray, np.ndarray]:
+        found = by_concept(**way)
+        return found.values, found[CATEGORY].values.astype(str)
+
+    def difference(**way: Any) -> float:
+        if not grids:
+            return np.nan
+        numbers, categories = values(**way)
+        sides = [numbers[(categories == name) & np.isfinite(numbers)] for name in CATEGORIES]
+        return float(sides[0].mean() - sides[1].mean()) if min(map(len, sides)) >= 2 else np.nan
+
+    result = asked(multiverse, difference)
+    if not grids:
+        return result.assign_attrs(headline_p=np.nan, n_compared=0)
+    numbers, categories = values(**multiverse.headline)
+    fewest = min(int((categories == name).sum()) for name in CATEGORIES)
+    return result.assign_attrs(headline_p=contrast(numbers, categories, *CATEGORIES, seed=seed).p, n_compared=fewest)
+
+
+def halves_of(grids: Mapping[str, xr.Dataset]) -> Halves:
+    """How effects are read on half of the images; each score of a grid is made once, for all ways that it is part of.
+
+    `grids`: from :func:`every_way`. Returns: ``halves(half, scope=, unit=, metric=, control=, strength=)``, the values
+    of the multiverse's aspects by their names, gives the effect against one kind of control (concept, layer, sample).
+    """
+
+    @cache
+    def values(scope: str, unit: str, metric: str, control: str) -> xr.DataArray:
+        return value_by_image(grids[f"every way, {scope}, {unit}"], metric, against=control)
+
+    def halves(half: str, *, scope: str, unit: str, metric: str, control: str, strength: float) -> xr.DataArray:
+        own = values(scope, unit, metric, control).sel({STRENGTH: strength}, drop=True)
+        return own.isel({SAMPLE: in_half(own.sizes[SAMPLE], half)})
+
+    return halves

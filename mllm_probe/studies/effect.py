@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +11,186 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.metrics import statistics
+from mllm_probe.metrics.metric import direction_of, metrics_of, scale_of
 from mllm_probe.metrics.statistics import Draws, summarise_draws
-from mllm_probe.models.argument_checks import whole_number
-from mllm_probe.studies.answer_score import answer_marks
-from mllm_probe.studies.cell_scores import CELL, CellScores, cell_scores, takes_away
+from mllm_probe.models.argument_checks import described, whole_number
+from mllm_probe.schema import (
+    CATEGORY,
+    CONCEPT,
+    CONTROL,
+    DEPTH,
+    LAYER,
+    RELATIVE_DEPTH,
+    RUNG,
+    SAMPLE,
+    SPLIT,
+    STRENGTH,
+    provenance,
+    require,
+)
+from mllm_probe.steering.operations import OPERATIONS
+from mllm_probe.studies.answer_score import SCORE, answer_marks, answer_score, has_score
+
+CELL = (schema.CONCEPT, schema.LAYER, schema.STRENGTH)
+
+
+@dataclass(frozen=True)
+class CellScores:
+    """Scores of one metric, as float64, whatever the dimensions of its cells.
+
+    `cell`: dimensions of a cell.
+    `own` (ndarray [*cell, sample]): of the concept's own rows; NaN where an image does not count.
+    `draws` (dict of str to ndarray [*cell, draw, sample]): of the rows of each kind of control.
+    `antithetic`: kinds whose draws 2j and 2j + 1 are a direction and its opposite.
+    `unsteered`: ndarray, broadcasts to the shape of own.
+    `intended` (int array, broadcasts to the shape of a cell): sign of an effect as the dose intends it; 0 where none is
+        intended.
+    `tested`: whether the metric has a direction, so that effects are tested against controls.
+    `scale`: {"difference", "ratio", "share", "bounded"}.
+    `attrs`: ``long_name`` and ``units`` of the score.
+    """
+
+    cell: tuple[str, ...]
+    own: np.ndarray
+    draws: dict[str, np.ndarray]
+    antithetic: frozenset[str]
+    unsteered: np.ndarray
+    intended: np.ndarray
+    tested: bool
+    scale: str
+    attrs: dict[str, Any]
+
+    def in_doublings(self) -> CellScores:
+        """Return the binary logarithm of ratios, so that halving and doubling weigh the same."""
+        attrs = {"long_name": f"log2 of {self.attrs.get('long_name', 'the ratio')}", "units": "doublings"}
+        with np.errstate(divide="ignore", invalid="ignore"):
+            draws = {kind: np.log2(values) for kind, values in self.draws.items()}
+            return replace(self, own=np.log2(self.own), draws=draws, unsteered=np.log2(self.unsteered), attrs=attrs)
+
+
+def cell_scores(grid: xr.Dataset, metric: str) -> CellScores:
+    """Scores of a metric, of images that count.
+
+    `grid`: from :func:`mllm_probe.sweep`, whole or still filling. `metric`: one of its metrics, ``"off_target"``, or
+    ``"score"`` where it holds answers. Raises ValueError if the grid has no such metric or no images, or was run
+    without random controls.
+    """
+    _require(grid, metric)
+    scores = _off_target(grid) if metric == schema.OFF_TARGET else _own(grid, metric)
+    return scores.in_doublings() if scores.scale == "ratio" else scores
+
+
+def unedited_rows(grid: xr.Dataset) -> xr.DataArray:
+    """Rows of a grid with ``edited`` that should have been edited and were not, since the answer ended first."""
+    return (grid["edited"] == 0) & (grid[schema.STRENGTH] != 0)
+
+
+def takes_away(grid: xr.Dataset) -> np.ndarray:
+    """Which strengths are meant to take the concept away, bool [strength]."""
+    if schema.TAKES_AWAY in grid.coords:
+        return np.asarray(grid[schema.TAKES_AWAY].values, bool)
+    operation = OPERATIONS.get(str(grid.attrs.get("operation")), OPERATIONS["add"])
+    return np.array([operation.takes_away(float(strength)) for strength in grid[schema.STRENGTH].values])
+
+
+def _own(grid: xr.Dataset, metric: str) -> CellScores:
+    """Scores of every row for the concept that it is steered with."""
+    rows = (*CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)
+    if metric == SCORE:
+        score, unsteered = answer_score(grid, takes_away(grid))
+    else:
+        score, unsteered = grid[metric], grid[f"{metric}_unsteered"].expand_dims({schema.STRENGTH: 1})
+    values = np.where(_unedited(grid, rows), np.nan, score.transpose(*rows).values.astype(np.float64))
+    if "eligible" in grid:
+        counts = grid["eligible"].transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values
+        values = np.where(counts[:, None, :, None, None, :], values, np.nan)
+    controls = [str(c) for c in grid[schema.CONTROL].values]
+    before = unsteered.transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values.astype(np.float64)
+    direction = 1 if metric == SCORE else direction_of(grid, metric)
+    # A score counts what the dose intends; of other metrics, a dose that takes the concept away intends less.
+    sense = 1 if metric == SCORE else np.where(takes_away(grid), -1, 1)
+    return CellScores(
+        cell=CELL,
+        own=values[:, :, :, controls.index("concept"), 0],
+        draws={kind: values[:, :, :, i] for i, kind in enumerate(controls) if kind != "concept"},
+        antithetic=_antithetic(grid),
+        unsteered=before[:, None],
+        intended=np.broadcast_to(direction * sense, grid.sizes[schema.STRENGTH]),
+        tested=direction != 0,
+        scale="bounded" if metric == SCORE else scale_of(grid, metric),
+        attrs=dict(score.attrs),
+    )
+
+
+def _off_target(grid: xr.Dataset) -> CellScores:
+    """Scores of every row for every concept; the random rows are the same whatever concept is steered."""
+    name, cell = schema.OFF_TARGET, (*CELL, schema.SCORED_CONCEPT)
+    own = grid[name].transpose(*cell, schema.SAMPLE).values.astype(np.float64)
+    random = grid[f"{name}_random"].transpose(
+        schema.LAYER, schema.STRENGTH, schema.SCORED_CONCEPT, schema.DRAW, schema.SAMPLE
+    )
+    draws = random.values.astype(np.float64)
+    missed = _unedited(grid, (schema.CONTROL, *CELL, schema.DRAW, schema.SAMPLE))
+    if missed.any():
+        controls = [str(c) for c in grid[schema.CONTROL].values]
+        # missed [control, concept, layer, strength, draw, sample]: the concept's only draw, for all scored concepts; a
+        # random row, which all concepts share, where it is missed for any of them.
+        own = np.where(missed[controls.index("concept"), ..., 0, :][..., None, :], np.nan, own)
+        draws = np.where(missed[controls.index("random")].any(0)[:, :, None], np.nan, draws)
+    if "eligible" in grid:  # for the concept that is steered with
+        counts = grid["eligible"].transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values
+        own = np.where(counts[:, None, :, None], own, np.nan)
+    unsteered = grid[f"{name}_unsteered"].transpose(schema.SCORED_CONCEPT, schema.SAMPLE).values.astype(np.float64)
+    itself = grid[schema.CONCEPT].values[:, None] == grid[schema.SCORED_CONCEPT].values
+    sense = np.where(takes_away(grid), -1, 1)
+    return CellScores(
+        cell=cell,
+        own=own,
+        draws={"random": np.broadcast_to(draws, (len(own), *draws.shape))},
+        antithetic=_antithetic(grid),
+        unsteered=unsteered,
+        intended=itself[:, None, None] * sense[:, None],
+        tested=True,
+        scale=scale_of(grid, name),
+        attrs=dict(grid[name].attrs),
+    )
+
+
+def _antithetic(grid: xr.Dataset) -> frozenset[str]:
+    return frozenset(map(str, np.atleast_1d(grid.attrs.get(schema.ANTITHETIC, []))))
+
+
+def _unedited(grid: xr.Dataset, dims: tuple[str, ...]) -> np.ndarray:
+    """`unedited_rows` in an order of dimensions; broadcasts to the scores."""
+    if "edited" not in grid:
+        return np.zeros((1,) * len(dims), bool)
+    return np.asarray(unedited_rows(grid).transpose(*dims).values)
+
+
+def _require(grid: xr.Dataset, metric: str) -> None:
+    dims = (*CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)
+    schema.require(grid, dims=dims, what="the grid of a sweep")
+    metrics = [*metrics_of(grid), *[schema.OFF_TARGET] * (schema.OFF_TARGET in grid), *[SCORE] * has_score(grid)]
+    if metric not in metrics:
+        needed = "('named', 'kept', 'perplexity')" if metric == SCORE else f"({metric!r}, …)"
+        raise ValueError(
+            f"this grid has no metric '{metric}'; it has {', '.join(metrics) or 'none'}. "
+            f"Run the sweep with metrics={needed}."
+        )
+    if metric != SCORE:
+        schema.require(grid, f"{metric}_unsteered", what="the grid of a sweep")
+    if not grid.sizes[schema.SAMPLE]:
+        raise ValueError("the grid has no images, so there is no effect to average: select at least one.")
+    if metric != SCORE and grid[metric].dtype.kind not in "fiub":
+        raise ValueError(f"metric '{metric}' of this grid holds text or objects ({grid[metric].dtype}), not numbers.")
+    random = "random" in grid[schema.CONTROL].values
+    if not random or (metric == schema.OFF_TARGET and f"{metric}_random" not in grid):
+        raise ValueError(
+            "an effect is never reported without its controls, and this grid was run without random directions "
+            f"(controls: {', '.join(map(str, grid[schema.CONTROL].values))}). Run the sweep with controls=None or "
+            "controls=('random', …)."
+        )
+
 
 AVERAGES: dict[str, Any] = {"mean": statistics.mean, "median": statistics.median}
 LARGEST_P = 0.05
@@ -234,3 +412,126 @@ _CONTROL_ATTRS = {
     "rank_p": {"long_name": "p by ranks of the draws", "units": "1"},
     "clear": {},
 }
+
+
+AVERAGE_NAMES = ("mean", "median", "single")
+AVERAGE_LABELS = {"mean": "mean over images", "median": "median over images", "single": "one image"}
+
+
+def summarised(grid: xr.Dataset, metric: str, average: str = "mean", sample: int = 0) -> xr.Dataset:
+    """Effect of a grid, over its pictures or on one of them.
+
+    `grid`: from `mllm_probe.sweep`, whole or still filling. `average`: {"mean", "median", "single"}. `sample`: which
+    picture, for ``"single"``. Returns: as from `mllm_probe.effect`. One picture has no interval over pictures: there,
+    ``clear_of_controls`` says that its score lies beyond the interval of the draws of every kind of control.
+    """
+    if average != "single":
+        return effect(grid, metric, average=average)
+    count = grid.sizes[SAMPLE]
+    if not 0 <= sample < count:
+        raise ValueError(f"there is no image {sample}; the grid has {count}, counted from 0.")
+    found = effect(grid.isel({SAMPLE: [sample]}), metric)
+    beyond = ((found["mean"] < found["control_low"]) | (found["mean"] > found["control_high"])).all(CONTROL)
+    one = found.assign(clear_of_controls=beyond, clear_in_grid=beyond)
+    return one.assign_attrs(average=average, interval="none", least_images=1)
+
+
+def sample_labels(grid: xr.Dataset) -> list[str]:
+    """Name each picture of a grid by its number, its split and the start of its content hash."""
+    splits = grid[SPLIT].values if SPLIT in grid.coords else [""] * grid.sizes[SAMPLE]
+    return [
+        " · ".join(part for part in (f"image {i + 1}", str(split).replace("_", " "), str(name)[:8]) if part)
+        for i, (split, name) in enumerate(zip(splits, grid[SAMPLE].values, strict=True))
+    ]
+
+
+_KEPT = ("difference", "low", "high", "n", "clear_in_grid")
+_SAME = ("prompt", "answer_prefix", "scope", "operation", "unit")
+"""Settings without which effects are not comparable."""
+
+
+def compare(grids: Sequence[xr.Dataset], metric: str = "logprob", *, strength: float | None = None) -> xr.Dataset:
+    """Put the effects of several models side by side, at the same relative depths.
+
+    Parameters
+    ----------
+    grids : sequence of Dataset
+        From :func:`mllm_probe.sweep`, each of another model, with random controls; concepts that all of them have are
+        compared.
+    metric : str
+    strength : float, optional
+        The dose; by default the largest that all of them have.
+
+    Returns
+    -------
+    Dataset (rung, concept, depth), host memory, float64
+        ``difference``, ``low``, ``high``, ``n``, ``clear_in_grid`` as :func:`mllm_probe.effect` has them, of the block
+        whose relative depth is nearest: nothing is interpolated. ``layer`` (rung, depth) says which block that is.
+        ``depth`` are the relative depths of the shallowest model.
+
+    Raises
+    ------
+    TypeError
+        If it is no sequence of datasets.
+    ValueError
+        For fewer than two models, two grids of one model, other prompts, scopes, units or operations, or no concept or
+        dose in common; the message names them.
+
+    Examples
+    --------
+    >>> both = mp.compare([grid_4l, grid_8l])
+    >>> both.difference.sel(concept="cat")
+    """
+    grids = _checked(grids)
+    doses = [set(grid[STRENGTH].values.tolist()) for grid in grids]
+    shared = sorted(set.intersection(*doses) - {0.0})
+    if not shared or (strength is not None and strength not in shared):
+        there = ", ".join(f"{one:g}" for one in shared) or "there is none"
+        got = "none" if strength is None else f"{strength:g}"
+        raise ValueError(f"strength: expected a dose that all grids have ({there}); got {got}.")
+    dose = shared[-1] if strength is None else strength
+    concepts = [name for name in grids[0][CONCEPT].values if all(name in grid[CONCEPT].values for grid in grids)]
+    if not concepts:
+        raise ValueError("these grids have no concept in common.")
+    found = [effect(grid, metric).sel({STRENGTH: dose, CONCEPT: concepts}, drop=True) for grid in grids]
+    shallowest = min(found, key=lambda one: one.sizes[LAYER])
+    depths = np.unique(shallowest[RELATIVE_DEPTH].values[shallowest[LAYER].values >= 0])
+    names = [str(grid.attrs["model"]) for grid in grids]
+    rows = [_at_depths(one, depths) for one in found]
+    result = xr.concat(rows, xr.DataArray(names, dims=RUNG, name=RUNG), coords="minimal", compat="override")
+    if CATEGORY in grids[0].coords:
+        result = result.assign_coords({CATEGORY: (CONCEPT, grids[0][CATEGORY].sel({CONCEPT: concepts}).values)})
+    settings = {name: grids[0].attrs[name] for name in _SAME if name in grids[0].attrs}
+    return result.assign_attrs(
+        provenance(model=None, **settings), model=names, metric=metric, strength=float(dose), study="comparison",
+        n_concepts=len(concepts),
+    )  # fmt: skip
+
+
+def _checked(grids: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    if isinstance(grids, xr.Dataset) or not isinstance(grids, Sequence):
+        raise TypeError(f"expected a list of grids, such as mp.compare([grid_4l, grid_8l]); got {described(grids)}.")
+    for grid in grids:
+        require(grid, dims=(CONCEPT, LAYER, STRENGTH), what="a grid to compare")
+    names = [str(grid.attrs.get("model", "")) for grid in grids]
+    if len(set(names)) < max(2, len(names)):
+        raise ValueError(f"expected grids of two or more different models; got {', '.join(names) or 'none'}.")
+    for setting in _SAME:
+        values = {str(grid.attrs.get(setting)) for grid in grids}
+        if len(values) > 1:
+            raise ValueError(
+                f"these grids were run with different settings of {setting}: {', '.join(sorted(values))}. "
+                f"Run them with the same {setting}."
+            )
+    return list(grids)
+
+
+def _at_depths(one: xr.Dataset, depths: np.ndarray) -> xr.Dataset:
+    """Effects of the blocks that are nearest to relative depths."""
+    blocks = one.isel({LAYER: one[LAYER].values >= 0})
+    there = blocks[RELATIVE_DEPTH].values
+    places = [int(np.abs(there - depth).argmin()) for depth in depths]
+    kept = blocks[list(_KEPT)].isel({LAYER: places}).transpose(CONCEPT, LAYER)
+    numbers = kept[LAYER].values
+    data = {name: ((CONCEPT, DEPTH), kept[name].values, kept[name].attrs) for name in _KEPT}
+    return xr.Dataset({**data, LAYER: (DEPTH, numbers)}, {CONCEPT: kept[CONCEPT].values, DEPTH: depths})

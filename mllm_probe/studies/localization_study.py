@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary
-from mllm_probe.metrics.number_text import chance, signed
+from mllm_probe.metrics.metric import chance, signed
 from mllm_probe.models import ProbeModel
 from mllm_probe.patching import patch
 from mllm_probe.schema import (
@@ -26,24 +26,67 @@ from mllm_probe.schema import (
     LAYER,
     MEASURE,
     PROFILES,
+    READ_LAYER,
     SAMPLE,
     SCOPE,
     STATISTIC,
     STRENGTH,
+    TOKEN,
 )
-from mllm_probe.studies.baselines import baseline_lines, baselines
-from mllm_probe.studies.category_contrast import FEWEST_ON_A_SIDE, contrast
+from mllm_probe.studies.baselines import (
+    FEWEST_ON_A_SIDE,
+    baseline_lines,
+    baselines,
+    contrast,
+    contrast_in_every_way,
+    halves_of,
+)
+from mllm_probe.studies.baselines import GRIDS as EVERY_WAY
+from mllm_probe.studies.baselines import every_way as multiverse_runs
+from mllm_probe.studies.clear_cells import participation_ratio
 from mllm_probe.studies.effect import value_by_image
-from mllm_probe.studies.layer_spread import participation_ratio
-from mllm_probe.studies.logit_lens import lens_gap
 from mllm_probe.studies.multiverse import AGREEING, LOCALIZATION, counted
-from mllm_probe.studies.multiverse_runs import GRIDS as EVERY_WAY
-from mllm_probe.studies.multiverse_runs import contrast_in_every_way, halves_of
-from mllm_probe.studies.multiverse_runs import every_way as multiverse_runs
-from mllm_probe.studies.readout import IMAGE, LAST_PROMPT, read_out_of, read_out_of_patches
-from mllm_probe.studies.recovery import FEWEST, recovered
+from mllm_probe.studies.readout import (
+    FEWEST,
+    IMAGE,
+    LAST_PROMPT,
+    effective_tokens,
+    read_out_of,
+    read_out_of_patches,
+    recovered,
+)
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
-from mllm_probe.studies.token_spread import effective_tokens
+from mllm_probe.sweeps import sweep
+from mllm_probe.vectors import vectors_from
+
+
+def lens_gap(
+    model: ProbeModel, library: ConceptLibrary, prompt: str | None = None, progress: bool = False
+) -> xr.DataArray:
+    """Log-probability of each concept's words that the logit lens reads, on images with it minus images without.
+
+    Returns: in nats, at the last prompt token.
+
+    nostalgebraist, "interpreting GPT: the logit lens" (2020): the final norm and the head applied to every layer.
+    """
+    directions = {name: np.ones(model.hidden_size, np.float32) for name in library}
+    vectors = vectors_from(model, directions, words={name: concept.words for name, concept in library.items()})
+    grid = sweep(
+        model, vectors, library.pictures, prompt, layers=[0], strengths=(0,), unit="raw", controls=(),
+        metrics=("logprob",), record="logit_lens", read_tokens="last_prompt", progress=progress,
+    )  # fmt: skip
+    read = grid["logit_lens_unsteered"].isel({TOKEN: 0}).transpose(CONCEPT, SAMPLE, READ_LAYER)
+    place = {str(name): number for number, name in enumerate(grid[SAMPLE].values)}
+    gaps = []
+    for number, concept in enumerate(library.values()):
+        sides = [[place[picture.id] for picture in side] for side in (concept.positive, concept.negative)]
+        positive, negative = (read.values[number, side].astype(np.float64).mean(0) for side in sides)
+        gaps.append(positive - negative)
+    coords = {CONCEPT: list(library), LAYER: read[READ_LAYER].values}
+    return xr.DataArray(
+        np.stack(gaps), coords, (CONCEPT, LAYER), attrs={"units": "nats", "long_name": "logit-lens gap"}
+    )
+
 
 INTERCHANGE, PATCHES, VECTOR, RESIDUAL = "interchange", "patches", "vector", "residual"
 SWEEPS = (VECTOR, RESIDUAL, LAST_PROMPT)
@@ -119,7 +162,7 @@ def localization(
         ``half_dose`` (concept, layer): dose in residual norms at which half of the largest effect on the image tokens
         is reached. ``changed_tokens`` (concept), image tokens that differ between a pair's images, and
         ``effective_tokens`` (concept) with ``token_agreement``, how many of them carry the concept, by interchange of
-        single ones (:func:`mllm_probe.studies.token_spread.effective_tokens`). ``verdict`` (specification): abstract
+        single ones (:func:`mllm_probe.studies.readout.effective_tokens`). ``verdict`` (specification): abstract
         minus entity in blocks, in every way of :mod:`mllm_probe.studies.multiverse`, with ``setting`` (specification,
         aspect). Baselines (concept) as :func:`mllm_probe.studies.baselines.baselines` gives them. Attributes
         ``summary``: what can be concluded, in words; ``n_concepts``: how many concepts are fit; ``headline``,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from mllm_probe.metrics.number_text import chance, signed
+from mllm_probe.metrics.metric import chance, signed
 from mllm_probe.schema import (
     ASPECT,
     CONTROL,

@@ -16,8 +16,7 @@ from tqdm.auto import tqdm
 from mllm_probe.concepts import ConceptLibrary, Picture, neutral_images
 from mllm_probe.metrics.statistics import LEAST_SHARES, false_discovery_rate, wilson_interval
 from mllm_probe.models import ProbeModel, bundled_folder, require_model
-from mllm_probe.models.argument_checks import described, whole_number
-from mllm_probe.models.caller_warnings import warn_caller
+from mllm_probe.models.argument_checks import described, warn_caller, whole_number
 from mllm_probe.schema import (
     CATEGORY,
     CONCEPT,
@@ -32,11 +31,11 @@ from mllm_probe.schema import (
     unknown_name,
 )
 from mllm_probe.steering import Steering
-from mllm_probe.steering.controls import available_controls
+from mllm_probe.steering.operations import available_controls
 from mllm_probe.studies.answer_score import SCORE
-from mllm_probe.studies.best_cell import best_places, mean_over_eligible, mean_score
+from mllm_probe.studies.clear_cells import best_places, mean_over_eligible, mean_score
 from mllm_probe.studies.effect import LARGEST_P, effect
-from mllm_probe.studies.subject import fitted_and_others
+from mllm_probe.studies.study_runs import fitted_and_others
 from mllm_probe.sweeps import sweep
 from mllm_probe.typing import Layers
 from mllm_probe.vectors.directions import with_concepts

@@ -11,7 +11,7 @@ from scipy import stats
 
 from mllm_probe.activations import capture
 from mllm_probe.concepts import ConceptLibrary, Picture
-from mllm_probe.metrics.number_text import signed
+from mllm_probe.metrics.metric import signed
 from mllm_probe.metrics.statistics import LEVEL, mean, wilson_interval
 from mllm_probe.models import ProbeModel
 from mllm_probe.schema import (
@@ -28,7 +28,7 @@ from mllm_probe.schema import (
     STRENGTH,
     STYLE,
 )
-from mllm_probe.steering.controls import CONCEPT as ITSELF
+from mllm_probe.steering.operations import CONCEPT as ITSELF
 from mllm_probe.studies.baselines import baseline_lines, baselines
 from mllm_probe.studies.multiverse import RELIABILITY, asked, counted, in_half
 from mllm_probe.studies.readout import LAST_PROMPT

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary
-from mllm_probe.metrics.number_text import chance, signed
+from mllm_probe.metrics.metric import chance, signed
 from mllm_probe.metrics.statistics import mean
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import described
@@ -28,12 +28,18 @@ from mllm_probe.schema import (
     TREND,
     relative_depth,
 )
-from mllm_probe.studies.baselines import baseline_lines, baselines
-from mllm_probe.studies.category_contrast import contrast
+from mllm_probe.studies.baselines import GRIDS as EVERY_WAY
+from mllm_probe.studies.baselines import (
+    Halves,
+    baseline_lines,
+    baselines,
+    contrast,
+    contrast_in_every_way,
+    every_way,
+    halves_of,
+)
 from mllm_probe.studies.effect import effect, value_by_image
 from mllm_probe.studies.multiverse import SCALING, counted
-from mllm_probe.studies.multiverse_runs import GRIDS as EVERY_WAY
-from mllm_probe.studies.multiverse_runs import Halves, contrast_in_every_way, every_way, halves_of
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT, read_out_of
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 

@@ -1,22 +1,330 @@
-"""What every study runs on: concepts that are fit, vectors, images to report on, and grids when they are needed."""
+"""What every study runs on: concepts that are fit to be studied, vectors, images to report on, and grids."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
+from scipy import stats
+from tqdm.auto import tqdm
 
+from mllm_probe.activations.store_layout import open_group, write_group
 from mllm_probe.activations.store_places import as_folder
 from mllm_probe.concepts import ConceptLibrary, Picture, neutral_images
+from mllm_probe.concepts.drawn import library_call
+from mllm_probe.metrics.statistics import LEAST_IMAGES, LEVEL, wilson_interval
 from mllm_probe.models import ProbeModel, require_model
-from mllm_probe.models.argument_checks import described, path_of, require_one_of, whole_number
-from mllm_probe.schema import CONCEPT, SCOPE, provenance, require_same_model
+from mllm_probe.models.argument_checks import described, finite_number, path_of, require_one_of, whole_number
+from mllm_probe.models.bundled import bundled_folder
+from mllm_probe.schema import CATEGORY, CONCEPT, FIT_IMAGE, SAMPLE, SCOPE, provenance, require_same_model
+from mllm_probe.studies.effect import LARGEST_P
 from mllm_probe.studies.multiverse import FEWEST_CONCEPTS
-from mllm_probe.studies.subject import Subject, subject_of
-from mllm_probe.sweeps import sweep
-from mllm_probe.vectors import concept_vectors
+from mllm_probe.sweeps import sweep, sweep_iter
+from mllm_probe.vectors import concept_vectors, likeness, vectors_from
+from mllm_probe.vectors.pooling import Progress
+
+_SHOWN = 6
+MINIMUM_GAP = 0.5
+"""Nats by which the images of a concept must raise its word over their counterparts, on average."""
+NOT_TOLD_APART = "the model does not tell its images apart"
+_NOT_SCORED = "no word for it can be scored in this model"
+
+
+def check(
+    model: ProbeModel,
+    library: ConceptLibrary,
+    prompt: str | None = None,
+    *,
+    vectors: xr.Dataset | None = None,
+    minimum_gap: float = MINIMUM_GAP,
+    progress: Progress = False,
+) -> xr.Dataset:
+    """How often a model names each concept on the images with and without it, and which are fit to be studied.
+
+    Nothing is steered: a concept that the model does not tell apart has no cause to be found in it.
+
+    Parameters
+    ----------
+    model : ProbeModel
+    library : ConceptLibrary
+        All its images are answered once.
+    prompt : str, optional
+        The model's default prompt if None.
+    vectors : Dataset, optional
+        Concept vectors that the library's images are to be steered with: says how many of them are unlike the images
+        of the vectors (see :func:`mllm_probe.vectors.likeness`).
+    minimum_gap : float
+        In nats, of the concept's log-probability at the answer's first position.
+    progress : bool or callable
+        Show a bar, or call this with how many images are answered and how many there are; an error of it ends the run.
+
+    Returns
+    -------
+    Dataset (concept), host memory
+        ``named_positive``, ``named_negative``: share of the images with and without the concept whose answer names it,
+        each with ``_low`` and ``_high`` (95 % Wilson); ``gap`` with ``gap_low``, ``gap_high``: log-probability of its
+        words on positives minus that on negatives, in nats, with its 95 % t interval, over pairs where the concept is
+        paired, else of two samples (Welch); ``positives``, ``negatives``: images; ``fit``: the gap is at least
+        ``minimum_gap``, its interval excludes 0, and positives are answered with the concept more often than negatives
+        (``named_p`` ≤ .05, one-sided, Fisher's exact test): of many concepts, some are named more often by chance.
+        With fewer than 6 images on a side the interval is NaN and the concept is not fit. With vectors, ``unlike``:
+        share of the concept's images that are farther from those of the vectors than 95 % of these are themselves.
+
+    Raises
+    ------
+    TypeError
+        If it is no concept library.
+    ValueError
+        If no concept of the library has a word that the model knows, or the vectors carry too few activations.
+
+    Examples
+    --------
+    >>> seen = mp.check(model, library)
+    >>> library.subset(concepts=seen.concept[seen.fit].values.tolist())
+    """
+    require_model(model)
+    if not isinstance(library, ConceptLibrary):
+        raise TypeError(
+            f"library: expected a concept library (mp.concepts.scenes, from_folder …); got {described(library)}."
+        )
+    minimum_gap = finite_number("minimum_gap", minimum_gap)
+    grid = _unsteered(model, library, prompt, progress)
+    unlike = None if vectors is None else likeness(model, vectors, library.pictures)["unlike"].to_series()
+    place = {str(name): number for number, name in enumerate(grid[SAMPLE].values)}
+    columns: dict[str, list[Any]] = {}
+    for name, concept in library.items():
+        one = grid.sel({CONCEPT: name})
+        sides = [[place[picture.id] for picture in side] for side in (concept.positive, concept.negative)]
+        row = _compared(one["logprob_unsteered"].values, one["named_unsteered"].values, sides, concept.paired)
+        row["fit"] = bool(row["gap"] >= minimum_gap and row["gap_low"] > 0 and row["named_p"] <= LARGEST_P)
+        if unlike is not None:
+            row["unlike"] = float(unlike[[picture.id for picture in concept.pictures]].mean())
+        for key, value in row.items():
+            columns.setdefault(key, []).append(value)
+    coords = {CONCEPT: list(library), CATEGORY: (CONCEPT, [str(c.category) for c in library.values()])}
+    facts = {"prompt": grid.attrs.get("prompt"), "minimum_gap": minimum_gap, "concepts": library.fingerprint}
+    data = {key: (CONCEPT, np.array(values), _ATTRS.get(key, {})) for key, values in columns.items()}
+    return xr.Dataset(data, coords, provenance(model, **facts))
+
+
+def told_apart(seen: xr.Dataset) -> str:
+    """Say of a `check` how many concepts the model tells apart, and which it does not."""
+    fit = seen["fit"].values
+    unfit = [str(name) for name in seen[CONCEPT].values[~fit]]
+    if (seen["positives"] < LEAST_IMAGES).all() or (seen["negatives"] < LEAST_IMAGES).all():
+        return f"fewer than {LEAST_IMAGES} images of each concept: not known which the model tells apart"
+    listed = f"; not {', '.join(unfit[:_SHOWN])}{', …' if len(unfit) > _SHOWN else ''}" if unfit else ""
+    return f"tells {int(fit.sum())} of {fit.size} concepts apart{listed}"
+
+
+def unfit_concepts(seen: xr.Dataset) -> dict[str, str]:
+    """Concepts of a `check` that are not fit to be studied, each with why; none of those with too few images."""
+    known = (seen["positives"] >= LEAST_IMAGES) & (seen["negatives"] >= LEAST_IMAGES)
+    unfit = seen.sel({CONCEPT: (known & ~seen["fit"]).values})
+    reasons = np.where(np.isfinite(unfit["gap"].values), NOT_TOLD_APART, _NOT_SCORED)
+    return dict(zip(unfit[CONCEPT].values.tolist(), reasons.tolist(), strict=True))
+
+
+def scoring_vectors(model: ProbeModel, library: ConceptLibrary) -> xr.Dataset:
+    """Vectors that steer nowhere in particular, with the words of a library's concepts: for sweeps of strength 0."""
+    directions = {name: np.ones(model.hidden_size, np.float32) for name in library}
+    words = {name: concept.words for name, concept in library.items()}
+    return vectors_from(model, directions, words=words)
+
+
+def _unsteered(model: ProbeModel, library: ConceptLibrary, prompt: str | None, progress: Progress) -> xr.Dataset:
+    """Every image's log-probability of every concept, and whether its answer names it: a sweep of strength 0 alone."""
+    vectors = scoring_vectors(model, library)
+    pictures = library.pictures
+    grids = sweep_iter(
+        model, vectors, pictures, prompt, layers=[0], strengths=(0,), unit="raw", controls=(),
+        metrics=("logprob", "named"), progress=False,
+    )  # fmt: skip
+    with closing(grids), tqdm(total=len(pictures), disable=progress is not True, unit="image", desc="check") as bar:
+        for _ in grids:
+            done = int(grids.engine.grid.has_unsteered.sum())
+            bar.update(done - bar.n)
+            if callable(progress):
+                progress(done, len(pictures))
+        return grids.engine.dataset()
+
+
+def _compared(logprob: np.ndarray, named: np.ndarray, sides: list[list[int]], paired: bool) -> dict[str, Any]:
+    """Numbers of one concept from the scores of all images, and the places of its positives and negatives."""
+    row: dict[str, Any] = {}
+    counts: list[list[int]] = []
+    for side, places in zip(("positive", "negative"), sides, strict=True):
+        known = named[places][np.isfinite(named[places])]
+        row[f"named_{side}"] = known.mean() if known.size else np.nan
+        low, high = wilson_interval(known.sum(), known.size)
+        counts.append([int(known.sum()), int(known.size - known.sum())])
+        row |= {f"named_{side}_low": float(low), f"named_{side}_high": float(high), f"{side}s": len(places)}
+    row["named_p"] = float(stats.fisher_exact(counts, alternative="greater").pvalue)
+    positive, negative = (logprob[places].astype(np.float64) for places in sides)
+    if paired:
+        difference = positive - negative
+        difference = difference[np.isfinite(difference)]
+        enough = difference.size >= LEAST_IMAGES
+        row["gap"] = difference.mean() if difference.size else np.nan
+        test = stats.ttest_1samp(difference, 0) if enough else None
+    else:
+        positive, negative = positive[np.isfinite(positive)], negative[np.isfinite(negative)]
+        enough = min(positive.size, negative.size) >= LEAST_IMAGES
+        row["gap"] = positive.mean() - negative.mean() if positive.size and negative.size else np.nan
+        test = stats.ttest_ind(positive, negative, equal_var=False) if enough else None
+    interval = None if test is None else test.confidence_interval(LEVEL)
+    row |= {
+        "gap_low": np.nan if interval is None else interval.low,
+        "gap_high": np.nan if interval is None else interval.high,
+    }
+    return row
+
+
+_ATTRS = {
+    "named_positive": {"long_name": "share of images with the concept whose answer names it", "units": "1"},
+    "named_negative": {"long_name": "share of images without the concept whose answer names it", "units": "1"},
+    "named_p": {"long_name": "p: positives are named no more often than negatives, Fisher's exact test", "units": "1"},
+    "gap": {"long_name": "log-probability of the concept on images with it minus that without it", "units": "nats"},
+    "unlike": {"long_name": "share of images that are unlike those of the vectors", "units": "1"},
+    "fit": {"long_name": "the model tells the concept's images apart: fit to be studied"},
+}
+
+
+CHECKED_PAIRS = 12
+"""Pairs of a concept, at most, by which it is found fit: twice what an interval needs, and answers are slow to get."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model and the concepts of a library that are fit to be studied in it.
+
+    `seen`: from :func:`mllm_probe.check`, of all concepts. `fitted`, `others`: images that vectors are made with, and
+    other images, of the concepts that are fit; None if there are none.
+    """
+
+    model: ProbeModel
+    seen: xr.Dataset
+    fitted: ConceptLibrary | None
+    others: ConceptLibrary | None
+
+    @property
+    def concepts(self) -> list[str]:
+        """Names of the concepts that are fit, in the library's order."""
+        return [str(name) for name in self.seen[CONCEPT].values[self.seen["fit"].values]]
+
+
+def subject_of(
+    model: ProbeModel,
+    library: ConceptLibrary | None,
+    vectors: xr.Dataset | None = None,
+    *,
+    prompt: str | None = None,
+    seed: int = 0,
+    store: Path | None = None,
+    progress: bool = True,
+) -> Subject:
+    """Find out which concepts of a library are fit to be studied, and divide their images.
+
+    `library`: that of a bundled model without one.
+    `vectors`: vectors that are there already: concepts without one are left out, and their images are the fitted ones.
+    `seed`: of the split.
+    `store`: folder where it is kept which concepts are fit, so that it is found out once.
+
+    Raises TypeError if it is no concept library. Raises ValueError if the model is not bundled and no library is given,
+    or the library has no images besides those of the vectors.
+    """
+    library = library_of(model, library)
+    if vectors is not None:
+        library = library.subset(concepts=[name for name in library if name in vectors[CONCEPT].values])
+    seen = _seen(model, _some_of(library), prompt, store, progress)
+    fit = [str(name) for name in seen[CONCEPT].values[seen["fit"].values]]
+    if not fit:
+        return Subject(model, seen, None, None)
+    return Subject(model, seen, *fitted_and_others(library.subset(concepts=fit), vectors, seed))
+
+
+def _seen(
+    model: ProbeModel, library: ConceptLibrary, prompt: str | None, store: Path | None, progress: bool
+) -> xr.Dataset:
+    """Which concepts are fit: from the store where it is kept of this model, these images and this prompt."""
+    if store is None:
+        return check(model, library, prompt, progress=progress)
+    asked = hashlib.sha256((model.default_prompt if prompt is None else prompt).encode()).hexdigest()[:8]
+    kept = store / f"check {model.fingerprint} {library.fingerprint} {asked}.zarr"
+    if not kept.is_dir():
+        write_group(check(model, library, prompt, progress=progress), kept)
+    return open_group(kept).load()
+
+
+def _some_of(library: ConceptLibrary) -> ConceptLibrary:
+    """At most `CHECKED_PAIRS` pairs, or images of each side, of every concept."""
+    some = {
+        name: replace(one, positive=one.positive[:CHECKED_PAIRS], negative=one.negative[:CHECKED_PAIRS])
+        for name, one in library.items()
+    }
+    return ConceptLibrary(some.values(), library.source)
+
+
+def library_of(model: ProbeModel, library: ConceptLibrary | None) -> ConceptLibrary:
+    """Return the library given, or that of a bundled model."""
+    if library is None:
+        if bundled_folder(model.name) is None:
+            raise ValueError(
+                f"'{model.name}' is not a bundled model, so a study needs to know which concepts to look at: give "
+                "library=mp.concepts.from_folder(…), from_hub(…), scenes() or emoji()."
+            )
+        return library_call(model.name)()
+    if not isinstance(library, ConceptLibrary):
+        raise TypeError(
+            f"library: expected a concept library (mp.concepts.scenes, from_folder …); got {described(library)}."
+        )
+    return library
+
+
+def require_held_out(library: ConceptLibrary, vectors: xr.Dataset) -> None:
+    """Raise a ValueError if images of split ``"held_out"`` are among those that vectors were made with.
+
+    `library`: from ``library.split()`` or ``library.with_split()``. `vectors`: those that do not remember their images
+    are not checked.
+    """
+    used = set(vectors[FIT_IMAGE].values.tolist()) if FIT_IMAGE in vectors.coords else set()
+    held_out = {picture.id for picture in library.pictures if picture.split == "held_out"}
+    if used & held_out:
+        raise ValueError(
+            f"{len(used & held_out)} of the {len(held_out)} held-out images are among those that the vectors were made "
+            "with: take the same library with the same share, seed and number of pairs, or make the vectors with a "
+            "part of it (library.split()[0])."
+        )
+
+
+def fitted_and_others(
+    library: ConceptLibrary, vectors: xr.Dataset | None = None, seed: int = 0
+) -> tuple[ConceptLibrary, ConceptLibrary]:
+    """Divide a library into the images that vectors were made with, and the others.
+
+    `vectors`: without, or where they remember none of the library's images, it is split in halves. `seed`: of the
+    split. Raises ValueError if all images made the vectors.
+    """
+    used: set[str] = set()
+    if vectors is not None and FIT_IMAGE in vectors.coords:
+        used = set(vectors[FIT_IMAGE].values.tolist())
+    if not any(picture.id in used for picture in library.pictures):
+        return library.split(seed=seed)
+    try:
+        others = library.where(lambda picture: picture.id not in used)
+    except ValueError as error:
+        raise ValueError(
+            "expected images besides those that the vectors were made with, to report on; "
+            f"{error} Give the whole library and vectors of library.split()[0]."
+        ) from error
+    return library.where(lambda picture: picture.id in used), others
+
 
 _ORIGIN = "concepts"
 """Attribute of vectors and sweeps: hash of the images that the vectors were made with."""

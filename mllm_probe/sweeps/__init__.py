@@ -6,8 +6,14 @@ from mllm_probe.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from mllm_probe.sweeps.api import interrupted, join_sweep, plan, sweep, sweep_iter
-    from mllm_probe.sweeps.status import StoreStatus, Worker, store_status
-    from mllm_probe.sweeps.store_progress import StoreProgress, open_grid, read_progress
+    from mllm_probe.sweeps.stored.store_progress import (
+        StoreProgress,
+        StoreStatus,
+        Worker,
+        open_grid,
+        read_progress,
+        store_status,
+    )
     from mllm_probe.sweeps.sweep_plan import SweepPlan
 else:
     __getattr__, __dir__ = lazy_names(__name__)

@@ -15,15 +15,12 @@ from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.metrics.metric import Metric
 from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.steering.operations import ChangeFunction, Operation
-from mllm_probe.sweeps.dask_units import Cluster, DaskClient, require_client
-from mllm_probe.sweeps.engine import Engine
-from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.joining import joined, leave, run_unit
-from mllm_probe.sweeps.requirements import check_requirements
-from mllm_probe.sweeps.samples import gather
+from mllm_probe.sweeps.engine import Engine, joined, leave, run_unit
+from mllm_probe.sweeps.grid import gather
+from mllm_probe.sweeps.job import Job, check_requirements
 from mllm_probe.sweeps.settings import Settings
-from mllm_probe.sweeps.shard import shard_of
-from mllm_probe.sweeps.sweep_arguments import DEFAULT_METRICS, Arguments
+from mllm_probe.sweeps.stored.store_inputs import Cluster, DaskClient, require_client
+from mllm_probe.sweeps.sweep_arguments import DEFAULT_METRICS, Arguments, shard_of
 from mllm_probe.sweeps.sweep_plan import SweepPlan, plan_job, require_size
 from mllm_probe.typing import Images, Inputs, Layers, TokenScope
 from mllm_probe.vectors.directions import with_concepts

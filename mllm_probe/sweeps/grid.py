@@ -1,18 +1,77 @@
-"""The grid: scores of all cells as one labelled dataset, NaN where a cell has not been run."""
+"""The samples of a sweep, the rows of one batch, and the grid of their scores and its size."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.activations.capturing import picture_coordinates
+from mllm_probe.concepts import ConceptLibrary, Picture
+from mllm_probe.metrics.kept import slot_of
 from mllm_probe.metrics.metric import Metric
-from mllm_probe.sweeps.cells import Axes, Pairs
-from mllm_probe.sweeps.off_target_scores import OffTarget, Variables
-from mllm_probe.typing import Attributes, Coordinates
+from mllm_probe.metrics.words import Word
+from mllm_probe.models.inputs import Request
+from mllm_probe.models.probe_model import ProbeModel
+from mllm_probe.steering.intervention import Steering
+from mllm_probe.sweeps.cells import Axes, Pairs, join_pairs, unsteered_pairs
+from mllm_probe.sweeps.settings import Settings
+from mllm_probe.typing import Attributes, Coordinates, Images, Inputs
+
+_STEERED = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.SAMPLE, schema.SCORED_CONCEPT)
+_RANDOM = (schema.LAYER, schema.STRENGTH, schema.DRAW, schema.SAMPLE, schema.SCORED_CONCEPT)
+
+
+Variables = dict[str, tuple[tuple[str, ...], np.ndarray, Attributes]]
+"""Name → dimensions, array and attributes."""
+
+
+class OffTarget:
+    """Arrays of a metric that scores every concept; of random directions once, as they do not depend on the concept."""
+
+    def __init__(self, metric: Metric, axes: Axes, samples: int) -> None:
+        self.metric = metric
+        names = list(axes.controls)
+        concepts, layers, strengths = axes.shape[:3]
+        self._concept, self._random = names.index("concept"), names.index("random") if "random" in names else None
+        self.steered = np.full((concepts, layers, strengths, samples, concepts), np.nan, np.float32)
+        self.random = np.full((layers, strengths, axes.draws, samples, concepts), np.nan, np.float32)
+        self._draws, self._zero = axes.controls.get("random", 0), np.array(axes.strengths) == 0
+        self.unsteered = np.full((samples, concepts), np.nan, np.float32)
+
+    def put(self, pairs: Pairs, sample: np.ndarray, scores: np.ndarray) -> None:
+        """Write the scores [pairs, concepts] of a chunk, with the sample of each pair."""
+        own = pairs.control == self._concept
+        self.steered[pairs.concept[own], pairs.layer[own], pairs.strength[own], sample[own]] = scores[own]
+        if self._random is not None:
+            r = pairs.control == self._random
+            self.random[pairs.layer[r], pairs.strength[r], pairs.draw[r], sample[r]] = scores[r]
+
+    def put_unsteered(self, sample: int, scores: np.ndarray) -> None:
+        """Write the unsteered run of one sample, also at strength 0."""
+        self.unsteered[sample] = scores
+        # NumPy puts the axes of the advanced indices first where a slice lies between them, as in `random`: here only
+        # the last axis, the scored concepts, has to fit.
+        self.steered[:, :, self._zero, sample] = scores
+        self.random[:, self._zero, : self._draws, sample] = scores
+
+    def variables(self) -> Variables:
+        """Dimensions, array (not a copy) and attributes of every variable."""
+        name, attributes = self.metric.name, {k: self.metric.attributes[k] for k in ("long_name", "units")}
+        variables: Variables = {
+            name: (_STEERED, self.steered, attributes),
+            f"{name}_unsteered": (_STEERED[-2:], self.unsteered, attributes),
+        }
+        if self._random is not None:
+            variables[f"{name}_random"] = (_RANDOM, self.random, attributes)
+        return variables
+
 
 CELL_DIMS = (schema.CONCEPT, schema.LAYER, schema.STRENGTH, schema.CONTROL, schema.DRAW, schema.SAMPLE)
 
@@ -174,3 +233,233 @@ def step_name(metric: str) -> str:
 def _of_unsteered(attributes: Attributes) -> Attributes:
     return {name: attributes[name] + (", unsteered" if name == "long_name" else "") for name in ("long_name", "units")
             if name in attributes}  # fmt: skip
+
+
+def grid_bytes(settings: Settings, samples: int) -> int:
+    """Bytes of all arrays of a sweep's grid, those of its texts without the texts themselves."""
+    axes, answers = settings.axes, settings.decodes
+    # The smallest grid has the same variables with the same dimensions.
+    least = Axes(axes.concepts[:1], axes.layers[:1], axes.strengths[:1], dict.fromkeys(axes.controls, 1))
+    one = np.ones((1, 1, 1), bool)
+    grid = Grid(least, {schema.SAMPLE: [""]}, settings.metrics, steps=1, answers=answers, eligible=one, skips=False)
+    sizes = dict(zip(CELL_DIMS, (*axes.shape, samples), strict=True))
+    sizes |= {schema.STEP: settings.max_new_tokens, schema.SCORED_CONCEPT: len(axes.concepts)}
+    arrays = [(CELL_DIMS, grid.done), *((dims, values) for dims, values, _ in grid.variables().values())]
+    return sum(math.prod(sizes[dim] for dim in dims) * values.dtype.itemsize for dims, values in arrays)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of a sweep, and the words that it scores.
+
+    `requests`: one per sample.
+    `labels`: True concepts of each sample, None where they are not known.
+    `coordinates`: ``sample``, and ``split`` and ``pair`` where every sample has them.
+    `words`: words of each steered concept (text, or token ids), empty where there are none.
+    `label_words`: words of every concept that may be a label.
+    `categories`: category of every concept that has one.
+    `examples`: for a steered concept, a picture that has it.
+    `sides` (tuple of two bool arrays [concepts, samples]): images that lack each steered concept and those that have
+        it: of a library, its negatives and positives; else by their labels, and both where they have none.
+    `of_library`: whether the samples are those of a library, so that each concept runs on its own images alone.
+    """
+
+    requests: list[Request]
+    labels: list[frozenset[str] | None]
+    coordinates: dict[str, list[Any]]
+    words: list[tuple[Word, ...]]
+    label_words: dict[str, tuple[str, ...]]
+    categories: dict[str, str]
+    examples: dict[str, Picture]
+    sides: tuple[np.ndarray, np.ndarray]
+    of_library: bool
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def slot(self, name: str) -> set[str]:
+        """The concept, and the labels that it replaces in an image."""
+        return slot_of(name, self.categories)
+
+
+def gather(
+    model: ProbeModel,
+    vectors: xr.Dataset,
+    images: Images | ConceptLibrary,
+    prompt: str | Sequence[str] | None,
+    inputs: Inputs,
+) -> Samples:
+    """Samples from pictures (or a library) and vectors.
+
+    `vectors`: with dimension ``concept``; variable ``words`` and coordinate ``category`` where they are known.
+    `images`: a library stands for all its pictures.
+    """
+    library = images if isinstance(images, ConceptLibrary) else None
+    listed = library.pictures if library is not None else _listed(images)
+    requests = model.samples(listed, prompt, inputs)
+    known: list[Picture | None] = [_picture(one) for one in listed] if inputs is None else [None] * len(requests)
+    names = [str(name) for name in vectors[schema.CONCEPT].values]
+    words = _words(model, vectors, library, names)
+    categories = _categories(vectors, names) | {name: c.category for name, c in (library or {}).items()}
+    return Samples(
+        requests=requests,
+        labels=[None if picture is None else picture.labels for picture in known],
+        coordinates={schema.SAMPLE: [request.id for request in requests], **picture_coordinates(known)},
+        words=words,
+        label_words={n: tuple(w for w in own if isinstance(w, str)) for n, own in zip(names, words, strict=True)}
+        | {name: concept.words for name, concept in (library or {}).items()},
+        categories=categories,
+        examples=_examples(library, [p for p in known if p is not None], names),
+        sides=_sides(library, known, names),
+        of_library=library is not None,
+    )
+
+
+def _sides(
+    library: ConceptLibrary | None, pictures: Sequence[Picture | None], names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which pictures lack each concept and which have it, both bool [concepts, samples]."""
+    lacking, having = (np.ones((len(names), len(pictures)), bool) for _ in range(2))
+    keys = [picture.key if picture is not None and library is not None else "" for picture in pictures]
+    for row, name in enumerate(names):
+        if library is not None and name in library:
+            own = library[name]
+            for side, members in ((lacking, own.negative), (having, own.positive)):
+                there = {member.key for member in members}
+                side[row] = [key in there for key in keys]
+            continue
+        for column, picture in enumerate(pictures):
+            if picture is not None and picture.labels is not None:
+                having[row, column] = name in picture.labels
+                lacking[row, column] = not having[row, column]
+    return lacking, having
+
+
+def _listed(images: object) -> list[Any]:
+    if isinstance(images, (Sequence, Iterator)) and not isinstance(images, (str, bytes)):
+        return list(images)
+    return [images]
+
+
+def _picture(one: object) -> Picture | None:
+    while isinstance(one, Sequence) and not isinstance(one, (str, bytes)) and len(one) == 1:
+        one = one[0]
+    return one if isinstance(one, Picture) else None
+
+
+def _words(
+    model: ProbeModel, vectors: xr.Dataset, library: ConceptLibrary | None, names: Sequence[str]
+) -> list[tuple[Word, ...]]:
+    """Words of the vectors, else of the library; the concept's name where the vectors have no variable ``words``."""
+    stored: list[tuple[Word, ...]] = [(name,) if model.tokenizer is not None else () for name in names]
+    if "words" in vectors:
+        texts = np.atleast_1d(vectors["words"].values)
+        stored = [_parsed(name, str(text)) for name, text in zip(names, texts, strict=True)]
+    known = {} if library is None else library
+    return [
+        known[name].words if name in known and (not own or "words" not in vectors) else own
+        for name, own in zip(names, stored, strict=True)
+    ]
+
+
+def _parsed(name: str, text: str) -> tuple[Word, ...]:
+    """Words of a concept from their JSON."""
+    try:
+        listed = json.loads(text)
+    except json.JSONDecodeError:
+        listed = None
+    if not isinstance(listed, list):
+        raise ValueError(
+            f'the words of \'{name}\' cannot be read: expected a JSON list such as ["cat", "kitten"] in the vectors\' '
+            f"variable 'words'; got {text!r}."
+        )
+    return tuple(tuple(word) if isinstance(word, list) else word for word in listed)
+
+
+def _categories(vectors: xr.Dataset, names: Sequence[str]) -> dict[str, str]:
+    if schema.CATEGORY not in vectors.coords:
+        return {}
+    return dict(zip(names, map(str, vectors[schema.CATEGORY].values), strict=True))
+
+
+def _examples(library: ConceptLibrary | None, pictures: Sequence[Picture], names: Sequence[str]) -> dict[str, Picture]:
+    labelled: Mapping[str, Sequence[Picture]] = {
+        name: [picture for picture in pictures if picture.labels and name in picture.labels] for name in names
+    }
+    if library is not None:
+        labelled = {name: library[name].positive if name in library else labelled[name] for name in names}
+    return {name: pictures[0] for name, pictures in labelled.items() if pictures}
+
+
+Scores = dict[str, Any]
+"""Arrays with one value per pair."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one sample.
+
+    `steerings`: one per row. `pairs`: which rows are scored for which concepts. `answered`: whether the sample's
+    unsteered answer is known already.
+    """
+
+    sample: int
+    steerings: Sequence[Steering]
+    pairs: Pairs
+    answered: bool = False
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of all parts, one part after the other.
+
+    `steerings`: one per row; None for an unsteered one, which is the first of its part.
+    `part` (int array [rows]): the part that each row belongs to.
+    `unsteered` (int array [parts]): the unsteered row of each part; empty where the unsteered run is known already.
+    `pairs`: of all parts; those of a part's unsteered row come first.
+    `concepts`: number of concepts that an unsteered row is scored for.
+    """
+
+    parts: Sequence[Part]
+    steerings: list[Steering | None]
+    part: np.ndarray
+    unsteered: np.ndarray
+    pairs: Pairs
+    concepts: int
+
+    @property
+    def joined(self) -> bool:
+        """Whether unsteered rows are in the batch."""
+        return len(self.unsteered) > 0
+
+    @property
+    def samples(self) -> np.ndarray:
+        """The sample of each pair."""
+        return np.array([part.sample for part in self.parts], np.int64)[self.part[self.pairs.row]]
+
+    def split(self, scores: Scores) -> list[tuple[Scores, Scores]]:
+        """Scores of each part's unsteered row (nothing where it is not in the batch) and of its other rows."""
+        results, start = [], 0
+        for part in self.parts:
+            middle = start + self.joined * self.concepts
+            end = middle + len(part.pairs)
+            own = {name: values[start:middle] for name, values in scores.items()}
+            results.append((own, {name: values[middle:end] for name, values in scores.items()}))
+            start = end
+        return results
+
+
+def assemble(parts: Sequence[Part], concepts: int, *, joined: bool) -> Batch:
+    """One batch of all parts; ``joined``: with the unsteered row of each."""
+    steerings: list[Steering | None] = []
+    pairs, owners, unsteered = [], [], []
+    for number, part in enumerate(parts):
+        start = len(steerings)
+        if joined:
+            unsteered.append(start)
+            pairs.append(unsteered_pairs(concepts, start))
+            steerings.append(None)
+        pairs.append(replace(part.pairs, row=part.pairs.row + len(steerings)))
+        steerings += part.steerings
+        owners += [number] * (len(steerings) - start)
+    return Batch(parts, steerings, np.array(owners), np.array(unsteered, np.int64), join_pairs(pairs), concepts)

@@ -1,4 +1,4 @@
-"""A prepared sweep: checked settings, list of cells, token ids of words, chosen path."""
+"""A prepared sweep: checked settings, its cells, the words and labels that metrics need, and the chosen path."""
 
 from __future__ import annotations
 
@@ -13,27 +13,138 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.decoding.depth import DepthPrefix
-from mllm_probe.decoding.paths import OnOpened, Path
+from mllm_probe.decoding.paths import DecodingPath, OnOpened
 from mllm_probe.decoding.prefix import SharedPrefix
-from mllm_probe.decoding.shared import NOTHING, Shared, UneditedPart
-from mllm_probe.metrics.words import word_table
+from mllm_probe.decoding.shared_prompt import NOTHING, Shared, UneditedPart
+from mllm_probe.metrics.statistics import LEAST_IMAGES, LEAST_SHARES
+from mllm_probe.metrics.words import Word, word_table, word_variants
+from mllm_probe.models.argument_checks import warn_caller
 from mllm_probe.models.inputs import Encoded
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.intervention import Steering
 from mllm_probe.steering.tables import require_doses
-from mllm_probe.steering.trials import path_of
-from mllm_probe.sweeps.answer_reader import AnswerReader
+from mllm_probe.steering.tensors import path_of
 from mllm_probe.sweeps.cells import CONCEPTS, Cell, other_concepts, plan_cells, scored_pairs
-from mllm_probe.sweeps.duplicates import find_duplicates, opposite_controls
-from mllm_probe.sweeps.grid import Grid
+from mllm_probe.sweeps.grid import Grid, Samples
 from mllm_probe.sweeps.reference_scorer import ReferenceScorer
-from mllm_probe.sweeps.requirements import least_images, readable
-from mllm_probe.sweeps.samples import Samples
-from mllm_probe.sweeps.scoring import Scorer
-from mllm_probe.sweeps.settings import Settings
+from mllm_probe.sweeps.scoring import AnswerReader, Scorer
+from mllm_probe.sweeps.settings import Settings, find_duplicates, opposite_controls
 from mllm_probe.typing import Attributes, Coordinates
 from mllm_probe.vectors.directions import measure_together
+
+READ_WORDS = ("logit_lens",)
+"""Recordings that read a concept's words."""
+_SHOWN = 8
+
+
+def check_requirements(
+    model: ProbeModel, settings: Settings, samples: Samples, *, by_default: Sequence[str] = ()
+) -> None:
+    """Raise for a metric that cannot be computed, or warn once where it is a default or fails for some concepts only.
+
+    `by_default`: metrics that nobody asked for by name. Raises ValueError if no concept of the sweep has a word that
+    the model knows, or no picture a label, and a metric that was asked for by name needs one.
+    """
+    problems = []
+    of_words = _needing(settings, "words") + [name for name in settings.record if name in READ_WORDS]
+    if of_words:
+        reasons = [_why_unusable(model, own) for own in samples.words]
+        lacking = {name: why for name, why in zip(settings.axes.concepts, reasons, strict=True) if why}
+        if lacking:
+            _raise_if(len(lacking) == len(reasons), of_words, by_default, _words_text(lacking))
+            problems.append(_words_text(lacking) + f" For them {_in_words(of_words)} cannot be computed.")
+    of_labels = _needing(settings, "labels")
+    if of_labels and all(labels is None for labels in samples.labels):
+        text = "None of the images has labels, which say what it truly shows; those of mp.concepts.scenes have them."
+        _raise_if(True, of_labels, by_default, text)
+        problems.append(text + f" {_in_words(of_labels).capitalize()} is NaN.")
+    if problems:
+        warn_caller(" ".join(problems))
+
+
+def warn_of_too_few(settings: Settings, may_count: np.ndarray, eligible: np.ndarray) -> None:
+    """Warn once, with their names, of concepts for which too few images count.
+
+    `may_count`, `eligible` (bool array [concepts, strengths, samples]): images that count by their labels, and by their
+    unsteered answers too.
+    """
+    parts, least = [], least_images(settings)
+    for takes_away, (doses, reason) in _DOSES.items():
+        here = [
+            place
+            for place, strength in enumerate(settings.axes.strengths)
+            if strength and settings.takes_away[place] == takes_away
+        ]
+        if not here:
+            continue
+        counts = eligible[:, here[0]].sum(-1)
+        by_labels = may_count[:, here[0]].sum(-1)
+        short = [
+            f"'{name}' ({count} of {may_count.shape[-1]}: {reason.format(labelled - count, labelled)})"
+            for name, count, labelled in zip(settings.axes.concepts, counts, by_labels, strict=True)
+            if count < least
+        ]
+        if short:
+            more = f", and {len(short) - _SHOWN} more concepts" * (len(short) > _SHOWN)
+            parts.append(f"for {doses}: {', '.join(short[:_SHOWN])}{more}")
+    if parts:
+        warn_caller(
+            f"Too few images count {'; '.join(parts)}. With fewer than {least} their cells have no interval and no "
+            "verdict. Give more images of the kind that is missing (mp.concepts.neutral_images chooses some that lack "
+            "most concepts), leave these concepts or doses out, or give a library in place of images: each of its "
+            "concepts is then steered on its own negatives or positives."
+        )
+
+
+_DOSES = {
+    False: ("doses that bring a concept", "unsteered answers name it on {} of {} images without it"),
+    True: ("doses that take a concept away", "unsteered answers do not name it on {} of {} images that may show it"),
+}
+
+
+def least_images(settings: Settings) -> int:
+    """Images below which no metric of the sweep has an interval."""
+    only_shares = bool(settings.metrics) and all(metric.binary for metric in settings.metrics)
+    return LEAST_SHARES if only_shares else LEAST_IMAGES
+
+
+def _needing(settings: Settings, what: str) -> list[str]:
+    return [metric.name for metric in settings.metrics if metric.needs == what]
+
+
+def readable(model: ProbeModel, words: Sequence[Word]) -> tuple[Word, ...]:
+    """The words that can be turned into token ids: text needs a tokenizer."""
+    return tuple(word for word in words if model.tokenizer is not None or not isinstance(word, str))
+
+
+def _why_unusable(model: ProbeModel, words: Sequence[Word]) -> str:
+    """Why none of a concept's words can be scored; empty if one can."""
+    if not words:
+        return "no words"
+    if not readable(model, words):
+        return f"words as text ({_in_words(words)}) and a model without a tokenizer"
+    return "" if word_variants(model, readable(model, words)) else f"words unknown to the model ({_in_words(words)})"
+
+
+def _words_text(lacking: dict[str, str]) -> str:
+    named = "; ".join(f"{name!r} has {why}" for name, why in list(lacking.items())[:_SHOWN])
+    more = f"; and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+    return (
+        f"Concepts without a word that could be scored: {named}{more}. Give words that the model knows, as text or "
+        "token ids: in words.txt, mp.vectors_from(…, words={name: ['cat']}), or vectors['words']."
+    )
+
+
+def _raise_if(total: bool, metrics: Sequence[str], by_default: Sequence[str], text: str) -> None:
+    asked = [name for name in metrics if name not in by_default]
+    if total and asked:
+        raise ValueError(f"{_in_words(asked)} cannot be computed. {text} Or leave {_in_words(asked)} out.")
+
+
+def _in_words(names: Sequence[Word]) -> str:
+    return ", ".join(map(repr, names[:_SHOWN])) + ", …" * (len(names) > _SHOWN)
+
 
 _KEPT_EDITS = 1 << 14
 """Most edits that are kept, to be made once for all images."""
@@ -108,7 +219,7 @@ class Job:
         return self.model.encode_samples([self.samples.requests[sample]])
 
     @cached_property
-    def path(self) -> Path:
+    def path(self) -> DecodingPath:
         """The cheapest exact way for this scope and the first sample; found by running it once per kind of sample.
 
         Raises ValueError if the scope can never fire on the first sample.
@@ -139,7 +250,7 @@ class Job:
         affine = self.settings.operation.affine is not None
         return self.unsteered_in_chunks and affine and issubclass(self.path.kind, DepthPrefix)
 
-    def _path(self, encoded: Encoded, on_opened: OnOpened = lambda _: None) -> Path:
+    def _path(self, encoded: Encoded, on_opened: OnOpened = lambda _: None) -> DecodingPath:
         input_edited, touches = schema.INPUT in self.settings.axes.layers, self.scope.touches_prompt
         return path_of(self.model, encoded, prompt_edited=touches, input_edited=input_edited, on_opened=on_opened)
 

@@ -1,8 +1,8 @@
-"""Recordings of steered runs: activations, projections, norms and logit lens, kept on the device."""
+"""Recordings of steered runs, kept on the device: activations, norms, logit lens, projection on each row's edit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,25 +15,85 @@ from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import dtype_name, index_tensors, lazy, on_host
-from mllm_probe.activations.free_memory import free_bytes
+from mllm_probe.activations.device_memory import free_bytes
 from mllm_probe.activations.hooks import attached
-from mllm_probe.decoding.shared import Shared
-from mllm_probe.metrics.lens import lens_chunks
+from mllm_probe.decoding.shared_prompt import Shared
+from mllm_probe.metrics.projection import lens_chunks
 from mllm_probe.metrics.words import first_token_logprob
-from mllm_probe.sweeps.batches import Part
-from mllm_probe.sweeps.cells import Pairs
-from mllm_probe.sweeps.edit_directions import EditDirections, EveryEdit, every_edit
-from mllm_probe.sweeps.grid import CELL_DIMS
+from mllm_probe.steering.intervention import Steering
+from mllm_probe.steering.operations import is_shared
+from mllm_probe.sweeps.cells import Cell, Pairs, distinct_edits
+from mllm_probe.sweeps.grid import CELL_DIMS, Part
 from mllm_probe.sweeps.scoring import Reading
 from mllm_probe.sweeps.settings import OWN_PROJECTION
-from mllm_probe.tokens.kinds import KINDS
-from mllm_probe.tokens.places import Places, as_coordinate, companions, find_places
-from mllm_probe.tokens.positions import of_encoded
+from mllm_probe.tokens.positions import KINDS, of_encoded
+from mllm_probe.tokens.selection import Places, as_coordinate, companions, find_places
 from mllm_probe.typing import Coordinates
 from mllm_probe.vectors.directions import directions_of
 
 if TYPE_CHECKING:
     from mllm_probe.sweeps.job import Job
+
+
+class EditDirections:
+    """Unit vectors along which rows are edited, or would be, at any layer.
+
+    `steerings`: one per row.
+    """
+
+    def __init__(self, steerings: Sequence[Steering]) -> None:
+        self.steerings = list(steerings)
+        self._uploaded: dict[tuple[torch.device, int], Tensor] = {}
+        self._sources: list[Tensor] = []
+
+    def at(self, kind: str, layer: int, device: torch.device) -> Tensor:
+        """[rows, hidden] float32 at a kind of position of a block's output."""
+        directions = [steering.direction(kind, layer) for steering in self.steerings]
+        self._upload(directions, device)
+        return torch.stack([one if one.device == device else self._uploaded[device, id(one)] for one in directions])
+
+    def _upload(self, directions: list[Tensor], device: torch.device) -> None:
+        """Copy those of other devices, each device's in one transfer; random ones are the same at every layer."""
+        missing: dict[torch.device, dict[int, Tensor]] = {}
+        for one in directions:
+            # By identity: a random draw is one tensor for all rows and layers that use it.
+            if one.device != device and (device, id(one)) not in self._uploaded:
+                missing.setdefault(one.device, {})[id(one)] = one
+        for by_id in missing.values():
+            self._uploaded |= {
+                (device, key): copy
+                for key, copy in zip(by_id, torch.stack(list(by_id.values())).to(device), strict=True)
+            }
+            # As long as they are kept, no other tensor gets their ids.
+            self._sources += by_id.values()
+
+
+@dataclass(frozen=True)
+class EveryEdit:
+    """The directions of all edits of a sweep, and which concept, control and draw each belongs to.
+
+    `directions`: each once: draws of random and on-manifold controls are the same for every concept. `places` (dict of
+    str to int array [places]): ``edit``, row of ``directions``; ``concept``, ``control``, ``draw``, places on the axes.
+    """
+
+    directions: EditDirections
+    places: dict[str, np.ndarray]
+
+
+def every_edit(job: Job) -> EveryEdit:
+    """All edits of a sweep, at one layer and strength."""
+    axes = job.settings.axes
+    names = list(axes.controls)
+    edits = distinct_edits(axes, [name for name in names if is_shared(name)])
+    steerings = [job.steering(Cell(concept, 0, 0, control, draw, ())) for control, concept, draw in edits]
+    rows = [
+        (number, concept, names.index(control), draw)
+        for number, places in enumerate(edits.values())
+        for control, concept, draw in places
+    ]
+    columns = np.array(rows, np.int64).T
+    return EveryEdit(EditDirections(steerings), dict(zip(("edit", "concept", "control", "draw"), columns, strict=True)))
+
 
 _INSIDE = (schema.READ_LAYER, schema.TOKEN)
 _OUTER = {"projection": (0,), "logit_lens": (0,), OWN_PROJECTION: (0, 3, 4)}

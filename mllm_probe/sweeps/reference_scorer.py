@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from mllm_probe.activations.free_memory import free_bytes
+from mllm_probe.activations.device_memory import free_bytes
 from mllm_probe.activations.not_finite import require_finite, unexplained
 from mllm_probe.decoding.paths import REFUSALS
 from mllm_probe.decoding.rows import Rows
-from mllm_probe.decoding.shared import Shared
+from mllm_probe.decoding.shared_prompt import Shared
 from mllm_probe.models.inputs import CROSS_MASKS, PER_TOKEN, Encoded, Request
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.schema import ROLES
-from mllm_probe.steering.trials import path_of
-from mllm_probe.sweeps.samples import Samples
+from mllm_probe.steering.tensors import path_of
+from mllm_probe.sweeps.grid import Samples
 
 BATCH = 16
 """Answers that are read together: always so many while they fit, filled up to a length that each answer has by itself.

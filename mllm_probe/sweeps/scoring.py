@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,22 +13,220 @@ import torch
 from torch import Tensor
 
 from mllm_probe.activations.device_array import index_tensors
-from mllm_probe.activations.not_finite import is_finite
+from mllm_probe.activations.not_finite import find_fault, is_finite, require_finite, told, unexplained
 from mllm_probe.decoding.rows import Rows
-from mllm_probe.decoding.shared import Shared
-from mllm_probe.metrics.metric import Metric
+from mllm_probe.decoding.shared_prompt import Shared, UneditedPart, WholeForwards
+from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept, built_in
+from mllm_probe.metrics.text import first_mention, first_mention_tokens
 from mllm_probe.metrics.words import WordTable, single_token_logprob
+from mllm_probe.models.argument_checks import warn_caller
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.sweeps.answer_reader import NOT_FINITE, AnswerReader, greedy
-from mllm_probe.sweeps.batches import Batch, Part, Scores, assemble
+from mllm_probe.steering.buffer import EditBuffer
+from mllm_probe.steering.editor import Editor
+from mllm_probe.steering.intervention import Row, Steering
 from mllm_probe.sweeps.cells import Pairs
-from mllm_probe.sweeps.chunk_edits import ChunkEdits
-from mllm_probe.sweeps.finite_rows import FiniteRows
-from mllm_probe.sweeps.grid import step_name
+from mllm_probe.sweeps.grid import Batch, Part, Samples, Scores, assemble, step_name
 from mllm_probe.sweeps.reference_scorer import ReferenceScorer, counted_logprobs
 from mllm_probe.sweeps.settings import Settings
 
-Answer = tuple[int, ...]
+
+class ChunkEdits:
+    """Edits of all rows of a chunk.
+
+    Rows that leave the prompt alone up to its last token and whose operation has an affine form are edited from a
+    buffer; others, and those whose whole sequence is fed at every step, by an editor that finds the positions in each
+    call.
+
+    `steerings`: one per row.
+    `shared`: the prompt of all rows.
+    `steps`: how many tokens of the answer will be fed.
+    `touches_prompt`: whether anything before the last prompt token is edited.
+    """
+
+    def __init__(
+        self, model: ProbeModel, steerings: Sequence[Row], shared: Shared, steps: int, *, touches_prompt: bool
+    ) -> None:
+        self.model, self.steerings, self.shared = model, list(steerings), shared
+        parts = [part for row in self.steerings if row is not None for part in row.parts]
+        if touches_prompt or isinstance(shared, WholeForwards) or any(part.needs_editor for part in parts):
+            self._edits: Editor | EditBuffer = Editor(model, self.steerings, prompt=shared.encoded, steps=steps)
+        else:
+            # A buffer has to have a layer, also for a chunk of the unsteered row alone.
+            layers = sorted({layer for part in parts for layer in part.blocks}) or [0]
+            self._edits = EditBuffer(model, len(self.steerings), layers, prompt=shared.encoded)
+            self._edits.write(self.steerings, steps)
+
+    @property
+    def unedited_part(self) -> UneditedPart:
+        """What the rows leave alone of their prompt."""
+        return self._edits.unedited_part
+
+    def beginning(self) -> AbstractContextManager[None]:
+        """Edit the calls that feed the prompt's end and the answer's beginning."""
+        return self._edits.attached()
+
+    def following(self) -> AbstractContextManager[None]:
+        """Edit the calls that go on."""
+        return self._edits.attached("generated") if isinstance(self._edits, EditBuffer) else self._edits.attached()
+
+    def again(self, rows: Sequence[int]) -> AbstractContextManager[None]:
+        """Edit other calls that feed an answer to some of the rows, in any order; they are not counted."""
+        if isinstance(self._edits, EditBuffer):
+            return self._edits.attached("generated", rows=rows, counted=False)
+        chosen = [self.steerings[row] for row in rows]
+        return Editor(self.model, chosen, prompt=self.shared.encoded).attached()
+
+    def keep(self, indices: Sequence[int]) -> None:
+        """Go on with some of the current rows only."""
+        self._edits.keep(indices)
+
+    def edited(self) -> np.ndarray:
+        """Positions of prompt and answer that were edited in each row, int32 [rows]."""
+        return np.array([len(row.edited) + row.steps for row in self._edits.receipt()], np.int32)
+
+
+_REMEMBERED = 65_536
+NOT_FINITE = -2
+"""In place of a token whose logits hold NaN or infinity."""
+
+
+def greedy(
+    rows: Rows, edits: ChunkEdits | None, steps: int, eos: set[int], pause: Callable[[], None] = lambda: None
+) -> np.ndarray:
+    """Generate greedily; rows that have ended leave the batch once they are half of it.
+
+    `rows`: at the point where the answer begins.
+    `edits`: attached, for these rows; None for rows without edits.
+    `steps`: longest answer.
+    `eos`: tokens that end an answer.
+    `pause`: called before each step.
+
+    Returns int32 array [rows, steps]: up to and with the end token; -1 after it. ``NOT_FINITE`` ends an answer whose
+    logits are no numbers.
+    """
+    tokens = np.full((rows.logits.shape[0], steps), -1, np.int32)
+    live = np.arange(len(tokens))
+    finished = np.zeros(len(live), dtype=bool)
+    for number in range(steps):
+        # The one wait of a step: which token it is decides what is fed next, and to which rows.
+        chosen = rows.logits.argmax(-1).masked_fill(~is_finite(rows.logits), NOT_FINITE)
+        following = chosen.cpu().numpy()
+        tokens[live[~finished], number] = following[~finished]
+        finished |= np.isin(following, [*eos, NOT_FINITE])
+        # Rows that have ended are fed on until they leave; NOT_FINITE is no id.
+        following = following.clip(0)
+        if number == steps - 1 or finished.all():
+            break
+        # Leaving copies the keys of those that stay: by halves, it happens log₂(rows) times at most.
+        if 2 * finished.sum() >= len(finished):
+            kept = np.flatnonzero(~finished)
+            rows = rows.fork(kept.tolist())
+            if edits is not None:
+                edits.keep(kept.tolist())
+            following, live, finished = following[kept], live[kept], finished[kept]
+        pause()
+        rows.feed(torch.from_numpy(following)[:, None])
+    return tokens
+
+
+class AnswerReader:
+    """Scores answers for the concepts of a sweep; equal answers are scored once.
+
+    `variants`: token sequences of each concept's words, used where there is no tokenizer.
+    """
+
+    def __init__(self, model: ProbeModel, samples: Samples, names: Sequence[str], variants: Sequence[Any]) -> None:
+        self.model, self.samples = model, samples
+        self.concepts = [
+            ScoredConcept(
+                name=name,
+                words=tuple(w for w in own if isinstance(w, str)) if model.tokenizer is not None else (),
+                variants=tuple(spelled),
+                slot=frozenset(samples.slot(name)),
+            )
+            for name, own, spelled in zip(names, samples.words, variants, strict=True)
+        ]
+        self.content = lru_cache(_REMEMBERED)(self._content)
+        self.text = lru_cache(_REMEMBERED)(self._text)
+        self.mention = lru_cache(_REMEMBERED)(self._mention)
+        self._score = lru_cache(_REMEMBERED)(self._scored)
+
+    def score(self, metric: Metric, tokens: tuple[int, ...], sample: int, concept: int) -> float:
+        """Score of an answer to a sample, for one concept, by a metric that reads answers."""
+        return self._score(metric, tokens, self.samples.labels[sample], concept)
+
+    def names(self, tokens: tuple[int, ...], sample: int) -> np.ndarray:
+        """Which concepts an answer to a sample names, bool [concepts]."""
+        metric = built_in()["named"]
+        return np.array([self.score(metric, tokens, sample, c) == 1 for c in range(len(self.concepts))], bool)
+
+    def _scored(self, metric: Metric, tokens: tuple[int, ...], labels: frozenset[str] | None, concept: int) -> float:
+        answer = Answer(self.text(tokens), self.content(tokens), labels, self.samples.label_words)
+        value = metric.score(answer, self.concepts[concept])
+        try:
+            return float(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"metric '{metric.name}' must give a number for an answer; it gave {type(value).__name__}."
+            ) from error
+
+    def _content(self, tokens: tuple[int, ...]) -> tuple[int, ...]:
+        """Tokens of an answer without its end."""
+        return tuple(self.model.before_end(tokens))
+
+    def _text(self, tokens: tuple[int, ...]) -> str:
+        return self.model.decode(list(self.content(tokens)))
+
+    def _mention(self, tokens: tuple[int, ...], concept: int) -> tuple[int, int] | None:
+        """Place of the first mention among the tokens of the content."""
+        content, scored = self.content(tokens), self.concepts[concept]
+        if scored.words:
+            return first_mention(content, self.model.decode, scored.words)
+        return first_mention_tokens(content, scored.variants)
+
+
+class FiniteRows:
+    """Looks after the rows of a sweep that are not finite."""
+
+    def __init__(self, model: ProbeModel, samples: Samples) -> None:
+        self.model, self.samples = model, samples
+        self._told = False
+
+    def require_unsteered(self, batch: Batch, broken: np.ndarray) -> None:
+        """Raise where an unsteered row is not finite, bool [rows].
+
+        Raises ValueError: naming the first layer and image.
+        """
+        for row in np.flatnonzero(broken):
+            if batch.steerings[row] is None:
+                sample = batch.parts[batch.part[row]].sample
+                request = self.samples.requests[sample]
+                require_finite(self.model, self.model.encode_samples([request]), number=sample)
+                raise ValueError(unexplained(self.model, f"on image {sample} ({request.id})"))
+
+    def blank(self, batch: Batch, broken: np.ndarray, scores: Scores) -> None:
+        """Take the scores of rows away that are not finite, bool [rows], and warn of the first one of the sweep."""
+        pairs = broken[batch.pairs.row]
+        for name, values in scores.items():
+            scores[name] = kept = np.array(values)
+            kept[pairs] = {"tokens": -1, "text": ""}.get(name, np.nan)
+        if not self._told:
+            self._told = True
+            row = int(broken.argmax())
+            steering = batch.steerings[row]
+            assert steering is not None
+            warn_caller(self._text(batch.parts[batch.part[row]].sample, steering))
+
+    def _text(self, sample: int, steering: Steering) -> str:
+        request = self.samples.requests[sample]
+        fault = find_fault(self.model, self.model.encode_samples([request]), steering)
+        where = unexplained(self.model, f"on image {sample} ({request.id}), steered with {steering}")
+        if fault is not None:
+            where = told(self.model, fault, sample, steering=steering)
+        return f"{where} Such runs have no scores (NaN) and count for nothing; of others this sweep does not tell."
+
+
+AnswerIds = tuple[int, ...]
 Reading = Callable[[], AbstractContextManager[Any]]
 
 
@@ -96,7 +295,7 @@ class Scorer:
             results.append((unsteered_run, steered))
         return results
 
-    def _baseline(self, scores: Scores, answer: Answer, logits: Tensor) -> Baseline:
+    def _baseline(self, scores: Scores, answer: AnswerIds, logits: Tensor) -> Baseline:
         """The unsteered run, from the scores of its row for every concept."""
         for name in self._relative_metrics(scores):
             absolute = scores[name]
@@ -114,7 +313,7 @@ class Scorer:
 
     def _scores(
         self, shared: Shared, batch: Batch, baseline: Baseline | None, reading: Reading
-    ) -> tuple[Scores, list[Answer], Tensor | list[Tensor]]:
+    ) -> tuple[Scores, list[AnswerIds], Tensor | list[Tensor]]:
         """Scores of all pairs; the unsteered answer of each part, and its logits where they were computed."""
         settings, touches = self.settings, self.touches_prompt
         edits = ChunkEdits(self.model, batch.steerings, shared, self.steps_fed, touches_prompt=touches)
@@ -213,13 +412,13 @@ class Scorer:
                     logprob[pair] = torch.logaddexp(logprob[pair], total)
         return logprob
 
-    def _unsteered_answers(self, rows: Rows, batch: Batch) -> list[Answer]:
+    def _unsteered_answers(self, rows: Rows, batch: Batch) -> list[AnswerIds]:
         """Answers of the rows that are not edited, up to their end tokens."""
         index = batch.unsteered.tolist()
         tokens = greedy(rows.fork(index), None, self.settings.max_new_tokens, self.model.eos_token_ids)
         return [_without_fill(row) for row in tokens]
 
-    def _logits_along(self, rows: Rows, answers: Sequence[Answer]) -> Tensor:
+    def _logits_along(self, rows: Rows, answers: Sequence[AnswerIds]) -> Tensor:
         """Logits that predict each token of an answer, one per row, teacher-forced: [rows, longest, vocabulary]."""
         longest = max(map(len, answers))
         # The last token of an answer predicts nothing that is read, and is fed to fill up alone. `longest − 1` tokens
@@ -252,7 +451,7 @@ class Scorer:
         return scores
 
     def _reference_scores(
-        self, metrics: Sequence[Metric], answers: Sequence[Answer], concepts: np.ndarray, samples: np.ndarray
+        self, metrics: Sequence[Metric], answers: Sequence[AnswerIds], concepts: np.ndarray, samples: np.ndarray
     ) -> Scores:
         """Scores of the answers under the unsteered model, each read after an image that has its concept."""
         assert self.reference is not None
@@ -276,7 +475,7 @@ def _absolute_name(name: str) -> str:
     return f"absolute {name}"
 
 
-def _without_fill(tokens: np.ndarray) -> Answer:
+def _without_fill(tokens: np.ndarray) -> AnswerIds:
     """An answer up to its end token."""
     return tuple(int(token) for token in tokens if token >= 0)
 

@@ -1,29 +1,45 @@
-"""The settings of a sweep: its arguments, checked before anything runs, and in their final form."""
+"""The settings of a sweep, checked before anything runs, the runs that are the same, and a store's identity."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import Field, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 import xarray as xr
+from torch import Tensor
 
 from mllm_probe import schema
-from mllm_probe.activations.dataset_hash import content_hash
+from mllm_probe.activations.device_array import content_hash, dtype_name, parts_of, stacked_on_host
 from mllm_probe.activations.hooks import resolve_blocks, resolve_layers
-from mllm_probe.metrics.metric import Metric
-from mllm_probe.metrics.registry import as_metrics, built_in
+from mllm_probe.metrics.metric import Metric, as_metrics, built_in
 from mllm_probe.models.argument_checks import described, finite_number, listed, whole_number
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.models.prompts import answer_ids
-from mllm_probe.steering.controls import CONCEPT, CONTROLS, DEFAULT_CONTROLS, is_antithetic, is_shared
-from mllm_probe.steering.operations import Operation, as_operation
+from mllm_probe.steering.operations import (
+    CONCEPT,
+    CONTROLS,
+    DEFAULT_CONTROLS,
+    OPERATIONS,
+    Operation,
+    as_operation,
+    is_antithetic,
+    is_seeded,
+    is_shared,
+)
 from mllm_probe.sweeps.cells import CONCEPTS, Axes
 from mllm_probe.sweeps.sweep_arguments import Arguments
 from mllm_probe.tokens.selection import Scope, parse_scope
 from mllm_probe.typing import JsonObject
+
+if TYPE_CHECKING:
+    from mllm_probe.sweeps.job import Job
+
 
 ANSWERS = "tokens"
 """Asked for among the metrics: the answers alone."""
@@ -286,3 +302,110 @@ def _require_vectors(vectors: xr.Dataset, model: ProbeModel) -> None:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ValueError(f"the vectors hold '{twice[0]}' twice: concepts of a sweep need different names.")
+
+
+_OF_CONCEPT = ("vector", "raw_norm", "negative_projection")
+
+
+def find_duplicates(vectors: xr.Dataset, axes: Axes) -> dict[tuple[str, int, int], tuple[int, int]]:
+    """Runs whose edit equals that of an earlier run.
+
+    `vectors`: with dimension ``concept``. Returns: (control, concept, draw) → (concept, draw) of the first with the
+    same content, only where it is another one. Concepts are compared by their vectors at every layer and scope,
+    shuffled draws of one concept by theirs: few pairs can be swapped in few ways, so that several draws give one
+    direction. A concept with the vectors of another shares its random draws too.
+    """
+    whole = _contents(vectors, _OF_CONCEPT, (schema.CONCEPT,))
+    same = _first_alike(whole, _sums(whole))
+    known = range(len(same))
+    duplicates = {("concept", c, 0): (same[c], 0) for c in known if same[c] != c}
+    for name, count in axes.controls.items():
+        if name not in CONTROLS:
+            continue
+        if is_seeded(name):
+            duplicates |= {(name, c, d): (same[c], d) for c in known if same[c] != c for d in range(count)}
+            continue
+        drawn = _contents(vectors, CONTROLS[name].variables, (schema.CONCEPT, schema.DRAW))
+        if not drawn:
+            continue
+        sums = _sums(drawn)
+        for concept in known:
+            begin = concept * vectors.sizes[schema.DRAW]
+            own = slice(begin, begin + count)
+            alike = _first_alike(drawn[own], sums[own])
+            duplicates |= {(name, concept, d): (concept, alike[d]) for d in range(count) if alike[d] != d}
+    return duplicates
+
+
+def opposite_controls(settings: Settings) -> tuple[str, ...]:
+    """Controls of which draw 2j at a strength is the same edit as draw 2j + 1 at the opposite one, to the bit.
+
+    So it is where the change is the strength times a length times the direction that was drawn, as for ``add`` in every
+    unit: of a product of numbers the sign is exact. What is recorded along a row's own direction has another sign for
+    each of the two, so that both are run then.
+    """
+    if settings.operation is not OPERATIONS["add"] or OWN_PROJECTION in settings.recorded:
+        return ()
+    return tuple(name for name in settings.axes.controls if is_antithetic(name))
+
+
+def _contents(vectors: xr.Dataset, names: Iterable[str], dims: tuple[str, ...]) -> list[list[Tensor]]:
+    """For each element along ``dims``, its part of every variable."""
+    parts: list[Tensor] = []
+    for array in (vectors[name] for name in names if name in vectors and set(dims) <= set(vectors[name].dims)):
+        ordered = array.transpose(*dims, ...)
+        parts += [part.flatten(0, len(dims) - 1) for part in parts_of(ordered)]
+    return [list(part) for part in zip(*parts, strict=True)]
+
+
+def _sums(contents: list[list[Tensor]]) -> np.ndarray:
+    """Sums [element, variable and part] of all tensors, in one copy for each device."""
+    sums = stacked_on_host([torch.nansum(t.double()) for tensors in contents for t in tensors])
+    return sums.reshape(len(contents), -1)
+
+
+def _first_alike(contents: list[list[Tensor]], sums: np.ndarray) -> list[int]:
+    """For each element, the first one with equal tensors; sums are compared before the tensors themselves."""
+
+    def alike(left: int, right: int) -> bool:
+        # NaN, where nothing was measured, is unequal to itself in `torch.equal`.
+        pairs = zip(contents[left], contents[right], strict=True)
+        return np.array_equal(sums[left], sums[right]) and all(
+            torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in pairs
+        )
+
+    return [next(i for i in range(number + 1) if i == number or alike(i, number)) for number in range(len(contents))]
+
+
+def identity(job: Job) -> JsonObject:
+    """Everything that decides the numbers of a sweep, as plain values that JSON keeps.
+
+    Returns: by the names of ``sweep``'s parameters. Vectors, words and labels are named by a hash of their content;
+    progress and library versions are not among them.
+    """
+    settings, samples, axes = job.settings, job.samples, job.settings.axes
+    fields: dict[str, Any] = {
+        "model": job.model.name,
+        "weights": job.model.fingerprint,
+        "dtype": dtype_name(job.model.dtype),
+        "concepts": list(axes.concepts),
+        "concept set": job.vectors.attrs.get("concepts"),
+        "vectors": content_hash(job.vectors),
+        "images": list(samples.coordinates[schema.SAMPLE]),
+        "split": list(samples.coordinates.get(schema.SPLIT, [])),
+        "pair": list(samples.coordinates.get(schema.PAIR, [])),
+        "prompt": [request.prompt for request in samples.requests],
+        **settings.identity(),
+        "words": _hash_of([samples.words, samples.label_words, samples.categories]),
+        "labels": _hash_of([None if labels is None else sorted(labels) for labels in samples.labels]),
+        "examples": {name: samples.examples[name].id for name in axes.concepts if name in samples.examples},
+    }
+    if OWN_PROJECTION in settings.recorded:  # a store that was begun before there were any is refused by this field
+        fields["own projections"] = True
+    if opposite := opposite_controls(settings):  # so is one whose units ran opposite draws apart
+        fields["opposite draws"] = list(opposite)
+    return json.loads(json.dumps(fields))
+
+
+def _hash_of(value: object) -> str:
+    return hashlib.blake2b(json.dumps(value).encode(), digest_size=6).hexdigest()

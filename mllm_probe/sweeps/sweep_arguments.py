@@ -1,15 +1,17 @@
-"""The arguments of a sweep that are not images: each is declared once, with all that follows from it."""
+"""The arguments of a sweep that are not images: each is declared once, with all that follows from it; and shards."""
 
 # The command line makes its options of the declarations, and its help does not wait for PyTorch: nothing heavy is
 # imported here. What is computed for an argument is a method of the settings, or a function of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mllm_probe import schema
+from mllm_probe.models.argument_checks import described
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -174,3 +176,44 @@ class Arguments:
         "Scopes at which that is recorded.",
         identity=lambda s: s.read_scope.plain() if s.record else [],
     )
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Every so many-th unit.
+
+    `number`: from 1 on. `of`: number of shards.
+    """
+
+    number: int
+    of: int
+
+    def owns(self, unit: int) -> bool:
+        """Whether the unit with this number, from 0 on, is this shard's own."""
+        return unit % self.of == self.number - 1
+
+    @property
+    def whole(self) -> bool:
+        """Whether all units are its own."""
+        return self.of == 1
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+WHOLE = Shard(1, 1)
+
+
+def shard_of(given: object) -> Shard:
+    """Read a shard such as ``"3/16"``, the third of sixteen; None is the whole.
+
+    Raises ValueError if it is none.
+    """
+    if given is None:
+        return WHOLE
+    told = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", given) if isinstance(given, str) else None
+    if told is None or not 1 <= int(told[1]) <= int(told[2]):
+        raise ValueError(
+            f"shard: expected a text such as '3/16', the third of sixteen (the first is 1/16); got {described(given)}."
+        )
+    return Shard(int(told[1]), int(told[2]))

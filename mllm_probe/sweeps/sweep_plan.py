@@ -1,29 +1,219 @@
-"""Cost of a sweep, before it runs: rows, forwards, memory, time."""
+"""Cost of a sweep before it runs: rows, forwards, memory, time."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from dataclasses import dataclass, field
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import chain
+from math import ceil
 
+import numpy as np
 import torch
 
-from mllm_probe.activations.free_memory import free_bytes
-from mllm_probe.models.part_devices import placement
-from mllm_probe.steering.controls import CONCEPT
-from mllm_probe.sweeps import chunk_size
-from mllm_probe.sweeps.chunk_size import Limits
-from mllm_probe.sweeps.forwards import Forwards, conditions, count_forwards
-from mllm_probe.sweeps.grid_size import grid_bytes
+from mllm_probe.activations.device_memory import free_bytes
+from mllm_probe.decoding.prefix import SharedPrefix
+from mllm_probe.decoding.shared_prompt import WholeForwards
+from mllm_probe.models.probe_model import placement
+from mllm_probe.steering.operations import CONCEPT
+from mllm_probe.sweeps import runner
+from mllm_probe.sweeps.cells import Block, Cell, lacking, plan_order, scored_pairs, take_chunk
+from mllm_probe.sweeps.grid import grid_bytes
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.planned_work import PlannedWork, planned_work, stored_work
-from mllm_probe.sweeps.probe import Costs, Probe
-from mllm_probe.sweeps.readable_sizes import duration_text, size_text
+from mllm_probe.sweeps.probe import STRETCHED, Costs, Probe, Seconds, Stored, by_probe, copying, lay_out, probe_store
+from mllm_probe.sweeps.runner import Limits
 from mllm_probe.sweeps.settings import Settings
-from mllm_probe.sweeps.stopwatch import Seconds, copying
-from mllm_probe.sweeps.store_probe import Stored, probe_store
-from mllm_probe.sweeps.unit_sizes import STRETCHED, by_probe, lay_out
-from mllm_probe.sweeps.units import Layout
+from mllm_probe.sweeps.stored.sweep_store import duration_text, size_text
+from mllm_probe.sweeps.stored.units import Layout, Units
+
+Chunk = Sequence[tuple[int, Sequence[Cell]]]
+"""Samples whose rows run together, and the cells of each."""
+
+
+@dataclass(frozen=True)
+class PlannedWork:
+    """Runs of a sweep in the order of the engine, if all prompts are of one length.
+
+    `answers`: samples whose unsteered answers are read together before any steered run.
+    `kept`: prompts that are kept at a time.
+    `stored`: whether the unsteered runs are units of their own, which chunks do not give again.
+    `units`: units of the store, 0 without one.
+    """
+
+    answers: list[list[int]]
+    chunks: list[Chunk]
+    kept: int
+    stored: bool = False
+    units: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Steered rows of all chunks."""
+        return sum(len(cells) for chunk in self.chunks for _, cells in chunk)
+
+    @property
+    def largest(self) -> int:
+        """Steered rows of the largest chunk, at least 1."""
+        return max((sum(len(cells) for _, cells in chunk) for chunk in self.chunks), default=1) or 1
+
+    @property
+    def opened(self) -> int:
+        """How often a prompt is computed: again where it was not kept."""
+        there, count = OrderedDict[int, None](), 0
+        for sample in chain(*self.answers, (sample for chunk in self.chunks for sample, _ in chunk)):
+            if sample not in there:
+                while len(there) >= self.kept:
+                    there.popitem(last=False)
+                there[sample] = None
+                count += 1
+        return count
+
+
+def planned_work(job: Job, rows: int, kept: int, packed_rows: int) -> PlannedWork:
+    """What a sweep without a store runs; ``rows`` in a chunk at most."""
+    order = plan_order(
+        job.settings.axes, job.cells, len(job.samples), coarse=False, one_layer=job.scope.touches_prompt, kept=kept
+    )
+    work = lacking(order, job.skipped)
+    most = min(kept, len(job.samples))
+    answers = []
+    if job.answers_first:
+        answers = _together(range(len(job.samples)), min(most, rows, packed_rows) if job.packs else 1)
+    chunks = list(_chunks(work, job.cells, rows, most if job.packs else 1, packed_rows))
+    return PlannedWork(answers, chunks, most)
+
+
+def stored_work(job: Job, layout: Layout, rows: int, kept: int, packed_rows: int) -> PlannedWork:
+    """What a sweep with a store runs, unit by unit."""
+    units = Units(job.settings.axes, job.cells, job.skipped, layout)
+    most = min(kept, len(job.samples))
+    size, together = min(rows, layout.rows), most if job.packs else 1
+    answers: list[list[int]] = []
+    chunks: list[Chunk] = []
+    for unit in units.all:
+        if unit.unsteered:
+            for samples in units.together(unit):
+                answers += _together(samples, min(most, size, packed_rows) if job.packs else 1)
+            continue
+        for batch in units.batches(unit, one_layer=job.scope.touches_prompt):
+            chunks += _chunks(deque(batch.blocks), batch.cells, size, together, size)
+    return PlannedWork(answers, chunks, most, stored=True, units=len(units.all))
+
+
+def _together(samples: Sequence[int], count: int) -> list[list[int]]:
+    return [list(samples[start : start + count]) for start in range(0, len(samples), max(count, 1))]
+
+
+def _chunks(work: deque[Block], cells: Sequence[Cell], rows: int, together: int, packed_rows: int) -> Iterator[Chunk]:
+    while work:
+        blocks = take_chunk(work, rows, together, packed_rows)
+        yield [(block.sample, [cells[number] for number in block.cells]) for block in blocks]
+
+
+@dataclass(frozen=True)
+class Forwards:
+    """Forwards of a sweep.
+
+    `pictures`: times that the pictures of a sample go through the vision tower.
+    `prompts`: calls of the text model over a prompt (or over what is left of it above an edited layer).
+    `steps`: calls over one or a few tokens.
+    `word_steps`: of these, those for words of several sub-tokens.
+    """
+
+    pictures: int = 0
+    prompts: int = 0
+    steps: int = 0
+    word_steps: int = 0
+
+    def __add__(self, other: Forwards) -> Forwards:
+        return Forwards(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __mul__(self, times: int) -> Forwards:
+        return Forwards(*(getattr(self, f.name) * times for f in fields(self)))
+
+
+def count_forwards(job: Job, work: PlannedWork) -> Forwards:
+    """Forwards of a job, if no answer ends early, without choosing the path and perplexity's reading of answers."""
+    settings, costs, words = job.settings, _Costs.of(job), _longer_words(job)
+    concepts = len(settings.axes.concepts)
+    forced, joined = bool(settings.reading("forced")), job.unsteered_in_chunks
+    answered: set[int] = set()
+    total = costs.opening * (work.opened + conditions(job))
+    for samples in work.answers if joined else [[sample] for sample in range(len(job.samples))]:
+        total += costs.run(len(samples), words.sum(0) * len(samples), along=forced, greedy=True)
+    for chunk in work.chunks:
+        cells = [cell for _, own in chunk for cell in own]
+        added = joined * len(chunk)
+        if cells or joined:
+            scored = added + np.bincount(scored_pairs(settings.axes, cells).concept, minlength=concepts)
+            here = {sample for sample, _ in chunk}
+            # Each sample's unsteered answer is generated once, or in every chunk where something reads it.
+            unanswered = joined and not work.stored and not answered.issuperset(here)
+            greedy = settings.decodes or (joined and forced) or unanswered
+            answered |= here
+            total += costs.run(added + len(cells), scored @ words, along=forced, greedy=greedy)
+    return total
+
+
+def conditions(job: Job) -> int:
+    """Prompts after which perplexity reads answers."""
+    return 0 if job.scorer.reference is None else job.scorer.reference.conditions
+
+
+def _longer_words(job: Job) -> np.ndarray:
+    """How many beginnings of words are fed for each concept, by their length: int array [concepts, sub-tokens]."""
+    table, concepts = job.scorer.table, len(job.settings.axes.concepts)
+    counts = np.zeros((concepts, max(table.longest, 1)), np.int64)
+    if job.settings.reading("words"):
+        for concept in range(concepts):
+            for begin in table.continuations(concept):
+                counts[concept, len(begin)] += 1
+    return counts
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """What opening a prompt, beginning rows and feeding them takes on a path."""
+
+    opening: Forwards
+    begin: Forwards
+    feed: Forwards
+    whole: bool
+    one_by_one: bool
+    prefix: int
+    steps: int
+
+    @classmethod
+    def of(cls, job: Job) -> _Costs:
+        kind, whole = job.path.kind, issubclass(job.path.kind, WholeForwards)
+        return cls(
+            opening=Forwards() if whole else Forwards(pictures=1, prompts=1),
+            begin=Forwards(steps=1) if issubclass(kind, SharedPrefix) else Forwards(prompts=1),
+            feed=Forwards(prompts=1) if whole else Forwards(steps=1),
+            whole=whole,
+            one_by_one=job.path.one_by_one,
+            prefix=len(job.prefix),
+            steps=job.settings.max_new_tokens - 1,
+        )
+
+    def run(self, rows: int, words: np.ndarray, *, along: bool, greedy: bool) -> Forwards:
+        """Rows that begin together.
+
+        `words` (int array [sub-tokens]): how many words of several sub-tokens are fed, by the number that is fed.
+        `along`: whether the unsteered answer is fed. `greedy`: whether an answer is generated.
+        """
+        calls = self._calls(self.prefix) + along * self._calls(self.steps) + greedy * self.steps
+        forwards = self.begin + self.feed * calls + Forwards(pictures=rows * (1 + calls) if self.whole else 0)
+        for length, count in enumerate(words.tolist()):
+            fed = self.feed * (ceil(count / rows) * self._calls(length))
+            forwards += fed + Forwards(word_steps=fed.steps, pictures=count if self.whole else 0)
+        return forwards
+
+    def _calls(self, tokens: int) -> int:
+        """Calls that feed so many tokens."""
+        return tokens if self.one_by_one else min(tokens, 1)
+
 
 MOST_RUNS = 10_000_000
 """Steered runs on each image that a sweep takes; at a millisecond each they take three hours an image."""
@@ -191,7 +381,7 @@ def plan_job(job: Job, limits: Limits | None = None, *, stored: bool = False) ->
 
     `limits`: as for `Engine`. `stored`: whether a store is filled, unit by unit.
     """
-    limits = limits or chunk_size.DEFAULT
+    limits = limits or runner.DEFAULT
     probe, store = Probe(job, limits, records=True), Stored(0, 0, Seconds())
     kept = limits.kept_prompts(probe.prompt_bytes, probe.free)
     if stored:

@@ -5,11 +5,29 @@ from typing import TYPE_CHECKING
 from mllm_probe.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from mllm_probe.tokens.kinds import KINDS, POSITION_KINDS, captured_kinds, measured_kinds, measured_names
-    from mllm_probe.tokens.places import Places, companions, find_places
-    from mllm_probe.tokens.positions import PromptPositions, of_call, of_encoded
-    from mllm_probe.tokens.scopes import SCOPES, NamedScope, scope_choices, scope_label, vector_scopes
-    from mllm_probe.tokens.selection import Scope, parse_scope, parse_vector_scopes
+    from mllm_probe.tokens.positions import (
+        KINDS,
+        POSITION_KINDS,
+        PromptPositions,
+        captured_kinds,
+        measured_kinds,
+        measured_names,
+        of_call,
+        of_encoded,
+    )
+    from mllm_probe.tokens.selection import (
+        SCOPES,
+        NamedScope,
+        Places,
+        Scope,
+        companions,
+        find_places,
+        parse_scope,
+        parse_vector_scopes,
+        scope_choices,
+        scope_label,
+        vector_scopes,
+    )
 else:
     __getattr__, __dir__ = lazy_names(__name__)
 

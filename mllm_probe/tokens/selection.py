@@ -1,19 +1,102 @@
-"""A ``tokens=`` argument, read once (``parse_scope``) and selected once (``Scope.select``) for reading and editing."""
+"""A ``tokens=`` argument, read once and selected once for reading and editing; named scopes, one declaration each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.models.argument_checks import shortened
-from mllm_probe.tokens.positions import PromptPositions
-from mllm_probe.tokens.scopes import SCOPES, NamedScope, vector_scopes
+from mllm_probe.models.inputs import IMAGE, TEXT
+from mllm_probe.tokens.positions import POSITION_KINDS, PromptPositions, of_encoded
 from mllm_probe.typing import TokenScope
+
+if TYPE_CHECKING:
+    from mllm_probe.models import Encoded
+
+
+Select = Callable[[PromptPositions, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class NamedScope:
+    """One name that ``tokens=`` takes.
+
+    `select`: ``select(where, lines)`` gives a bool array [len(lines), columns]: the columns of these lines of the
+        batch.
+    `early`: it can have positions before the last prompt token, so that rows steered there do not share their prompt.
+    `last`: it always has the last prompt token.
+    `generated`: it has every generated token.
+    `needs_roles`: it is undefined where the model is called with embeddings, which do not tell image from text tokens.
+    `norm`: kind of position whose residual norm belongs to vectors captured here, ``"all"`` for every kind; None where
+        ``concept_vectors`` cannot average over the scope.
+    `choice`: value (names joined by ``+``) and label of the button with which the panel offers it.
+    """
+
+    name: str
+    select: Select
+    early: bool = False
+    last: bool = False
+    generated: bool = False
+    needs_roles: bool = False
+    norm: str | None = None
+    choice: tuple[str, str] | None = None
+
+    @property
+    def in_prompt(self) -> bool:
+        """True if it has positions of the prompt."""
+        return self.early or self.last
+
+
+def _last_prompt(where: PromptPositions, lines: np.ndarray) -> np.ndarray:
+    return np.arange(where.columns)[None] == where.last[lines, None]
+
+
+def _generated(where: PromptPositions, lines: np.ndarray) -> np.ndarray:
+    return where.real[lines] & where.is_generated
+
+
+def _with_role(role: int) -> Select:
+    """Positions of the prompt with a role; an answer's tokens are text too, but belong to ``generated``."""
+    return lambda where, lines: (where.roles[lines] == role) & ~where.is_generated
+
+
+def _all(where: PromptPositions, lines: np.ndarray) -> np.ndarray:
+    return where.real[lines] & ~where.begin[lines]
+
+
+SCOPES = {
+    scope.name: scope
+    for scope in (
+        NamedScope("last_prompt", _last_prompt, last=True, norm="last_prompt", choice=("last_prompt", "last token")),
+        NamedScope("generated", _generated, generated=True, choice=("last_prompt+generated", "prompt end + answer")),
+        NamedScope("image", _with_role(IMAGE), early=True, needs_roles=True, norm="image", choice=("image", "image")),
+        NamedScope("text", _with_role(TEXT), early=True, needs_roles=True, norm="text", choice=("text", "text")),
+        NamedScope("all", _all, early=True, last=True, generated=True, norm="all", choice=("all", "all")),
+    )
+}
+"""Scopes by name, in the order in which they are offered and listed."""
+
+
+def vector_scopes() -> tuple[str, ...]:
+    """Names of the scopes at which concept vectors can be captured."""
+    return tuple(name for name, scope in SCOPES.items() if scope.norm is not None)
+
+
+def scope_label(scope: str) -> str:
+    """Label of a scope, which is the panel's where it offers it: names joined by ``+``; other words as they are."""
+    labels = dict(scope_choices())
+    return labels.get(scope) or " + ".join(labels.get(name, name) for name in scope.split("+"))
+
+
+def scope_choices() -> list[list[str]]:
+    """Value and label of each scope that the panel offers."""
+    return [list(scope.choice) for scope in SCOPES.values() if scope.choice is not None]
+
 
 _SHOWN = 80
 
@@ -260,3 +343,70 @@ def _by_patch(mask: np.ndarray, where: PromptPositions, lines: np.ndarray, sampl
             raise ValueError(f"tokens: the patch mask is {shape}, but {pictures.format(whose, there)}.")
     image, rows, columns = where.image[lines], where.patch_row[lines], where.patch_column[lines]
     return (rows >= 0) & several[image.clip(0), rows.clip(0), columns.clip(0)]
+
+
+ABSENT: Mapping[str, str | int] = {
+    schema.TOKEN_TEXT: "",
+    schema.ROLE: "padding",
+    schema.KIND: "padding",
+    schema.IMAGE: -1,
+    schema.PATCH_ROW: -1,
+    schema.PATCH_COLUMN: -1,
+    schema.STEP: -1,
+}
+"""Coordinates of a position, and their values where a sample has no such position."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Chosen positions of one batch.
+
+    `labels`: one per slot: position in the unpadded prompt, or the negative number that was asked for. `columns` (int64
+    array [rows, slots]): column of the batch, -1 where the row has no such position.
+    """
+
+    labels: list[int]
+    columns: np.ndarray
+
+
+def find_places(encoded: Encoded, scope: Scope) -> Places:
+    """Columns of a batch that a scope selects.
+
+    Raises ValueError: naming the sample that has no such position.
+    """
+    where, everyone = of_encoded(encoded), np.arange(encoded.rows)
+    if scope.names == ("last_prompt",):  # one label for prompts of all lengths
+        return Places([-1], where.last[:, None])
+    if scope.numbers:
+        return Places(list(scope.numbers), columns_of(scope.numbers, where, everyone, encoded.sample_ids))
+    chosen = scope.select(where, everyone, encoded.sample_ids)
+    empty = np.flatnonzero(~chosen.any(1))
+    if empty.size:
+        advice = "; give continuation= to have generated tokens" if scope.only_generated else ""
+        raise ValueError(f"sample {encoded.sample_ids[empty[0]]} has no token of the scope '{scope}'{advice}.")
+    rows, columns = np.nonzero(chosen)
+    labels, slots = np.unique(where.place[rows, columns], return_inverse=True)
+    table = np.full((encoded.rows, len(labels)), -1)
+    table[rows, slots] = columns
+    return Places(labels.tolist(), table)
+
+
+def companions(encoded: Encoded, places: Places) -> dict[str, np.ndarray]:
+    """Coordinates of the chosen positions, arrays [rows, slots] by the names of ``ABSENT``."""
+    columns, rows = places.columns.clip(0), np.arange(encoded.rows)[:, None]
+    step = columns - encoded.prompt_length
+    values = {
+        schema.TOKEN_TEXT: np.array(encoded.token_text, dtype=object)[rows, columns],
+        schema.ROLE: np.array(schema.ROLES)[encoded.roles.numpy()[rows, columns]],
+        schema.KIND: np.array(POSITION_KINDS)[of_encoded(encoded).position_kind[rows, columns]],
+        schema.IMAGE: encoded.image[rows, columns],
+        schema.PATCH_ROW: encoded.patch_row[rows, columns],
+        schema.PATCH_COLUMN: encoded.patch_column[rows, columns],
+        schema.STEP: np.where(step >= 0, step, -1),
+    }
+    return {name: np.where(places.columns < 0, ABSENT[name], value) for name, value in values.items()}
+
+
+def as_coordinate(name: str, table: np.ndarray) -> np.ndarray:
+    """A table of companions in the type of their coordinate: text or int64."""
+    return table.astype(np.str_ if isinstance(ABSENT[name], str) else np.int64)

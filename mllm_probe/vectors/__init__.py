@@ -6,8 +6,8 @@ from mllm_probe.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from mllm_probe.vectors.construction import concept_vectors, vectors_from
+    from mllm_probe.vectors.directions import likeness
     from mllm_probe.vectors.files import load_vectors, save_vectors
-    from mllm_probe.vectors.nearest_images import likeness
 else:
     __getattr__, __dir__ = lazy_names(__name__)
 

@@ -15,19 +15,15 @@ from torch import Tensor
 from mllm_probe import schema
 from mllm_probe.activations.device_array import dtype_name, lazy
 from mllm_probe.activations.hooks import resolve_layers
-from mllm_probe.concepts.concept import category_name
-from mllm_probe.concepts.limits import checked_name, checked_words
+from mllm_probe.concepts.concept import category_name, checked_name, checked_words
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import batch_size_of, described, require_one_of, whole_number
-from mllm_probe.tokens.kinds import KINDS
-from mllm_probe.tokens.scopes import SCOPES
-from mllm_probe.tokens.selection import parse_vector_scopes, require_image_at_input
+from mllm_probe.tokens.positions import KINDS
+from mllm_probe.tokens.selection import SCOPES, parse_vector_scopes, require_image_at_input
 from mllm_probe.typing import DataVariables, Images, Inputs, Layers, Library
-from mllm_probe.vectors.captured_pooling import CapturedActivations
-from mllm_probe.vectors.classes import Classes, classes_of, distinct_pictures
 from mllm_probe.vectors.directions import OWN_NORM, require_length
-from mllm_probe.vectors.pooling import Progress, as_requests, is_text_alone, pool
-from mllm_probe.vectors.running_sums import ConceptDirections, Sums
+from mllm_probe.vectors.pooling import CapturedActivations, Progress, as_requests, is_text_alone, pool
+from mllm_probe.vectors.running_sums import Classes, ConceptDirections, Sums, classes_of, distinct_pictures
 
 _PARTS = ("positive", "negative", "words", "category", "paired")
 Array: TypeAlias = np.ndarray | Tensor | xr.DataArray | Sequence[float] | Sequence[Sequence[float]]

@@ -1,9 +1,16 @@
-"""Vectors in files: safetensors with their labels in the header, and GGUF control vectors for other programs."""
+"""Vectors in files: safetensors with their labels in the header, and GGUF control vectors for other programs.
+
+Its reader trusts the lengths of arrays: a header of 100 bytes that announces 2**40 elements keeps it busy without end.
+"""
 
 from __future__ import annotations
 
 import json
+import mmap
+import struct
 import warnings
+from collections.abc import Callable, Mapping
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +19,199 @@ import torch
 import xarray as xr
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy, split_dimension, tensor_of
 from mllm_probe.models import require_model
 from mllm_probe.models.argument_checks import readable_path_of, writable_path_of
-from mllm_probe.typing import Images
+from mllm_probe.typing import Images, JsonObject
 from mllm_probe.vectors.construction import vectors_from
-from mllm_probe.vectors.file_labels import FORMAT, KEY, LabelsError, parse_labels
-from mllm_probe.vectors.gguf_header import check_header
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
+
+
+FORMAT = "mllm_probe.vectors/1"
+KEY = "mllm_probe"
+
+
+class LabelsError(ValueError):
+    """Labels that do not describe the tensors of their file."""
+
+
+def parse_labels(text: str, tensors: Mapping[str, Tensor]) -> JsonObject:
+    """Labels as ``save_vectors`` writes them, checked against the tensors of the file.
+
+    `text`: JSON. Returns: ``format``, ``dims``, ``texts``, ``coords``, ``attrs`` and ``variable_attrs``. Raises
+    LabelsError: saying what is wrong; ``format`` alone is left to the caller, and without the right one nothing else is
+    checked.
+    """
+    try:
+        labels = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise LabelsError(f"they are no JSON ({error})") from error
+    if not isinstance(labels, dict) or labels.get("format") != FORMAT:
+        return {"format": labels.get("format") if isinstance(labels, dict) else None}
+    for part, (expected, fits) in _PARTS.items():
+        if part not in labels:
+            raise LabelsError(f"there is no '{part}'")
+        if not fits(labels[part]):
+            raise LabelsError(f"'{part}' is no {expected}")
+    _require_shapes(labels, tensors)
+    unknown = [name for name in labels["coords"] if name not in labels["dims"]]
+    if unknown:
+        raise LabelsError(f"coordinate '{unknown[0]}' is not among the variables")
+    return labels
+
+
+def _require_shapes(labels: JsonObject, tensors: Mapping[str, Tensor]) -> None:
+    sizes: dict[str, tuple[int, str]] = {}
+    for name, dims in labels["dims"].items():
+        shape = _shape(name, labels["texts"], tensors)
+        if len(shape) != len(dims) or len(set(dims)) != len(dims):
+            raise LabelsError(f"'{name}' has shape {list(shape)}, which does not fit dimensions {dims}")
+        for dim, size in zip(dims, shape, strict=True):
+            known, first = sizes.setdefault(dim, (size, name))
+            if size != known:
+                raise LabelsError(f"dimension '{dim}' has length {size} in '{name}' and {known} in '{first}'")
+
+
+def _shape(name: str, texts: JsonObject, tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
+    if name in texts:
+        try:
+            array = np.array(texts[name])
+        except ValueError as error:
+            raise LabelsError(f"the texts of '{name}' have no shape") from error
+        if array.dtype.kind != "U" and array.size:
+            raise LabelsError(f"the texts of '{name}' are no texts")
+        return array.shape
+    if name not in tensors:
+        raise LabelsError(f"there is no tensor '{name}'")
+    return tuple(tensors[name].shape)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _is_mapping_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and all(map(fits, value.values()))
+
+
+_PARTS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "dims": ("mapping from variables to lists of dimensions", _is_mapping_of(_is_texts)),
+    "texts": ("mapping from variables to texts", _is_mapping_of(lambda value: isinstance(value, (str, list)))),
+    "coords": ("list of names", _is_texts),
+    "attrs": ("mapping", lambda value: isinstance(value, dict)),
+    "variable_attrs": ("mapping from variables to mappings", _is_mapping_of(lambda value: isinstance(value, dict))),
+}
+
+
+_MAGIC = b"GGUF"
+_VERSIONS = (2, 3)
+_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+"""Bytes of the plain kinds of value, by their number in the format."""
+_TEXT, _ARRAY = 8, 9
+_MOST_ELEMENTS = 100_000
+"""Of one array: control vectors carry none, and readers make an object of each element."""
+_MOST_DIMENSIONS = 4
+
+
+class HeaderError(ValueError):
+    """A header that announces more than the file holds."""
+
+
+def check_header(path: Path) -> None:
+    """Walk the header of a GGUF file.
+
+    Raises HeaderError if it is no little-endian GGUF of version 2 or 3, or a length, a count or a size is beyond the
+    file's end.
+    """
+    if not path.stat().st_size:
+        raise HeaderError("the file is empty")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        _Walk(data, len(data)).header()
+
+
+class _Walk:
+    def __init__(self, data: mmap.mmap, size: int) -> None:
+        self.data, self.size, self.at = data, size, 0
+
+    def header(self) -> None:
+        if self.take(4) != _MAGIC:
+            raise HeaderError("it does not begin with 'GGUF'")
+        version = self.number("I")
+        if version not in _VERSIONS:
+            raise HeaderError(f"version {version}; expected one of {', '.join(map(str, _VERSIONS))}, little-endian")
+        tensors, entries = self.count("tensors", 24), self.count("entries", 13)
+        for _ in range(entries):
+            self.text()
+            self.value(self.number("I"))
+        for _ in range(tensors):
+            self.tensor()
+
+    def take(self, length: int) -> bytes:
+        self.skip(length)
+        return self.data[self.at - length : self.at]
+
+    def skip(self, length: int) -> None:
+        if length > self.size - self.at:
+            raise HeaderError(f"its header announces {length:,} bytes at {self.at:,}, but the file has {self.size:,}")
+        self.at += length
+
+    def number(self, kind: str) -> int:
+        return struct.unpack(f"<{kind}", self.take(struct.calcsize(f"<{kind}")))[0]
+
+    def count(self, what: str, least: int) -> int:
+        """A count of things that take at least ``least`` bytes each."""
+        count = self.number("Q")
+        if count * least > self.size - self.at:
+            raise HeaderError(f"its header announces {count:,} {what}, but the file has {self.size:,} bytes")
+        return count
+
+    def text(self) -> None:
+        self.skip(self.number("Q"))
+
+    def value(self, kind: int) -> None:
+        if kind == _TEXT:
+            self.text()
+        elif kind == _ARRAY:
+            self.array()
+        elif kind in _SIZES:
+            self.skip(_SIZES[kind])
+        else:
+            raise HeaderError(f"its header holds a value of unknown kind {kind}")
+
+    def array(self) -> None:
+        kind, length = self.number("I"), self.number("Q")
+        if length > _MOST_ELEMENTS:
+            raise HeaderError(
+                f"its header announces an array of {length:,} elements; at most {_MOST_ELEMENTS:,} are read"
+            )
+        if kind == _ARRAY:
+            raise HeaderError("its header nests arrays, which no control vector does")
+        for _ in range(length) if kind == _TEXT else ():
+            self.text()
+        if kind != _TEXT:
+            if kind not in _SIZES:
+                raise HeaderError(f"its header holds an array of unknown kind {kind}")
+            self.skip(length * _SIZES[kind])
+
+    def tensor(self) -> None:
+        self.text()
+        dimensions = self.number("I")
+        if dimensions > _MOST_DIMENSIONS:
+            raise HeaderError(f"its header announces a tensor of {dimensions:,} dimensions; at most {_MOST_DIMENSIONS}")
+        elements = prod(self.number("Q") for _ in range(dimensions))
+        self.skip(4)
+        offset = self.number("Q")
+        if elements > 8 * self.size or offset > self.size:
+            raise HeaderError(
+                f"its header announces a tensor of {elements:,} numbers at {offset:,}, but the file has {self.size:,} "
+                "bytes"
+            )
+
 
 _ARCHITECTURE = "controlvector"
 _PLAIN = ("F32", "F16", "F64", "I8", "I16", "I32", "I64")

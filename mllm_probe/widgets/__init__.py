@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mllm_probe.widgets.inside.token_strip import TokenStrip
     from mllm_probe.widgets.lab.explore_widget import Explore
     from mllm_probe.widgets.lab.exploring import explore
-    from mllm_probe.widgets.lab.linking import link
+    from mllm_probe.widgets.lab.lab_parts import link
     from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
     from mllm_probe.widgets.panel.steering_panel import SteeringPanel
     from mllm_probe.widgets.study.study_view import StudyView

@@ -3,7 +3,7 @@ import pytest
 import torch
 import xarray as xr
 
-import mllm_probe.activations.accessor  # noqa: F401  (registers `.torch`)
+import mllm_probe.activations.device_array  # noqa: F401  (registers `.torch`)
 from mllm_probe.activations import device_array
 from mllm_probe.activations.device_array import lazy, split_dimension
 

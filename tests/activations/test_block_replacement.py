@@ -5,8 +5,7 @@ import threading
 import pytest
 import torch
 
-from mllm_probe.activations.block_replacement import replaced_blocks
-from mllm_probe.activations.hooks import attached
+from mllm_probe.activations.hooks import attached, replaced_blocks
 
 
 def logits(model, pictures):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.activations import attached, captured_rows, device_array, editing, free_memory, run_forward
+from mllm_probe.activations import attached, captured_rows, device_array, device_memory, editing, run_forward
 from mllm_probe.models import ProbeModel
 from tests.hooks import active_hooks
 from tests.zoo import FAMILIES, build
@@ -263,14 +263,14 @@ def test_batches_are_halved_when_a_device_runs_out_of_memory(tiny, pictures, mon
 
 def test_auto_batches_are_planned_against_the_free_memory(tiny, pictures, monkeypatch):
     rows = []
-    original = free_memory.free_bytes
+    original = device_memory.free_bytes
     monkeypatch.setattr(tiny, "lock", types.SimpleNamespace(held=tiny.lock.held))
     handle = tiny.hf.register_forward_pre_hook(lambda m, a, k: rows.append(len(k["input_ids"])), with_kwargs=True)
     try:
         mp.capture(tiny, pictures)
         one = tiny.encode(pictures[:1])
-        per_row = original(tiny.device) // free_memory.rows_that_fit(tiny, one, share=1.0, most=10**9)
-        monkeypatch.setattr(free_memory, "free_bytes", lambda device: int(2.5 * 2 * per_row))
+        per_row = original(tiny.device) // device_memory.rows_that_fit(tiny, one, share=1.0, most=10**9)
+        monkeypatch.setattr(device_memory, "free_bytes", lambda device: int(2.5 * 2 * per_row))
         mp.capture(tiny, pictures)
     finally:
         handle.remove()
@@ -288,10 +288,10 @@ def no_forward(model):
 
 
 def test_what_does_not_fit_is_refused_before_it_is_allocated(tiny, pictures, monkeypatch):
-    monkeypatch.setattr(free_memory, "free_bytes", lambda device: 100)
+    monkeypatch.setattr(device_memory, "free_bytes", lambda device: 100)
     with no_forward(tiny), pytest.raises(MemoryError, match="nothing of it would fit"):
         mp.capture(tiny, pictures[:1], tokens="image")
-    monkeypatch.setattr(free_memory, "free_bytes", lambda device: 3 * 16 * 32 * 4)
+    monkeypatch.setattr(device_memory, "free_bytes", lambda device: 3 * 16 * 32 * 4)
     would = "1 of the 4 layers or 5 of the 16 tokens of each sample"
     expected = r"activations of 2 samples × 4 layers × 16 tokens × 32 in float32 take 1.64e-05 GB but only 5.5\de-06 GB"
     with no_forward(tiny), pytest.raises(MemoryError, match=f"{expected} .* {would} would fit"):

@@ -10,9 +10,9 @@ import torch
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.activations import capture_store, capturing, open_zarr
-from mllm_probe.activations.capture_store import KIND
+from mllm_probe.activations import capturing, open_zarr
 from mllm_probe.activations.captured_rows import CapturedRows
+from mllm_probe.activations.capturing import KIND
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.models import ProbeModel
 from tests.sweeps.helpers import random_vectors
@@ -23,20 +23,20 @@ RAGGED = ["What do you see?", "What?", "Is the cat left of the dog?"] * 2
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Two images in a block, so that six are three units."""
-    monkeypatch.setattr(capture_store, "_MOST_IMAGES", 2)
+    monkeypatch.setattr(capturing, "_MOST_IMAGES", 2)
 
 
 @pytest.fixture
 def forwards(monkeypatch):
     """Sample ids of every batch that the model runs."""
     runs = []
-    original = capture_store.run_forward
+    original = capturing.run_forward
 
     def counted(model, encoded, *arguments, **options):
         runs.append(list(encoded.sample_ids))
         return original(model, encoded, *arguments, **options)
 
-    monkeypatch.setattr(capture_store, "run_forward", counted)
+    monkeypatch.setattr(capturing, "run_forward", counted)
     return runs
 
 
@@ -150,7 +150,7 @@ def test_a_stopped_capture_goes_on_and_runs_no_block_twice(tiny, pictures, tmp_p
     lost = np.isnan(half.activation.values).all((1, 2, 3))
     assert lost.sum() == 2
     forwards.clear()
-    monkeypatch.setattr(capture_store, "_MOST_IMAGES", 5)  # a later release plans otherwise: the store's plan stays
+    monkeypatch.setattr(capturing, "_MOST_IMAGES", 5)  # a later release plans otherwise: the store's plan stays
     state = random.getstate()
     done = mp.capture(tiny, pictures, store=path)
     assert random.getstate() == state, "the caller's random numbers are left alone"
@@ -175,7 +175,7 @@ def test_a_process_that_was_first_with_other_blocks_is_followed(tiny, pictures, 
     def second(cls, *arguments, **options):
         monkeypatch.setattr(UnitStore, "create", classmethod(original))
         with monkeypatch.context() as other:
-            other.setattr(capture_store, "_MOST_IMAGES", 3)
+            other.setattr(capturing, "_MOST_IMAGES", 3)
             mp.capture(tiny, pictures, store=path)
         return original(cls, *arguments, **options)
 

@@ -9,7 +9,7 @@ from mllm_probe import schema
 from mllm_probe.activations.hooks import attached, resolve_blocks, resolve_layers
 from mllm_probe.decoding.paths import known_path
 from mllm_probe.schema import ROLES
-from mllm_probe.steering.controls import random_direction
+from mllm_probe.steering.operations import random_direction
 from tests.conftest import noise_picture
 from tests.hooks import active_hooks
 from tests.sweeps.helpers import random_vectors, verified_family, wrapped_family

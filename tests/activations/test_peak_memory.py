@@ -2,7 +2,7 @@
 
 import torch
 
-from mllm_probe.activations.peak_memory import peak_bytes
+from mllm_probe.activations.device_memory import peak_bytes
 
 
 def test_tensors_count_as_long_as_they_live_and_views_not_at_all():

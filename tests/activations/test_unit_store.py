@@ -15,11 +15,10 @@ import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mllm_probe.activations import unit_layout, unit_store
-from mllm_probe.activations.store_keys import every_key
-from mllm_probe.activations.store_places import Folder
+from mllm_probe.activations import store_layout, unit_store
+from mllm_probe.activations.store_layout import CODECS, open_group, require_known_codecs
+from mllm_probe.activations.store_places import Folder, every_key
 from mllm_probe.activations.unit_store import UnitStore
-from mllm_probe.activations.zarr_groups import CODECS, open_group, require_known_codecs
 
 SETTINGS = {"model": "tiny", "weights": "abc", "layers": [0, 2]}
 VALUES = np.arange(4 * 3 * 5, dtype=np.float32).reshape(4, 3, 5)
@@ -257,7 +256,7 @@ def test_what_is_no_store_is_refused_and_left(tmp_path):
 
 
 def test_a_layout_of_another_version_is_refused(store, monkeypatch):
-    monkeypatch.setattr(unit_layout, "VERSION", 2)
+    monkeypatch.setattr(store_layout, "VERSION", 2)
     with pytest.raises(ValueError, match="has a layout of version 1, not 2"):
         UnitStore.open(store.path)
 

@@ -12,7 +12,7 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe import sweeps
-from mllm_probe.activations.zarr_groups import CODECS, open_group, write_group
+from mllm_probe.activations.store_layout import CODECS, open_group, write_group
 from mllm_probe.activations.zarr_store import open_zarr, save_zarr
 from mllm_probe.cli import main
 from tests.sweeps.helpers import random_vectors

@@ -4,13 +4,13 @@ import sys
 import time
 
 import mllm_probe as mp
-from mllm_probe.sweeps import chunk_size
+from mllm_probe.sweeps import runner
 from mllm_probe.widgets.base.choices import pictures_from
 
 
 def main(store: str, pause: float) -> None:
     """Run a small sweep of the bundled model into ``store``."""
-    chunk_size.DEFAULT = chunk_size.Limits(rows=24)
+    runner.DEFAULT = runner.Limits(rows=24)
     model = mp.load("scenes-8l")
     library = mp.concepts.scenes(concepts=["cat", "tree"], pairs=4)
     vectors = mp.concept_vectors(model, library, probe_accuracy=False, shuffled_draws=2)

@@ -17,7 +17,7 @@ from PIL import Image
 
 from mllm_probe import loading
 from mllm_probe.cli import app, main
-from mllm_probe.loading.verification_report import Check, Outcome, VerificationError, VerificationReport
+from mllm_probe.loading.verification import Check, Outcome, VerificationError, VerificationReport
 from mllm_probe.models import ProbeModel
 from mllm_probe.sweeps import sweep
 from tests.sweeps.helpers import random_vectors

@@ -17,9 +17,9 @@ import mllm_probe as mp
 from mllm_probe import schema
 from mllm_probe.activations import open_zarr, save_zarr
 from mllm_probe.cli import app, main
-from mllm_probe.sweeps import chunk_size, read_progress
+from mllm_probe.sweeps import read_progress, runner
 from mllm_probe.sweeps.api import Grids
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps.runner import Limits
 
 CPU = ["--model", "scenes-4l", "--device", "cpu"]
 DRAWN = ["--library", "scenes", "--concepts", "cat", "house", "--negative", "remove", "--library-seed", "1"]
@@ -176,7 +176,7 @@ def test_an_interrupted_sweep_is_incomplete_and_goes_on_to_the_same_grid(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("mllm_probe.sweeps.api.tqdm", Interrupted)
-        patch.setattr(chunk_size, "DEFAULT", Limits(unit_seconds=(0, 0)))
+        patch.setattr(runner, "DEFAULT", Limits(unit_seconds=(0, 0)))
         assert main(["sweep", "grid.zarr.toml", "--json"]) == 3
     shown = capsys.readouterr()
     progress, kept = json.loads(shown.out), read_progress("grid.zarr")
@@ -214,7 +214,7 @@ def test_a_sweep_interrupted_before_its_first_chunk_keeps_nothing(
 def test_two_shards_and_one_that_joins_fill_the_store_of_one_process(
     done: Path, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(unit_seconds=(0, 0)))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(unit_seconds=(0, 0)))
     assert main(["sweep", "grid.zarr.toml", "--shard", "1/3", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["shard"] == "1/3" and not told["finished"]

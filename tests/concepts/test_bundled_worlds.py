@@ -1,7 +1,7 @@
 """The library that a model is shown with."""
 
 import mllm_probe as mp
-from mllm_probe.concepts.bundled_worlds import FIRST_LOOK_PAIRS, PAIRS, MapSettings, library_call, map_settings
+from mllm_probe.concepts.drawn import FIRST_LOOK_PAIRS, PAIRS, MapSettings, library_call, map_settings
 from mllm_probe.metrics.statistics import LEAST_IMAGES
 
 

@@ -5,7 +5,7 @@ from PIL import Image
 
 import mllm_probe as mp
 from mllm_probe.concepts import Concept, ConceptLibrary, Picture
-from mllm_probe.concepts.showing import showing_images
+from mllm_probe.concepts.library import showing_images
 
 
 def made(number, labels):

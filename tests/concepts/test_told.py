@@ -3,7 +3,7 @@
 import pytest
 
 import mllm_probe as mp
-from mllm_probe.concepts.told import TEMPLATES, sentences_about
+from mllm_probe.concepts.sentences import TEMPLATES, sentences_about
 from tests.zoo import tiny_llava
 
 

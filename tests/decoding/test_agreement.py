@@ -2,7 +2,7 @@
 
 import torch
 
-from mllm_probe.decoding.agreement import difference, tolerance
+from mllm_probe.decoding.shared_prompt import difference, tolerance
 
 
 def test_difference_is_relative_to_the_scale():

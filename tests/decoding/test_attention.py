@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mllm_probe.decoding.attention import _refuse, _shared, attend, merge
-from mllm_probe.decoding.cache_layers import PrefixLayer
+from mllm_probe.decoding.rows import PrefixLayer
 
 
 def drawn(*shape, seed=0, dtype=torch.float32):

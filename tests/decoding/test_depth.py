@@ -8,7 +8,7 @@ import torch
 
 from mllm_probe.decoding.depth import DepthPrefix, DepthRows, Groups
 from mllm_probe.decoding.prefix import SharedPrefix
-from mllm_probe.decoding.shared import UneditedPart
+from mllm_probe.decoding.shared_prompt import UneditedPart
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.intervention import Steering
 from tests.hooks import active_hooks

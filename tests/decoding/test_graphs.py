@@ -2,7 +2,7 @@
 
 import torch
 
-from mllm_probe.decoding.graphs import Recorded
+from mllm_probe.decoding.compiled import Recorded
 
 
 class Fake:

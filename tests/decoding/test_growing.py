@@ -6,8 +6,7 @@ import pytest
 import torch
 from transformers.cache_utils import DynamicLayer
 
-from mllm_probe.decoding.cache_layers import select_layer
-from mllm_probe.decoding.growing import GrowingLayer
+from mllm_probe.decoding.rows import GrowingLayer, select_layer
 
 
 def states(tokens, seed, rows=3):

@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from mllm_probe import schema
-from mllm_probe.decoding import kept_ways, paths
+from mllm_probe.decoding import paths
 from mllm_probe.decoding.depth import DepthPrefix, Groups
-from mllm_probe.decoding.kept_ways import FOLDER, Verdict, keep_verdict, read_verdict, verdict_key
+from mllm_probe.decoding.paths import FOLDER, Verdict, keep_verdict, read_verdict, verdict_key
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.resume import Resume
-from mllm_probe.decoding.shared import WholeForwards
+from mllm_probe.decoding.shared_prompt import WholeForwards
 from mllm_probe.loading import wrap
-from mllm_probe.steering.trials import path_of
+from mllm_probe.steering.tensors import path_of
 from tests.conftest import noise_picture, put
 from tests.zoo import FAMILIES, build, tiny_llava
 
@@ -322,7 +322,7 @@ def test_verdicts_can_be_turned_off_and_lie_in_the_users_cache_by_default(
 ) -> None:
     monkeypatch.setenv(FOLDER, "off")
     keep_verdict(KEY, GOOD)
-    assert kept_ways.folder() is None and read_verdict(KEY, WAYS) is None
-    monkeypatch.setattr(kept_ways, "cache_root", lambda: tmp_path)
+    assert paths.folder() is None and read_verdict(KEY, WAYS) is None
+    monkeypatch.setattr(paths, "cache_root", lambda: tmp_path)
     monkeypatch.delenv(FOLDER)
-    assert kept_ways.folder() == tmp_path / "ways"
+    assert paths.folder() == tmp_path / "ways"

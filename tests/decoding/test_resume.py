@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from mllm_probe.activations.hooks import attached
-from mllm_probe.decoding.agreement import difference
-from mllm_probe.decoding.encoded_pictures import with_pictures_encoded
 from mllm_probe.decoding.paths import Trial, choose_path
 from mllm_probe.decoding.resume import CopiedResume, Resume
-from mllm_probe.decoding.shared import NOTHING, UneditedPart
+from mllm_probe.decoding.rows import with_pictures_encoded
+from mllm_probe.decoding.shared_prompt import NOTHING, UneditedPart, difference
 from mllm_probe.schema import ROLES
 from mllm_probe.steering import Steering
 from mllm_probe.steering.editor import Editor

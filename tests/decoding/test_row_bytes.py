@@ -1,7 +1,7 @@
 """Memory that is planned for a row: one rule for captures and sweeps."""
 
-from mllm_probe.activations import free_memory as memory
-from mllm_probe.decoding.row_bytes import logit_row_bytes, picture_row_bytes
+from mllm_probe.activations import device_memory as memory
+from mllm_probe.decoding.shared_prompt import logit_row_bytes, picture_row_bytes
 
 
 def test_captures_and_sweeps_count_a_block_and_the_vision_tower_alike(tiny, pictures, monkeypatch):

@@ -6,27 +6,26 @@ A key is the function that waits. Those of transformers are the model's own: a p
 from __future__ import annotations
 
 ALLOWED: dict[str, str] = {
-    "mllm_probe/activations/accessor.py:<listcomp>": "layers of a sharded model that are asked for on one device",
+    "mllm_probe/activations/device_array.py:<listcomp>": "layers of a sharded model that are asked for on one device",
     "mllm_probe/activations/device_array.py:on_host": "the one way to the host: results that are read, once per call",
-    "mllm_probe/activations/generated_image_tokens.py:text_embeddings_of_generated_images": (
+    "mllm_probe/activations/hooks.py:text_embeddings_of_generated_images": (
         "whether an answer holds the image's own token, once per capture"
     ),
-    "mllm_probe/decoding/arguments.py:<genexpr>": "which arguments of a block hold columns, once per prompt",
+    "mllm_probe/decoding/shared_prompt.py:<genexpr>": "which arguments of a block hold columns, once per prompt",
     "mllm_probe/decoding/depth.py:_step": "tokens that come on the device: whether rows still agree",
-    "mllm_probe/decoding/prompt_batch.py:can_batch": "whether prompts of several images are alike, once per pair",
+    "mllm_probe/decoding/paths.py:can_batch": "whether prompts of several images are alike, once per pair",
     "mllm_probe/decoding/rows.py:whole_forward": "the tokens that are put behind the prompt",
     "mllm_probe/generation/generating.py:generate": "the answer's tokens, once",
-    "mllm_probe/generation/live.py:run": "the tokens of a step, which the person reads",
-    "mllm_probe/generation/live.py:__call__": "the tokens of a step, which the person reads",
+    "mllm_probe/generation/streaming.py:run": "the tokens of a step, which the person reads",
     "mllm_probe/generation/streaming.py:__call__": "the tokens of a step, which the person reads",
     "mllm_probe/models/fingerprints.py:<listcomp>": "a few values of every weight in one copy, to notice a change",
     "mllm_probe/models/inputs.py:<dictcomp>": "padding is cut off by a mask: a whole forward has no other way",
-    "mllm_probe/patching/changed_patches.py:<genexpr>": "pixels of a pair, to see which differ",
-    "mllm_probe/patching/token_groups.py:of": "ids of a prompt, once per image",
+    "mllm_probe/patching/counterfactuals.py:<genexpr>": "pixels of a pair, to see which differ",
+    "mllm_probe/patching/counterfactuals.py:of": "ids of a prompt, once per image",
     "mllm_probe/steering/buffer.py:ratios": "sizes of the edits for the receipt, once per chunk",
-    "mllm_probe/steering/edit_log.py:_answered": "tokens of the answers for the receipt, once per chunk",
+    "mllm_probe/steering/buffer.py:_answered": "tokens of the answers for the receipt, once per chunk",
     "mllm_probe/steering/tensors.py:edited": "which rows a layer edits: once per layer when edits are written",
-    "mllm_probe/sweeps/answer_reader.py:greedy": "the tokens of a step, which decide what is fed next",
+    "mllm_probe/sweeps/scoring.py:greedy": "the tokens of a step, which decide what is fed next",
     "mllm_probe/sweeps/reference_scorer.py:_read": "scores of a batch of answers",
     "mllm_probe/sweeps/scoring.py:_breaks": "which rows of a chunk are not finite, once per chunk",
     "mllm_probe/sweeps/scoring.py:_first_scores": "scores of a chunk",

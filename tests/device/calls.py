@@ -15,10 +15,10 @@ import torch
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.activations.accessor import TorchAccessor
+from mllm_probe.activations.device_array import TorchAccessor
 from mllm_probe.decoding.paths import NEXT_WAYS, PROMPT_WAYS
-from mllm_probe.decoding.shared import Shared, UneditedPart, WholeForwards
-from mllm_probe.generation.live import Live
+from mllm_probe.decoding.shared_prompt import Shared, UneditedPart, WholeForwards
+from mllm_probe.generation.streaming import Live
 from mllm_probe.models import ProbeModel
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.editor import Editor

@@ -28,7 +28,7 @@ TRIALS = (
     "stream, last prompt token",
 )  # fmt: skip
 """Calls that try the ways of a model, or keep a prompt that later calls find."""
-GROWS = {"mllm_probe/decoding/cache_layers.py:_rows_of"}
+GROWS = {"mllm_probe/decoding/rows.py:_rows_of"}
 """Uploads that are allowed once per layer: rows are forked with an index for each block, whose groups differ."""
 
 

@@ -4,21 +4,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mllm_probe.emoji.art_files import (
+from mllm_probe.emoji.emoji_drawing import styled_sprite
+from mllm_probe.emoji.lexicon import (
     ART_SETS,
     COLOURED,
     COLUMNS,
+    CONCEPTS,
+    EMOTIONS,
+    ENTITIES,
+    FEELINGS,
+    NOUNS,
     SIDE,
+    STYLES,
     art_file,
     icon_facts,
     icons,
+    icons_of,
     sheet_name,
+    shown_by,
     split_list,
+    sprite,
     table,
 )
-from mllm_probe.emoji.image_styles import styled_sprite
-from mllm_probe.emoji.lexicon import CONCEPTS, EMOTIONS, ENTITIES, FEELINGS, NOUNS, STYLES, icons_of, shown_by
-from mllm_probe.emoji.sprites import sprite
 
 MOST_BYTES = 8_000_000
 

@@ -5,9 +5,8 @@ import pytest
 from PIL import Image
 
 from mllm_probe.emoji import CONCEPTS, EmojiScene, Item, draw, sample, true_concepts
-from mllm_probe.emoji.emoji_sampling import HELD_OUT, MIXTURE, is_unseen
-from mllm_probe.emoji.emoji_scene import COLOURS, grounds_for, layout
-from mllm_probe.emoji.image_styles import finish
+from mllm_probe.emoji.emoji_drawing import finish
+from mllm_probe.emoji.emoji_scene import COLOURS, HELD_OUT, MIXTURE, grounds_for, is_unseen, layout
 from mllm_probe.emoji.lexicon import ARRANGEMENTS, EMOTIONS, ENTITIES, RELATIONS, STYLES
 
 CAT = EmojiScene((Item("cat", 32, 32, 20), Item("house", 52, 52, 10)), "flat", "purple", 5)

@@ -7,7 +7,7 @@ import torch
 import transformers
 
 from mllm_probe.loading import Outcome, wrap
-from mllm_probe.models.verified_families import verified_families
+from mllm_probe.loading.model_list import verified_families
 from tests.conftest import put
 from tests.zoo import FAMILIES, build
 from tests.zoo.family_survey import SHRUNK, Row, family_names, survey

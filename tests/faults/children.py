@@ -19,7 +19,7 @@ from typing import Any
 import xarray as xr
 
 from mllm_probe.cli import main
-from mllm_probe.sweeps.unit_runs import UnitRuns
+from mllm_probe.sweeps.stored.unit_runs import UnitRuns
 from tests.faults import subject
 from tests.sweeps import killed
 

@@ -14,9 +14,9 @@ import xarray as xr
 import mllm_probe as mp
 from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.models import ProbeModel
-from mllm_probe.sweeps import chunk_size, sweep_iter
+from mllm_probe.sweeps import runner, sweep_iter
 from mllm_probe.sweeps.api import Grids
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps.runner import Limits
 from tests.sweeps.helpers import random_vectors
 
 CONCEPTS = ("cat", "house")
@@ -44,7 +44,7 @@ def given() -> tuple[ProbeModel, xr.Dataset, ConceptLibrary]:
 def grids_into(store: Path, **more: Any) -> Grids:
     """What the store lacks, unit by unit."""
     torch.set_num_threads(1)
-    with mock.patch.object(chunk_size, "DEFAULT", LIMITS):
+    with mock.patch.object(runner, "DEFAULT", LIMITS):
         return sweep_iter(*given(), **SETTINGS, store=store, **more)
 
 

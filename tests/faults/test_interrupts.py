@@ -19,12 +19,11 @@ from hypothesis import strategies as st
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 import mllm_probe as mp
-from mllm_probe.activations import block_replacement, hooks
-from mllm_probe.activations.block_replacement import replaced_blocks
-from mllm_probe.activations.hooks import attached, before_backbone, before_block, callbacks
+from mllm_probe.activations import hooks
+from mllm_probe.activations.hooks import attached, before_backbone, before_block, callbacks, replaced_blocks
 from mllm_probe.decoding import attention
 from mllm_probe.decoding.attention import FIELD, attention_configs, sharing_attention
-from mllm_probe.models import lock
+from mllm_probe.models import probe_model
 from tests.conftest import noise_picture, put
 from tests.hooks import active_hooks
 from tests.patching.plain_interchange import pairs_of
@@ -185,7 +184,7 @@ def test_what_a_store_holds_is_kept_and_completed(tiny: Any, name: str, tmp_path
     assert ours.equals(whole)
 
 
-FILES = {module.__file__ for module in (hooks, block_replacement, attention, lock)}
+FILES = {module.__file__ for module in (hooks, hooks, attention, probe_model)}
 
 
 class Lines:

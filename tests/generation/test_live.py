@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from mllm_probe.decoding.prefix import SharedPrefix
-from mllm_probe.decoding.shared import WholeForwards
+from mllm_probe.decoding.shared_prompt import WholeForwards
 from mllm_probe.generation import Live, generate, stream
 from mllm_probe.generation import decoders as of_decoders
-from mllm_probe.generation import prompt_cache as of_prompt_cache
-from mllm_probe.generation.prompt_cache import MOST_PROMPTS, prompts_of
+from mllm_probe.generation import decoders as of_prompt_cache
+from mllm_probe.generation.decoders import MOST_PROMPTS, prompts_of
 from mllm_probe.loading import wrap
 from mllm_probe.steering import Steering, compose
-from mllm_probe.steering import trials as of_trials
+from mllm_probe.steering import tensors as of_trials
 from tests.conftest import noise_picture, put
 from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, made_vectors

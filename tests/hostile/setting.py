@@ -18,10 +18,10 @@ import xarray as xr
 from PIL import Image
 
 import mllm_probe as mp
-from mllm_probe.activations import capture_store
+from mllm_probe.activations import capturing
 from mllm_probe.cli import main
-from mllm_probe.sweeps import chunk_size
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps import runner
+from mllm_probe.sweeps.runner import Limits
 
 MODEL = "scenes-8l"
 CELLS: dict[str, Any] = {"layers": [2], "strengths": (0, 1), "draws": 4, "metrics": ("logprob",), "progress": False}
@@ -90,13 +90,13 @@ class Setting:
 
     def capture_again(self, path: Path, **other: Any) -> xr.Dataset:
         """Two images, a unit each."""
-        with patch.object(capture_store, "_MOST_IMAGES", 1):
+        with patch.object(capturing, "_MOST_IMAGES", 1):
             given = {"images": self.held_out.pictures[:2], "layers": [2, 4]} | other
             return mp.capture(self.model, given.pop("images"), store=path, **given)
 
     def sweep_again(self, path: Path, **other: Any) -> xr.Dataset:
         """Two images, units of one."""
-        with patch.object(chunk_size, "DEFAULT", Limits(unit_seconds=(0, 0))):
+        with patch.object(runner, "DEFAULT", Limits(unit_seconds=(0, 0))):
             given = CELLS | {"images": self.held_out.pictures[:2]} | other
             return mp.sweep(self.model, self.vectors, given.pop("images"), store=path, **given)
 
@@ -126,7 +126,7 @@ class Setting:
         def known(name: Any, *arguments: Any, **options: Any) -> Any:
             return self.model if name == MODEL and not any(options.values()) else load(name, *arguments, **options)
 
-        with patch("mllm_probe.loading.load", known), patch("mllm_probe.sweeps.joining.load", known):
+        with patch("mllm_probe.loading.load", known), patch("mllm_probe.sweeps.engine.load", known):
             yield
 
     def command(self, *arguments: str) -> Printed:

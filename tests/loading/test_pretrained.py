@@ -16,7 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging as progress
 
 from mllm_probe.loading import Model, VerificationError, load, wrap
-from mllm_probe.loading.checkpoint_checks import require_all_weights
+from mllm_probe.loading.pretrained import require_all_weights
 from mllm_probe.models import ProbeModel
 from tests.zoo import FAMILIES, build
 

@@ -14,9 +14,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from mllm_probe.loading import Model, Outcome, VerificationError, VerificationReport, wrap
-from mllm_probe.loading.recording_hooks import hook_count, without_new_hooks
+from mllm_probe.loading.verification import hook_count, without_new_hooks
 from mllm_probe.models import ProbeModel
-from mllm_probe.models.caches import given_cache
+from mllm_probe.models.layout import given_cache
 from tests.zoo import tiny_llava
 
 

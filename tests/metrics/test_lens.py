@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from mllm_probe.activations import capture
-from mllm_probe.metrics import lens, lens_chunks, lens_logits
+from mllm_probe.metrics import lens_chunks, lens_logits, projection
 
 
 def test_the_last_block_gives_the_models_own_logits(tiny, pictures):
@@ -20,7 +20,7 @@ def test_the_last_block_gives_the_models_own_logits(tiny, pictures):
 def test_pieces_are_the_whole(tiny, monkeypatch):
     hidden = torch.randn(7, 3, tiny.hidden_size).to(tiny.device)
     vocabulary = lens_logits(tiny, hidden).shape[-1]
-    monkeypatch.setattr(lens, "_LOGITS_AT_ONCE", 2 * 3 * vocabulary)
+    monkeypatch.setattr(projection, "_LOGITS_AT_ONCE", 2 * 3 * vocabulary)
     pieces = list(lens_chunks(tiny, hidden))
     assert [len(piece) for piece in pieces] == [2, 2, 2, 1]
     torch.testing.assert_close(torch.cat(pieces), lens_logits(tiny, hidden))

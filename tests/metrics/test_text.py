@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mllm_probe.metrics.mentions import first_mention_tokens
-from mllm_probe.metrics.text import kept, named, repetition, spans
-from mllm_probe.metrics.word_forms import forms
+from mllm_probe.metrics.text import first_mention_tokens, forms, kept, named, repetition, spans
 
 CAT = ("cat", "kitten")
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mllm_probe.metrics.kl import kl_divergence
-from mllm_probe.metrics.mentions import first_mention
 from mllm_probe.metrics.perplexity import answer_perplexity
+from mllm_probe.metrics.text import first_mention
 from mllm_probe.metrics.words import (
     first_token_logit,
     first_token_logprob,

@@ -59,11 +59,11 @@ def shell(*arguments: str) -> str:
 
 def small_units(rows: int) -> None:
     """Units of one batch, with so many rows and few images each."""
-    from mllm_probe.activations import capture_store
-    from mllm_probe.sweeps import chunk_size
+    from mllm_probe.activations import capturing
+    from mllm_probe.sweeps import runner
 
-    chunk_size.DEFAULT = chunk_size.Limits(rows=rows, packed_rows=1, unit_seconds=(0, 0))
-    capture_store._MOST_IMAGES = 2
+    runner.DEFAULT = runner.Limits(rows=rows, packed_rows=1, unit_seconds=(0, 0))
+    capturing._MOST_IMAGES = 2
 
 
 def dies_at_marker(number: int, store: str) -> None:
@@ -244,7 +244,7 @@ def made_up(model):
 
 def studies() -> dict:
     """The folder of a study's runs, and that of ``mllm-probe studies bundled``."""
-    from mllm_probe.activations.zarr_groups import write_group
+    from mllm_probe.activations.store_layout import write_group
 
     model = calls.load_model()
     mp.save_vectors(calls.study_vectors(model), "study.safetensors")

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from mllm_probe import schema
-from mllm_probe.models.families import family_of
 from mllm_probe.models.inputs import append_tokens
+from mllm_probe.models.layout import family_of
 
 WORDS = {"cat": [7, [8, 9, 10]]}
 

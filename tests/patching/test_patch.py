@@ -10,13 +10,12 @@ import mllm_probe as mp
 from mllm_probe import schema
 from mllm_probe.concepts import Picture
 from mllm_probe.models import Request
-from mllm_probe.patching import changed_patches, patch_engine
-from mllm_probe.patching.changed_patches import changed_tokens
+from mllm_probe.patching import counterfactuals, patch_engine
+from mllm_probe.patching.counterfactuals import changed_tokens
 from mllm_probe.patching.patch_engine import PatchEngine
-from mllm_probe.patching.patch_job import PatchJob
-from mllm_probe.patching.patch_settings import checked_settings
+from mllm_probe.patching.patch_job import PatchJob, checked_settings
 from mllm_probe.sweeps import read_progress
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps.runner import Limits
 from tests.conftest import noise_picture
 from tests.hooks import active_hooks
 from tests.patching.plain_interchange import group_of, library_of, pairs_of, patched_logprob, states_of
@@ -109,7 +108,7 @@ def test_changed_patches_do_not_depend_on_the_models_type(tiny, device):
 def test_an_image_of_a_grid_that_does_not_divide_it_counts_border_pixels_twice():
     pixels = np.zeros((10, 10), bool)
     pixels[3, 0] = True  # rows of 3⅓ pixels
-    assert changed_patches._tiles(pixels, 3, 3).tolist() == [[True, False, False], [True, False, False], [False] * 3]
+    assert counterfactuals._tiles(pixels, 3, 3).tolist() == [[True, False, False], [True, False, False], [False] * 3]
 
 
 def test_groups_are_disjoint_and_complete(tiny):

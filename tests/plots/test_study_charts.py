@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from mllm_probe.plots.charts import multiverse_chart, study_chart, study_charts
 from mllm_probe.plots.palette import category_colour
-from mllm_probe.plots.study_charts import multiverse_chart, study_chart, study_charts
 from tests.plots.studies_by_hand import STUDIES, localization, recognition, reverse, scaling, unknown, with_multiverse
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from mllm_probe.plots.effects import grid_caption, mark_box, marks_of
 from mllm_probe.plots.palette import MARKS
-from mllm_probe.plots.verdicts import grid_caption, mark_box, marks_of
 from tests.widgets import fakes
 
 

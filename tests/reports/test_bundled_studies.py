@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from mllm_probe.cli import WRONG_INPUT, main
-from mllm_probe.metrics.number_text import chance
+from mllm_probe.metrics.metric import chance
 from mllm_probe.models import bundled
 from mllm_probe.reports import bundled_studies as home
 from mllm_probe.reports.bundled_studies import FINDINGS, LADDER, SCALING, SHUFFLED, UNTRAINED, Job, verdict_on

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from mllm_probe.scenes import CONCEPTS, draw, pair, sample, true_concepts
-from mllm_probe.scenes.combinations import HELD_OUT, is_unseen
 from mllm_probe.scenes.sampling import MIXTURE, free_places
-from mllm_probe.scenes.vocabulary import STYLES
+from mllm_probe.scenes.scene import HELD_OUT, STYLES, is_unseen
 
 
 def _pixels(scene, size=128):

@@ -1,5 +1,5 @@
 from mllm_probe.scenes import CATEGORIES, CONCEPTS
-from mllm_probe.scenes.vocabulary import names
+from mllm_probe.scenes.scene import names
 
 
 def test_the_world_has_sixteen_things_and_eight_concepts_of_every_other_category():

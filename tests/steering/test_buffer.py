@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mllm_probe.decoding.prefix import SharedPrefix
-from mllm_probe.decoding.shared import WholeForwards
+from mllm_probe.decoding.shared_prompt import WholeForwards
 from mllm_probe.steering import Editor, Steering, compose
 from mllm_probe.steering.buffer import EditBuffer
 from tests.hooks import active_hooks

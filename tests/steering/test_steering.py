@@ -8,8 +8,7 @@ import torch
 
 from mllm_probe.activations.hooks import attached
 from mllm_probe.steering import Steering, compose, editing
-from mllm_probe.steering.controls import random_direction
-from mllm_probe.steering.operations import OPERATIONS
+from mllm_probe.steering.operations import OPERATIONS, random_direction
 from mllm_probe.vectors.directions import directions_of
 from tests.steering.reference import PROMPT, made_vectors
 

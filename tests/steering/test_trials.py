@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from mllm_probe.decoding.agreement import difference, tolerance
 from mllm_probe.decoding.rows import whole_forward
-from mllm_probe.steering.trials import _following_trial, _prompt_trial
+from mllm_probe.decoding.shared_prompt import difference, tolerance
+from mllm_probe.steering.tensors import _following_trial, _prompt_trial
 
 
 @pytest.mark.parametrize("make", [_following_trial, _prompt_trial])

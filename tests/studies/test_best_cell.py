@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.studies.best_cell import best_cells, best_places, mean_over_eligible, mean_score, steadiest
+from mllm_probe.studies.clear_cells import best_cells, best_places, mean_over_eligible, mean_score, steadiest
 
 DIMS = ("concept", "layer", "strength", "control", "draw", "sample")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mllm_probe.studies.category_contrast import contrast
+from mllm_probe.studies.baselines import contrast
 
 CATEGORIES = np.array(["entity"] * 8 + ["abstract"] * 8 + ["emotion"] * 4)
 

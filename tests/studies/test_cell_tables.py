@@ -3,8 +3,7 @@
 import numpy as np
 
 import mllm_probe as mp
-from mllm_probe.studies.best_cell import best_cells
-from mllm_probe.studies.cell_tables import best_cell_table, cell_table, short_columns
+from mllm_probe.studies.clear_cells import best_cell_table, best_cells, cell_table, short_columns
 from tests.studies.test_best_cell import grid
 from tests.widgets.test_heatmap import raw_grid
 

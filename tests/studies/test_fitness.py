@@ -6,8 +6,7 @@ from scipy import stats
 
 import mllm_probe as mp
 from mllm_probe.metrics.text import named
-from mllm_probe.studies.fitness import told_apart, unfit_concepts
-from mllm_probe.studies.subject import CHECKED_PAIRS, subject_of
+from mllm_probe.studies.study_runs import CHECKED_PAIRS, subject_of, told_apart, unfit_concepts
 
 
 @pytest.fixture(scope="module")

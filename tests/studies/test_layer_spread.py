@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mllm_probe.studies.layer_spread import spread_over_layers
+from mllm_probe.studies.clear_cells import spread_over_layers
 
 NAN = np.nan
 LAYERS = [2, 5, 9, 11]

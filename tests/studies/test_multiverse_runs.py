@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.studies import multiverse_runs, scaling_study
+from mllm_probe.studies import baselines, scaling_study
+from mllm_probe.studies.baselines import GRIDS, contrast_in_every_way, contrasted, halves_of
 from mllm_probe.studies.multiverse import LOCALIZATION, SCALING, Multiverse
-from mllm_probe.studies.multiverse_runs import GRIDS, contrast_in_every_way, contrasted, halves_of
 
 WAYS = Multiverse("abstract minus entity", "blocks", {"half": ("first", "second"), "scale": (1.0, -1.0)},
                   {"half": "first", "scale": 1.0})  # fmt: skip
@@ -59,7 +59,7 @@ def library():
 @pytest.fixture(scope="module")
 def grids(library):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(multiverse_runs, "GRIDS", ("every way, last_prompt+generated, residual",))
+        patch.setattr(baselines, "GRIDS", ("every way, last_prompt+generated, residual",))
         return mp.studies.multiverse_grids(mp.load("scenes-4l"), library, progress=False)
 
 

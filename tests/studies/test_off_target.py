@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.studies.off_target_effects import has_off_target, off_target_at
-from mllm_probe.studies.one_picture import summarised
+from mllm_probe.studies.clear_cells import has_off_target, off_target_at
+from mllm_probe.studies.effect import summarised
 
 CONCEPTS, IMAGES, DRAWS = ["cat", "dog"], 6, 4
 

@@ -5,9 +5,8 @@ import pytest
 import xarray as xr
 
 from mllm_probe.plots import palette
-from mllm_probe.studies.effect import effect
-from mllm_probe.studies.one_picture import summarised
-from mllm_probe.studies.reasons import REASONS, reasons
+from mllm_probe.studies.clear_cells import REASONS, reasons
+from mllm_probe.studies.effect import effect, summarised
 from tests.studies.test_effect import IMAGES, grid
 
 

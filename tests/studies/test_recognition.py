@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 
 import mllm_probe as mp
-from mllm_probe.plots.study_charts import study_chart
+from mllm_probe.plots.charts import study_chart
 from mllm_probe.studies import recognition_study as home
-from mllm_probe.studies.recognition_study import posing, recognition_vs_reasoning
-from mllm_probe.studies.relation_questions import PROBLEM, QUESTIONS, drawn_relations, scene_of
+from mllm_probe.studies.recognition_study import (
+    PROBLEM,
+    QUESTIONS,
+    drawn_relations,
+    posing,
+    recognition_vs_reasoning,
+    scene_of,
+)
 from tests.zoo import tiny_llava
 
 RELATIONS = ["left", "right"]

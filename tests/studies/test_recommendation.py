@@ -11,7 +11,7 @@ from scipy import stats
 import mllm_probe as mp
 from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.studies import recommendation
-from mllm_probe.studies.best_cell import best_places, mean_score
+from mllm_probe.studies.clear_cells import best_places, mean_score
 from mllm_probe.studies.recommendation import Recommendation, stored_settings
 
 CONCEPTS = ("cat", "neon", "awe", "order", "above")

@@ -6,7 +6,7 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe import schema
-from mllm_probe.metrics.ratio_interval import ratio_interval
+from mllm_probe.metrics.statistics import ratio_interval
 
 CONCEPTS = {"cat": "entity", "dog": "entity", "star": "entity", "neon": "visual_style"}
 SHARES = np.array([1.0, 0.5, 0.0])

@@ -5,9 +5,18 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.steering.controls import random_direction
-from mllm_probe.studies.reverse_runs import DRAWS, GRIDS, IMAGES, edited_directions, reverse_grid, shown_images
-from mllm_probe.studies.reverse_study import SURGE, reverse_steering, surging
+from mllm_probe.steering.operations import random_direction
+from mllm_probe.studies.reverse_study import (
+    DRAWS,
+    GRIDS,
+    IMAGES,
+    SURGE,
+    edited_directions,
+    reverse_grid,
+    reverse_steering,
+    shown_images,
+    surging,
+)
 from mllm_probe.studies.study_runs import StudyRuns
 from mllm_probe.vectors import concept_vectors
 from tests.zoo import tiny_llava

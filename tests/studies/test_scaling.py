@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.studies import multiverse_runs
+from mllm_probe.studies import baselines
 from mllm_probe.studies.scaling_study import GRIDS, STATISTICS, best_held_out, scaling, scaling_grids, summary_of
 
 
@@ -67,7 +67,7 @@ def study(grids):
 def without_multiverse(grids):
     """The study without its multiverse, whose many runs are tested in test_multiverse_runs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(multiverse_runs, "GRIDS", ())
+        patch.setattr(baselines, "GRIDS", ())
         return scaling(*ladder(), grids=grids, progress=False)
 
 

@@ -49,11 +49,11 @@ def test_grids_of_other_vectors_are_refused(planted, vectors):
 
 
 def test_which_concepts_are_fit_is_found_out_once(planted, tmp_path, monkeypatch):
-    from mllm_probe.studies import subject
+    from mllm_probe.studies import study_runs
 
-    first = subject.subject_of(planted.model, planted.library, store=tmp_path, progress=False)
-    monkeypatch.setattr(subject, "check", lambda *a, **k: pytest.fail("it was found out again"))
-    again = subject.subject_of(planted.model, planted.library, store=tmp_path, progress=False)
+    first = study_runs.subject_of(planted.model, planted.library, store=tmp_path, progress=False)
+    monkeypatch.setattr(study_runs, "check", lambda *a, **k: pytest.fail("it was found out again"))
+    again = study_runs.subject_of(planted.model, planted.library, store=tmp_path, progress=False)
     assert again.concepts == first.concepts == list(planted.library)
     with pytest.raises(pytest.fail.Exception):
-        subject.subject_of(planted.model, planted.library, prompt="what now ?", store=tmp_path, progress=False)
+        study_runs.subject_of(planted.model, planted.library, prompt="what now ?", store=tmp_path, progress=False)

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.studies.token_spread import effective_tokens
+from mllm_probe.studies.readout import effective_tokens
 
 PAIRS, TOKENS = 8, 25
 

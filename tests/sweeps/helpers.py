@@ -131,8 +131,8 @@ def plain_batch(model, encoded, following, edits):
     ``following`` are lists of tokens behind the prompt, one per row; ``edits`` the lists of edits of each row, as for
     ``plain_logits``. Where a row's tokens end first, what comes behind is without meaning.
     """
-    from mllm_probe.models.families import family_of
     from mllm_probe.models.inputs import append_tokens, join_inputs
+    from mllm_probe.models.layout import family_of
 
     tensors = join_inputs([encoded.tensors] * len(following), model.pad_token_id)
     if max(map(len, following)):
@@ -173,8 +173,8 @@ def plain_logits(model, encoded, following, edits):
 
     ``edits`` are (block, columns of the prompt, whether what follows is edited too, function hidden → hidden).
     """
-    from mllm_probe.models.families import family_of
     from mllm_probe.models.inputs import append_tokens
+    from mllm_probe.models.layout import family_of
 
     tensors = dict(encoded.tensors)
     if len(following):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from mllm_probe.sweeps import chunk_size, sweep, sweep_iter
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps import runner, sweep, sweep_iter
+from mllm_probe.sweeps.runner import Limits
 from tests.conftest import noise_picture
 from tests.sweeps.helpers import random_vectors
 from tests.zoo import tiny_llava
@@ -54,7 +54,7 @@ def arguments(scope):
 
 def small_chunks(patch=setattr):
     """Chunks of seven rows, and units of one, whatever the machine does beside."""
-    patch(chunk_size, "DEFAULT", Limits(rows=ROWS, packed_rows=1, seconds=float("inf"), unit_seconds=(0, 0)))
+    patch(runner, "DEFAULT", Limits(rows=ROWS, packed_rows=1, seconds=float("inf"), unit_seconds=(0, 0)))
 
 
 def kill():

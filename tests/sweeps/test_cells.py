@@ -5,17 +5,15 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.metrics.registry import as_metrics
+from mllm_probe.metrics.metric import as_metrics
 from mllm_probe.steering import Steering
 from mllm_probe.steering.tables import build_tables
 from mllm_probe.sweeps import job as job_module
-from mllm_probe.sweeps.cells import Axes, plan_cells, scored_pairs
-from mllm_probe.sweeps.duplicates import find_duplicates, opposite_controls
+from mllm_probe.sweeps.cells import Axes, plan_cells, plan_order, scored_pairs
 from mllm_probe.sweeps.grid import Grid
-from mllm_probe.sweeps.order import plan_order
-from mllm_probe.sweeps.settings import Settings
+from mllm_probe.sweeps.settings import Settings, find_duplicates, opposite_controls
 from mllm_probe.sweeps.sweep_arguments import Arguments
-from mllm_probe.tokens.kinds import KINDS
+from mllm_probe.tokens.positions import KINDS
 from tests.sweeps.helpers import random_vectors
 
 AXES = Axes(("cat", "dog"), (0, 3, 5), (-2.0, -1.0, 0.0, 1.0), {"concept": 1, "random": 2, "shuffled": 3})

@@ -12,8 +12,9 @@ import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.cli import main
-from mllm_probe.sweeps import chunk_size, dask_units
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps import runner
+from mllm_probe.sweeps.runner import Limits
+from mllm_probe.sweeps.stored import store_inputs
 from tests.sweeps.helpers import random_vectors
 
 SETTINGS = {"layers": [1, 3], "strengths": (0, 1, -0.5), "draws": 4, "max_new_tokens": 4, "progress": False}
@@ -41,7 +42,7 @@ def client(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def short_units(monkeypatch):
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(unit_seconds=(0, 0)))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(unit_seconds=(0, 0)))
 
 
 def test_a_cluster_one_of_whose_workers_dies_gives_the_store_of_one_process(given, client, tmp_path):
@@ -99,7 +100,7 @@ def test_without_a_store_a_temporary_one_is_shared_and_removed(given, client, tm
 
 
 def test_where_workers_share_no_folder_it_is_said(given, client, monkeypatch):
-    monkeypatch.setattr(dask_units, "_answer", blind)
+    monkeypatch.setattr(store_inputs, "_answer", blind)
     with pytest.raises(ValueError, match="no folder for a temporary one is seen by this process and by all workers"):
         sweeps.sweep(*given, **SETTINGS, client=client)
     assert temporary_stores(client) == []

@@ -11,9 +11,9 @@ import xarray as xr
 import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import before_backbone
-from mllm_probe.sweeps import chunk_size
+from mllm_probe.sweeps import runner
 from mllm_probe.sweeps import runner as runner_module
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps.runner import Limits
 from mllm_probe.sweeps.scoring import Scorer
 from tests.conftest import noise_picture
 from tests.hooks import active_hooks
@@ -60,7 +60,7 @@ def test_every_picture_is_encoded_once(tiny, pictures, tokens):
 def test_pictures_are_encoded_once_where_they_cannot_all_be_kept(tiny, pictures, monkeypatch):
     vectors = random_vectors(tiny)
     whole = sweeps.sweep(tiny, vectors, pictures[:3], **FAST)
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(prompt_share=1e-12))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(prompt_share=1e-12))
     with counted(tiny) as seen:
         same(whole, sweeps.sweep(tiny, vectors, pictures[:3], **FAST))
     assert seen == [1] * 3
@@ -96,7 +96,7 @@ def test_the_size_of_chunks_changes_nothing(tiny, pictures, monkeypatch):
     vectors = random_vectors(tiny, words={"cat": ["cat", "red star"], "dog": ["dog"]})
     settings = ALL | {"layers": [0, 2], "strengths": (0, 1)}
     whole = sweeps.sweep(tiny, vectors, pictures[:2], **settings)
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=7))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(rows=7))
     small = sweeps.sweep(tiny, vectors, pictures[:2], **settings)
     assert small.attrs["chunk_rows"] == 7 < whole.attrs["chunk_rows"]
     same(whole, small)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import mllm_probe.sweeps as sweeps
-from mllm_probe.steering.controls import random_direction
+from mllm_probe.steering.operations import random_direction
 from tests.sweeps.helpers import plain_edit, plain_logits, random_vectors, wrapped_family
 
 NEXT = ("last_prompt", "generated")

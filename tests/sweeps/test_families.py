@@ -8,12 +8,11 @@ import mllm_probe.sweeps as sweeps
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import known_path
 from mllm_probe.decoding.prefix import SharedPrefix
-from mllm_probe.decoding.replay import Replay
 from mllm_probe.decoding.resume import CopiedResume, Resume
-from mllm_probe.decoding.shared import WholeForwards
+from mllm_probe.decoding.shared_prompt import Replay, WholeForwards
 from mllm_probe.models.layout import text_config
 from mllm_probe.schema import ROLES
-from mllm_probe.steering.controls import random_direction
+from mllm_probe.steering.operations import random_direction
 from tests.families.test_families import SHRUNK_VERIFIED, expect_library_fault
 from tests.sweeps.helpers import (
     longer,

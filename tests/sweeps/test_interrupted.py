@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import mllm_probe as mp
-from mllm_probe.sweeps import chunk_size
+from mllm_probe.sweeps import runner
 from mllm_probe.sweeps.api import Grids
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps.runner import Limits
 from tests.sweeps.helpers import random_vectors
 
 SETTINGS = {"strengths": (0, 0.5, 1), "draws": 4, "controls": "random", "progress": False}
@@ -30,7 +30,7 @@ class Typed:
 
 @pytest.fixture(autouse=True)
 def two_rows_at_a_time(monkeypatch):
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=2, packed_rows=1))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(rows=2, packed_rows=1))
     monkeypatch.setattr(Grids, "last_interrupted", None)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a process of its own
     yield

@@ -10,8 +10,9 @@ import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.concepts import Picture
-from mllm_probe.sweeps import chunk_size, store_inputs
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps import runner
+from mllm_probe.sweeps.runner import Limits
+from mllm_probe.sweeps.stored import store_inputs
 from tests.sweeps.helpers import random_vectors
 
 SETTINGS = {"layers": [1, 3], "strengths": (0, 1, -0.5), "draws": 4, "max_new_tokens": 4, "progress": False}
@@ -34,7 +35,7 @@ def vectors(model, library):
 
 @pytest.fixture(autouse=True)
 def short_units(monkeypatch):
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(unit_seconds=(0, 0)))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(unit_seconds=(0, 0)))
 
 
 def images_of(kind, library, folder):

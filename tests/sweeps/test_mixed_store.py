@@ -11,8 +11,8 @@ import mllm_probe.sweeps as sweeps
 from mllm_probe.activations import unit_store
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.sweeps import store_status
-from mllm_probe.sweeps.sweep_store import SweepStore
-from mllm_probe.sweeps.unit_runs import UnitRuns
+from mllm_probe.sweeps.stored.sweep_store import SweepStore
+from mllm_probe.sweeps.stored.unit_runs import UnitRuns
 from tests.sweeps import killed
 from tests.sweeps.helpers import random_vectors
 

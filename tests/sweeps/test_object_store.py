@@ -19,9 +19,9 @@ from mllm_probe.activations import store_places
 from mllm_probe.activations.store_places import Bucket, Folder, place_of
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.cli import main
-from mllm_probe.cli.run_settings import write_settings
-from mllm_probe.sweeps import chunk_size
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.cli.commands_common import write_settings
+from mllm_probe.sweeps import runner
+from mllm_probe.sweeps.runner import Limits
 from tests import object_server
 from tests.object_server import AT
 from tests.sweeps import killed
@@ -189,7 +189,7 @@ def test_a_capture_is_kept_there(server, tiny, pictures):
 
 
 def test_a_command_joins_with_nothing_but_the_address_and_finds_the_images_there(server, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(unit_seconds=(0, 0)))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(unit_seconds=(0, 0)))
     model, library = mp.load("scenes-4l", device="cpu"), mp.concepts.scenes(concepts=["cat", "house"], pairs=4)
     vectors = mp.concept_vectors(model, library, tokens=("last_prompt",), probe_accuracy=False, progress=False)
     library.pictures[0].image.save(tmp_path / "0.png")

@@ -6,8 +6,8 @@ import xarray as xr
 
 import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
-from mllm_probe.sweeps import chunk_size
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps import runner
+from mllm_probe.sweeps.runner import Limits
 from tests.conftest import noise_picture
 from tests.sweeps.helpers import random_vectors
 
@@ -103,7 +103,7 @@ def test_it_costs_no_forward(tiny, vectors, pictures):
 def test_a_stopped_store_is_completed_to_the_same_dataset(tmp_path, tiny, vectors, pictures, monkeypatch):
     given = {**SETTINGS, "metrics": ("off_target",), "controls": ("random",)}
     whole = sweeps.sweep(tiny, vectors, pictures, **given)
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=5, packed_rows=1, unit_seconds=(0, 0)))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(rows=5, packed_rows=1, unit_seconds=(0, 0)))
     grids = sweeps.sweep_iter(tiny, vectors, pictures, store=tmp_path / "s", **given)
     for _ in range(8):
         next(grids)

@@ -6,8 +6,8 @@ import pytest
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.sweeps import chunk_size
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps import runner
+from mllm_probe.sweeps.runner import Limits
 from tests.sweeps.helpers import random_vectors
 
 WORDS = {"cat": ["cat", "red star"], "dog": ["dog"]}
@@ -34,7 +34,7 @@ def test_images_that_run_together_give_what_they_give_alone(tiny, pictures, monk
     vectors = random_vectors(tiny, words=WORDS, norm=20.0)
     sweeps.sweep(tiny, vectors, pictures[:1], answer_prefix=prefix, **SETTINGS)  # a model's first sweep tries paths
     together, few = calls(tiny, vectors, pictures[:4], answer_prefix=prefix, **SETTINGS)
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(packed_rows=0))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(packed_rows=0))
     alone, many = calls(tiny, vectors, pictures[:4], answer_prefix=prefix, **SETTINGS)
     assert together.attrs["images_together"] == 4 and alone.attrs["images_together"] == 1
     assert few < many and together.attrs["chunks"] < alone.attrs["chunks"]
@@ -51,7 +51,7 @@ def test_unsteered_rows_of_several_images_run_together_too(tiny, pictures, monke
     vectors = random_vectors(tiny, words=WORDS, norm=20.0)
     sweeps.sweep(tiny, vectors, pictures[:1], **SETTINGS)
     together, few = calls(tiny, vectors, pictures[:4], **settings)
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(packed_rows=0))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(packed_rows=0))
     alone, many = calls(tiny, vectors, pictures[:4], **settings)
     assert together.attrs["images_together"] == 4 and alone.attrs["images_together"] == 1 and few < many
     for name in ("logprob_unsteered", "named_unsteered"):
@@ -68,7 +68,7 @@ def test_prompts_of_other_length_run_apart(tiny, pictures):
 
 
 def test_no_more_images_run_together_than_can_be_kept(tiny, pictures, monkeypatch):
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(prompt_share=1e-12))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(prompt_share=1e-12))
     grid = sweeps.sweep(tiny, random_vectors(tiny), pictures[:3], metrics=("logprob",), draws=4, progress=False)
     assert grid.attrs["images_together"] == 1
 

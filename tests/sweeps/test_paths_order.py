@@ -11,7 +11,7 @@ from mllm_probe.decoding.paths import known_path
 from mllm_probe.decoding.prefix import SharedPrefix
 from mllm_probe.decoding.resume import Resume
 from mllm_probe.generation import Live, generate, stream
-from mllm_probe.generation.prompt_cache import prompts_of
+from mllm_probe.generation.decoders import prompts_of
 from mllm_probe.steering import Steering
 from mllm_probe.sweeps import plan, sweep
 from tests.conftest import put

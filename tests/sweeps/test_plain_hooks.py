@@ -14,7 +14,7 @@ from transformers import LlamaConfig
 
 import mllm_probe as mp
 from mllm_probe import schema
-from mllm_probe.decoding.agreement import difference, tolerance
+from mllm_probe.decoding.shared_prompt import difference, tolerance
 from tests.conftest import noise_picture, put
 from tests.hooks import active_hooks
 from tests.sweeps.helpers import plain_edit, plain_logits, random_vectors, rounded

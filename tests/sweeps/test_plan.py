@@ -11,14 +11,14 @@ import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.decoding import paths as paths_module
 from mllm_probe.loading import wrap
-from mllm_probe.models.part_devices import placement
-from mllm_probe.models.probe_model import ProbeModel
-from mllm_probe.sweeps import chunk_size, sweep_plan, unit_runs
+from mllm_probe.models.probe_model import ProbeModel, placement
 from mllm_probe.sweeps import job as job_module
-from mllm_probe.sweeps.chunk_size import Limits
-from mllm_probe.sweeps.forwards import Forwards
+from mllm_probe.sweeps import runner, sweep_plan
+from mllm_probe.sweeps.runner import Limits
 from mllm_probe.sweeps.scoring import Scorer
-from mllm_probe.sweeps.units import Layout
+from mllm_probe.sweeps.stored import unit_runs
+from mllm_probe.sweeps.stored.units import Layout
+from mllm_probe.sweeps.sweep_plan import Forwards
 from tests.device.subjects import on
 from tests.sweeps.helpers import random_vectors, wrapped_family
 
@@ -63,7 +63,7 @@ def counted(model, monkeypatch):
 def endless(monkeypatch):
     """Answers never end early, and chunks have at most nine rows whatever the machine does beside."""
     monkeypatch.setattr(ProbeModel, "eos_token_ids", property(lambda model: frozenset()))
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=9, seconds=float("inf")))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(rows=9, seconds=float("inf")))
 
 
 CASES = [

@@ -8,7 +8,7 @@ import mllm_probe.sweeps as sweeps
 from mllm_probe.activations import capture
 from mllm_probe.activations.device_array import tensor_of
 from mllm_probe.steering import Steering
-from mllm_probe.steering.controls import random_direction
+from mllm_probe.steering.operations import random_direction
 from mllm_probe.sweeps import record as record_module
 from tests.sweeps.helpers import plain_edit, plain_logits, random_vectors
 

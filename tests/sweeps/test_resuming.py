@@ -5,9 +5,9 @@ import pytest
 
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import before_backbone
-from mllm_probe.sweeps import chunk_size
+from mllm_probe.sweeps import runner
 from mllm_probe.sweeps.api import Grids
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps.runner import Limits
 from tests.sweeps.helpers import random_vectors
 from tests.sweeps.test_engine import same
 
@@ -23,7 +23,7 @@ WAYS = {
 @pytest.fixture
 def small(monkeypatch):
     """Many small chunks and units."""
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=6, packed_rows=1, unit_seconds=(0, 0)))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(rows=6, packed_rows=1, unit_seconds=(0, 0)))
 
 
 def stopped_at(model, grids, step):

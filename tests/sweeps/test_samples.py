@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mllm_probe.sweeps.samples import Samples
+from mllm_probe.sweeps.grid import Samples
 
 CATEGORIES = {
     "cat": "entity",

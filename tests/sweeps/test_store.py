@@ -20,8 +20,8 @@ from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.sweeps.grid import Grid
 from mllm_probe.sweeps.record import Recording
 from mllm_probe.sweeps.runner import Runner
-from mllm_probe.sweeps.unit_runs import UnitRuns
-from mllm_probe.sweeps.units import UNSTEERED
+from mllm_probe.sweeps.stored.unit_runs import UnitRuns
+from mllm_probe.sweeps.stored.units import UNSTEERED
 from tests.conftest import put
 from tests.hooks import active_hooks
 from tests.sweeps import killed

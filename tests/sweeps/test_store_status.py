@@ -5,7 +5,8 @@ import json
 import pytest
 
 import mllm_probe.sweeps as sweeps
-from mllm_probe.sweeps import store_progress, store_status
+from mllm_probe.sweeps import store_status
+from mllm_probe.sweeps.stored import store_progress
 from tests.sweeps import killed
 from tests.sweeps.helpers import random_vectors
 

@@ -15,8 +15,9 @@ from mllm_probe.activations.store_places import place_of
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.cli import sweep_commands
 from mllm_probe.concepts import Picture
-from mllm_probe.sweeps import api, store_inputs
-from mllm_probe.sweeps.identity import identity
+from mllm_probe.sweeps import api
+from mllm_probe.sweeps.settings import identity
+from mllm_probe.sweeps.stored import store_inputs
 from mllm_probe.sweeps.sweep_arguments import Arguments, declare
 from tests.sweeps.helpers import random_vectors
 

@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mllm_probe.sweeps.cells import CONCEPTS, Axes, plan_cells
-from mllm_probe.sweeps.units import Layout, Units
+from mllm_probe.sweeps.stored.units import Layout, Units
 
 BY_CELL = ("concept", "layer", "strength", "control", "draw", "sample")
 SHAPES = {

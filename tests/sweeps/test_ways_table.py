@@ -6,11 +6,10 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from mllm_probe.decoding.attention import FIELD, attention_configs
 from mllm_probe.decoding.depth import DepthPrefix
-from mllm_probe.decoding.paths import Path
+from mllm_probe.decoding.paths import DecodingPath
 from mllm_probe.decoding.prefix import CopiedPrefix
 from mllm_probe.decoding.resume import CopiedResume, Resume
-from mllm_probe.metrics.metric import READS
-from mllm_probe.metrics.registry import built_in
+from mllm_probe.metrics.metric import READS, built_in
 from mllm_probe.sweeps import plan, sweep
 from tests.hooks import active_hooks
 from tests.sweeps.helpers import plain_batch, plain_edit, random_vectors, residual_norms, wrapped_family
@@ -105,7 +104,7 @@ def test_every_scope_and_metric_runs_or_is_refused(name, attention, tmp_path, de
     for tokens in SCOPES:
         whole = case.sweep(tokens, TOGETHER)
         kind = WAYS[name, attention][tokens not in (NEXT, "last_prompt", "generated")]
-        assert whole.attrs["path"] == str(Path(kind)), (tokens, whole.attrs["refused_paths"])
+        assert whole.attrs["path"] == str(DecodingPath(kind)), (tokens, whole.attrs["refused_paths"])
         assert_equals_plain_hooks(case, whole, tokens)
         for metric in EACH:
             if refusal(tokens, metric) is not None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.models.roles import IMAGE
-from mllm_probe.tokens.scopes import SCOPES, NamedScope
+from mllm_probe.models.inputs import IMAGE
+from mllm_probe.tokens.selection import SCOPES, NamedScope
 from mllm_probe.widgets.panel.setting import scopes_for
 from tests.sweeps.helpers import random_vectors
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mllm_probe.emoji.art_files import ART_SETS, COLUMNS, SIDE, icon_facts, icons
+from mllm_probe.emoji.lexicon import ART_SETS, COLUMNS, SIDE, icon_facts, icons
 from training.emoji import build_art
 from training.emoji.build_art import (
     CLDR,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mllm_probe.emoji import EmojiScene, Item, sample, true_concepts
-from mllm_probe.emoji.emoji_sampling import MIXTURE
+from mllm_probe.emoji.emoji_scene import MIXTURE
 from mllm_probe.emoji.lexicon import CONCEPTS, EMOTIONS, ENTITIES, FEELINGS, NOUNS, STYLES
 from training.emoji import captions
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mllm_probe.emoji.art_files import icons
-from mllm_probe.emoji.emoji_sampling import is_unseen
+from mllm_probe.emoji.emoji_scene import is_unseen
+from mllm_probe.emoji.lexicon import icons
 from mllm_probe.loading.assembling import Assembly
 from training.emoji import emoji_evaluation, emoji_recognition, language_kept
 from training.emoji.emoji_evaluation import evaluate_emoji, keep_results

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from mllm_probe.emoji.emoji_sampling import sample
+from mllm_probe.emoji.emoji_scene import sample
 from training.emoji.captions import WORDINGS, questions
 from training.emoji.language_prompts.evaluation_prompts import (
     closed_questions,

@@ -16,7 +16,7 @@ from transformers import LlamaForCausalLM
 
 import mllm_probe as mp
 from mllm_probe.loading.assembling import PARTS, Assembly
-from mllm_probe.scenes.problems import Question
+from mllm_probe.scenes.language import Question
 from training import training_state
 from training.emoji import emoji_run, language_training, teacher_answers, vision_training
 from training.emoji.emoji_run import LANGUAGE, STEPS, TEACHER, TOWER, EmojiPlan, train

@@ -14,9 +14,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from mllm_probe.emoji import EmojiScene, Item, sample
-from mllm_probe.emoji.art_files import COLOURED, icons
-from mllm_probe.emoji.emoji_sampling import is_unseen
-from mllm_probe.emoji.lexicon import ARRANGEMENTS, FEELINGS, STYLES
+from mllm_probe.emoji.emoji_scene import is_unseen
+from mllm_probe.emoji.lexicon import ARRANGEMENTS, COLOURED, FEELINGS, STYLES, icons
 from mllm_probe.loading.assembling import IMAGE_TOKENS
 from training import training_state
 from training.emoji import evaluate_vision, vision_training

@@ -3,9 +3,8 @@ import math
 import pytest
 
 from mllm_probe.scenes import CATEGORIES, draw
-from mllm_probe.scenes.combinations import is_unseen
 from mllm_probe.scenes.language import CAPTION_PROMPT, DEFAULT_PROMPT, caption
-from mllm_probe.scenes.scene import true_concepts
+from mllm_probe.scenes.scene import is_unseen, true_concepts
 from training.evaluation.accuracy import problems, recognition, scenes, score, table
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mllm_probe.scenes.problems import Question
+from mllm_probe.scenes.language import Question
 from training.scenes import decoder, tower
 from training.scenes.architecture import build, tokenizer
 from training.scenes.card import write_card

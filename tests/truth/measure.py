@@ -9,8 +9,7 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe.studies.effect import value_by_image
-from mllm_probe.studies.readout import causal_verdict, read_out, read_out_of, read_out_of_patches
-from mllm_probe.studies.recovery import FEWEST
+from mllm_probe.studies.readout import FEWEST, causal_verdict, read_out, read_out_of, read_out_of_patches
 from mllm_probe.studies.truth import PlantedTruth, plant
 
 PAIRS = 64

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mllm_probe as mp
-from mllm_probe.scenes.vocabulary import STYLES
+from mllm_probe.scenes.scene import STYLES
 from mllm_probe.studies.readout import read_out_of_patches
 from tests.truth.interchange import PROMPT
 from tests.truth.train import TRAINED, measured

@@ -26,7 +26,7 @@ from transformers import LlavaForConditionalGeneration
 
 from mllm_probe.scenes import draw, pair, sample
 from mllm_probe.scenes.sampling import choose
-from mllm_probe.scenes.vocabulary import STYLES
+from mllm_probe.scenes.scene import STYLES
 from mllm_probe.studies.readout import read_out_of
 from tests.truth.interchange import GROUPS, answer, carries, interchanged, pixels_to_input, through_blocks
 from training import training_state

@@ -18,7 +18,7 @@ import mllm_probe as mp
 from mllm_probe.concepts import Concept, ConceptLibrary, Picture, neutral_images
 from mllm_probe.metrics.statistics import wilson_interval
 from mllm_probe.models import ProbeModel
-from mllm_probe.steering.controls import random_direction
+from mllm_probe.steering.operations import random_direction
 
 STRENGTHS = (0.5, 1.0, 2.0)
 OWN_SEED = 1_000_000

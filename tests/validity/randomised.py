@@ -16,7 +16,7 @@ import xarray as xr
 import mllm_probe as mp
 from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.models import ProbeModel
-from mllm_probe.studies.recovery import moved_and_gap
+from mllm_probe.studies.readout import moved_and_gap
 
 PAIRS = 12
 """Of each concept, for `fitness`."""

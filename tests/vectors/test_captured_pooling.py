@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import mllm_probe as mp
-from mllm_probe.activations import capture_store
+from mllm_probe.activations import capturing
 from mllm_probe.activations.unit_store import UnitStore
-from mllm_probe.vectors import captured_pooling
+from mllm_probe.vectors import pooling
 from tests.conftest import noise_picture
 from tests.vectors.test_vectors import Library, concept
 
@@ -28,7 +28,7 @@ def store(tiny, images, tmp_path_factory):
     """Every token of the images, in another order than the library's, four units of three."""
     path = tmp_path_factory.mktemp("captured") / "acts.zarr"
     with pytest.MonkeyPatch.context() as small:
-        small.setattr(capture_store, "_MOST_IMAGES", 3)
+        small.setattr(capturing, "_MOST_IMAGES", 3)
         mp.capture(tiny, [*images[5:], *images[:5]], tokens="all", store=path)
     return path
 
@@ -51,7 +51,7 @@ def test_every_method_gives_the_vectors_of_forward_passes(tiny, library, store, 
     tokens = ("last_prompt", "image", "text", "all") if method == "mean_difference" else ("last_prompt", "image")
     options = {"method": method, "tokens": tokens, "shuffled_draws": 2, "seed": 1, "probe_accuracy": method == "pca"}
     wanted = mp.concept_vectors(tiny, library, **options)
-    monkeypatch.setattr(captured_pooling, "_MOST_IMAGES", 2)
+    monkeypatch.setattr(pooling, "_MOST_IMAGES", 2)
     monkeypatch.setattr(type(tiny.hf), "forward", None)  # the model runs no more
     agree(mp.concept_vectors(tiny, library, activations=store, **options), wanted)
     opened = mp.activations.open_zarr(store)
@@ -64,7 +64,7 @@ def test_a_store_is_never_loaded_whole(tiny, library, store, method, monkeypatch
     monkeypatch.setattr(
         UnitStore, "read", lambda s, *arguments: sizes.append((v := original(s, *arguments)).nbytes) or v
     )
-    monkeypatch.setattr(captured_pooling, "_MOST_IMAGES", 2)
+    monkeypatch.setattr(pooling, "_MOST_IMAGES", 2)
     accuracy = method == "mean_difference"
     mp.concept_vectors(tiny, library, method=method, activations=store, probe_accuracy=accuracy, layers=[0, 3])
     whole = mp.activations.open_zarr(store).activation.nbytes
@@ -82,7 +82,7 @@ def test_a_capture_in_memory_is_taken_too(tiny, library, images):
 def test_ragged_prompts_of_sentences_are_pooled_at_their_own_tokens(tiny):
     texts = ["What?", "What do you see?", "Is the cat left of the dog?", "Is the dog red?"]
     acts = mp.capture(tiny, None, texts, tokens="all", batch_size=4)
-    captured = captured_pooling.CapturedActivations(acts, tiny, ("last_prompt", "text", "all"), [0, 3])
+    captured = pooling.CapturedActivations(acts, tiny, ("last_prompt", "text", "all"), [0, 3])
     captured.select(tiny.samples(None, texts[::-1]))
     alone = [mp.capture(tiny, None, text, tokens="all", layers=[3]).activation.values[0, 0] for text in texts[::-1]]
     found = captured.pooled_layer(1)

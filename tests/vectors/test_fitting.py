@@ -7,7 +7,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mllm_probe.vectors.fitting import balanced_accuracy, fit_probe, principal_component
+from mllm_probe.vectors.running_sums import balanced_accuracy, fit_probe, principal_component
 
 
 def test_the_component_is_the_uncentred_one_on_the_side_of_the_mean():

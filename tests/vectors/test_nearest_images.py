@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import mllm_probe as mp
-from mllm_probe.vectors.nearest_images import unlike_note
+from mllm_probe.vectors.directions import unlike_note
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from mllm_probe.concepts import Picture
 from mllm_probe.generation import generate
 from mllm_probe.steering import Steering
 from mllm_probe.vectors import concept_vectors, vectors_from
-from mllm_probe.vectors.classes import classes_of, shuffled_weights, weights
 from mllm_probe.vectors.pooling import NormSample
+from mllm_probe.vectors.running_sums import classes_of, shuffled_weights, weights
 from tests.conftest import noise_picture
 
 SCOPES = ("last_prompt", "image", "text", "all")

@@ -8,10 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from mllm_probe.widgets.pictures import fonts
-from mllm_probe.widgets.pictures.answer_pieces import pieces
+from mllm_probe.widgets.pictures import drawing as fonts
 from mllm_probe.widgets.pictures.drawing import Box, Line, Text
-from mllm_probe.widgets.pictures.static_picture import picture_of_panel
+from mllm_probe.widgets.pictures.static_picture import picture_of_panel, pieces
 
 CASES = json.loads((Path(__file__).parents[1] / "marking.json").read_text(encoding="utf-8"))
 

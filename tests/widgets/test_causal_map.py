@@ -10,7 +10,7 @@ from mllm_probe import schema
 from mllm_probe.vectors import concept_vectors
 from mllm_probe.widgets import PatchOverlay
 from mllm_probe.widgets.inside import patch_overlay as module
-from mllm_probe.widgets.inside.causal_map import causal_map
+from mllm_probe.widgets.inside.patch_overlay import causal_map
 from tests.patching.test_patch import square_pairs
 
 SOON = 60

@@ -12,7 +12,7 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe.concepts import drawn as of_drawn
-from mllm_probe.concepts.bundled_worlds import LibraryCall
+from mllm_probe.concepts.drawn import LibraryCall
 from mllm_probe.scenes import draw
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from mllm_probe.widgets.inside.pair_gallery import PairGallery

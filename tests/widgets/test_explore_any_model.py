@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import mllm_probe as mp
-from mllm_probe.concepts.bundled_worlds import library_call
+from mllm_probe.concepts.drawn import library_call
 from mllm_probe.emoji.lexicon import FIRST_CONCEPTS
 from mllm_probe.widgets.base.choices import drawn_choice
 from tests import zoo

@@ -16,13 +16,13 @@ import xarray as xr
 from PIL import Image
 
 import mllm_probe as mp
+from mllm_probe.plots.effects import grid_caption
 from mllm_probe.plots.palette import diverging
-from mllm_probe.plots.verdicts import grid_caption
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from mllm_probe.widgets.base.numbers import MapNumbers
-from mllm_probe.widgets.heatmap.map_recordings import map_recordings
+from mllm_probe.widgets.heatmap.map_cells import map_recordings
 from mllm_probe.widgets.pages import saved_page
-from mllm_probe.widgets.pages.recording import MOST, Recording, Recordings
+from mllm_probe.widgets.pages.export_pages import MOST, Recording, Recordings
 from tests.widgets import fakes
 from tests.widgets.test_linking import a_study
 

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mllm_probe.plots.curves import axis_limits
+from mllm_probe.plots.effects import axis_limits, mark_box, mark_weights
 from mllm_probe.plots.palette import CATEGORY_COLOURS, DARK, LIGHT, MARKS, control_colour, control_label
-from mllm_probe.plots.verdicts import mark_box, mark_weights
 from mllm_probe.schema import CATEGORIES
 from mllm_probe.widgets.base import numbers
-from mllm_probe.widgets.base.recipe import map_recipe
+from mllm_probe.widgets.base.choices import map_recipe
 from mllm_probe.widgets.heatmap.map_cells import NUMBERS
-from mllm_probe.widgets.pictures.dose_picture import dose_curves
+from mllm_probe.widgets.pictures.static_picture import dose_curves
 
 CASES = json.loads((Path(__file__).parent / "figure_cases.json").read_text(encoding="utf-8"))
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mllm_probe.plots.verdicts import grid_caption
+from mllm_probe.plots.effects import grid_caption
+from mllm_probe.studies.clear_cells import spread_over_layers
 from mllm_probe.studies.effect import effect
-from mllm_probe.studies.layer_spread import spread_over_layers
 from mllm_probe.widgets import LayerConceptHeatmap
 from mllm_probe.widgets.heatmap.map_cells import cells_of, row_groups
 from mllm_probe.widgets.pictures.drawing import Area

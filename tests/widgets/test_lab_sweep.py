@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.sweeps import chunk_size
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps import runner
+from mllm_probe.sweeps.runner import Limits
 from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from mllm_probe.widgets.lab import exploring as exploring_module
 from tests.conftest import noise_picture
@@ -116,7 +116,7 @@ def stop_at_once(lab):
 
 @pytest.mark.parametrize("by_button", [True, False])
 def test_a_stopped_lab_says_how_far_it_came_and_goes_on_with_what_is_missing(tiny, library, by_button, monkeypatch):
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=6, packed_rows=1))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(rows=6, packed_rows=1))
     lab = mp.explore(tiny, library, strengths=(-1, 1), draws=4)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "Too few images")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mllm_probe.studies.layer_spread import spread_over_layers
+from mllm_probe.studies.clear_cells import spread_over_layers
 from mllm_probe.widgets import LayerConceptHeatmap
 from mllm_probe.widgets.base.numbers import plain
 from mllm_probe.widgets.pictures.drawing import Box, Line, Text

@@ -14,9 +14,9 @@ from PIL import Image
 import mllm_probe as mp
 from mllm_probe.metrics.text import NEGATIONS, named, spans
 from mllm_probe.metrics.words import words_of
-from mllm_probe.reports.report_answers import answers_of
+from mllm_probe.reports.sweep_report import answers_of
 from mllm_probe.widgets import SteeringPanel
-from mllm_probe.widgets.base.marks import marks
+from mllm_probe.widgets.base.numbers import marks
 from tests.widgets import fakes
 from tests.widgets.test_report import grid
 

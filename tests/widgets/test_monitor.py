@@ -12,12 +12,12 @@ import xarray as xr
 
 import mllm_probe.sweeps as sweeps
 from mllm_probe.studies.effect import effect
-from mllm_probe.sweeps import chunk_size
-from mllm_probe.sweeps.chunk_size import Limits
+from mllm_probe.sweeps import runner
 from mllm_probe.sweeps.engine import Engine
+from mllm_probe.sweeps.runner import Limits
 from mllm_probe.widgets import LayerConceptHeatmap, SweepMonitor
 from mllm_probe.widgets.monitor import sweep_monitor as monitor_module
-from mllm_probe.widgets.monitor.pace import Pace
+from mllm_probe.widgets.monitor.sources import Pace
 from tests.conftest import noise_picture
 from tests.sweeps.helpers import random_vectors
 from tests.widgets import fakes
@@ -34,7 +34,7 @@ def given(tiny):
 @pytest.fixture
 def small(monkeypatch):
     """Many small chunks."""
-    monkeypatch.setattr(chunk_size, "DEFAULT", Limits(rows=6, packed_rows=1, unit_seconds=(0, 0)))
+    monkeypatch.setattr(runner, "DEFAULT", Limits(rows=6, packed_rows=1, unit_seconds=(0, 0)))
 
 
 class Stepped:

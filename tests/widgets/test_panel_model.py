@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import mllm_probe as mp
-from mllm_probe.generation.prompt_cache import prompts_of
+from mllm_probe.generation.decoders import prompts_of
 from mllm_probe.widgets import SteeringPanel
 from mllm_probe.widgets.base.choices import drawn_choice
 from tests.widgets import fakes

@@ -13,12 +13,9 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe import cli
-from mllm_probe.reports.best_cells_table import choice_of
-from mllm_probe.reports.provenance import provenance_rows, unfinished
-from mllm_probe.reports.report_answers import answers_of
-from mllm_probe.studies.best_cell import best_cells
-from mllm_probe.studies.clear_cells import verdict_caption
-from mllm_probe.studies.layer_spread import spread_over_layers
+from mllm_probe.reports.study_report import provenance_rows, unfinished
+from mllm_probe.reports.sweep_report import answers_of, choice_of
+from mllm_probe.studies.clear_cells import best_cells, spread_over_layers, verdict_caption
 from mllm_probe.widgets.base.numbers import chance, plain
 from tests.widgets import fakes
 

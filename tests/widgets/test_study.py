@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mllm_probe.plots.study_charts import study_chart
+from mllm_probe.plots.charts import study_chart
 from mllm_probe.widgets import StudyView
-from mllm_probe.widgets.study.chart_state import rounded, state_of
+from mllm_probe.widgets.study.study_view import rounded, state_of
 from tests.plots.studies_by_hand import (
     STUDIES,
     SUMMARY,

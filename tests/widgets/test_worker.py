@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from mllm_probe.widgets.base.worker import NewestWorker
+from mllm_probe.widgets.base.probe_widget import NewestWorker
 
 SOON = 10
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mllm_probe.reports.untrained_model import untrained_qwen as tiny_qwen
+from mllm_probe.reports.bundled_studies import untrained_qwen as tiny_qwen
 from tests.zoo import bidirectional, cross_attention, plain, rotary
 from tests.zoo.common import FAMILIES, Family, build
 from tests.zoo.speaking import tiny_gemma, tiny_llava

@@ -9,7 +9,7 @@ import torch
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from mllm_probe.loading.pretrained import wrap
-from mllm_probe.loading.verification_report import Outcome, VerificationReport
+from mllm_probe.loading.verification import Outcome, VerificationReport
 from tests.zoo.common import FAMILIES, build
 from tests.zoo.shrink import pictures, sample, shrunk
 

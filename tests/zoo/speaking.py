@@ -17,7 +17,7 @@ from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImagePr
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from mllm_probe.models import ProbeModel
-from mllm_probe.reports.untrained_model import VOCABULARY, text_configuration, with_processor, word_tokenizer
+from mllm_probe.reports.bundled_studies import VOCABULARY, text_configuration, with_processor, word_tokenizer
 from tests.zoo.common import enliven
 
 

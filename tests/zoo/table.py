@@ -9,7 +9,7 @@ from datetime import date
 import torch
 import transformers
 
-from mllm_probe.models.verified_families import TABLE
+from mllm_probe.loading.model_list import TABLE
 from mllm_probe.typing import JsonObject
 from tests.zoo.family_survey import Row, survey
 

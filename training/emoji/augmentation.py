@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from mllm_probe.emoji.image_styles import grown
+from mllm_probe.emoji.emoji_drawing import grown
 
 _SWAPS = ([0, 2, 1], [1, 0, 2], [2, 1, 0])
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from mllm_probe.emoji.art_files import ART_SETS, COLOURED, COLUMNS, ICON_FACTS, SIDE, ArtSet, icons, sheet_name
+from mllm_probe.emoji.lexicon import ART_SETS, COLOURED, COLUMNS, ICON_FACTS, SIDE, ArtSet, icons, sheet_name
 from mllm_probe.typing import JsonObject
 
 CLDR = ("cldr-annotations-full", "48.2.0")

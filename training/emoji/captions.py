@@ -11,10 +11,9 @@ import numpy as np
 
 from mllm_probe.emoji.emoji_scene import EmojiScene, Item
 from mllm_probe.emoji.lexicon import EMOTIONS, ENTITIES, FEELINGS, NOUNS, RELATIONS, STYLES, phrase
-from mllm_probe.scenes.language import OPPOSITES, with_article
-from mllm_probe.scenes.problems import Question
+from mllm_probe.scenes.language import OPPOSITES, Question, with_article
 from mllm_probe.scenes.sampling import choose
-from mllm_probe.scenes.vocabulary import NEUTRAL
+from mllm_probe.scenes.scene import NEUTRAL
 
 SEE_PROMPT = "What do you see?"
 DEFAULT_PROMPT, DEFAULT_ANSWER_PREFIX = "Describe the picture.", "A"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
-from mllm_probe.concepts.bundled_worlds import PAIRS, LibraryCall
+from mllm_probe.concepts.drawn import PAIRS, LibraryCall
 from mllm_probe.emoji.lexicon import FIRST_CONCEPTS
 from mllm_probe.loading.assembling import read_assembly
 from mllm_probe.loading.decoder_cache import cached_decoder
-from mllm_probe.models.user_cache import cache_root
+from mllm_probe.models.argument_checks import cache_root
 from mllm_probe.studies.recommendation import STORED
 from training.emoji.build_art import UNSEEN, sprites_of
 from training.emoji.emoji_folder import PARTS, refresh_emoji_card

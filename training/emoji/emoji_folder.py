@@ -8,9 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mllm_probe.emoji.art_files import ART_SETS, ArtSet
-from mllm_probe.emoji.emoji_sampling import HELD_OUT
-from mllm_probe.emoji.lexicon import ARRANGEMENTS, EMOTIONS, ENTITIES, RELATIONS, STYLES
+from mllm_probe.emoji.emoji_scene import HELD_OUT
+from mllm_probe.emoji.lexicon import ARRANGEMENTS, ART_SETS, EMOTIONS, ENTITIES, RELATIONS, STYLES, ArtSet
 from mllm_probe.loading.assembling import write_parts
 from mllm_probe.loading.decoder_cache import DECODERS, fetch_command
 from training.emoji.build_art import TRAINING_ART

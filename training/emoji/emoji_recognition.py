@@ -10,8 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mllm_probe.emoji.emoji_drawing import draw
-from mllm_probe.emoji.emoji_sampling import sample
-from mllm_probe.emoji.emoji_scene import EmojiScene
+from mllm_probe.emoji.emoji_scene import EmojiScene, sample
 from mllm_probe.emoji.lexicon import CONCEPTS, EMOTIONS, NOUNS, RELATIONS
 from mllm_probe.metrics.text import named
 from training.emoji.captions import SEE_PROMPT

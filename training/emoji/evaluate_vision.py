@@ -12,10 +12,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from mllm_probe.emoji.art_files import COLOURED
-from mllm_probe.emoji.emoji_sampling import sample
-from mllm_probe.emoji.emoji_scene import EmojiScene
-from mllm_probe.emoji.lexicon import ART_STYLES, EMOTIONS, STYLES
+from mllm_probe.emoji.emoji_scene import EmojiScene, sample
+from mllm_probe.emoji.lexicon import ART_STYLES, COLOURED, EMOTIONS, STYLES
 from training import training_state
 from training.emoji.build_art import UNSEEN, sprites_of
 from training.emoji.vision import Eyes

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mllm_probe.emoji.emoji_sampling import sample
-from mllm_probe.emoji.emoji_scene import EmojiScene
+from mllm_probe.emoji.emoji_scene import EmojiScene, sample
 from mllm_probe.emoji.lexicon import ENTITIES, NOUNS, phrase
 from mllm_probe.metrics.statistics import bootstrap_interval
 from mllm_probe.metrics.text import named

@@ -18,10 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mllm_probe.emoji.emoji_sampling import is_unseen, sample, scene_of
-from mllm_probe.emoji.emoji_scene import EmojiScene
+from mllm_probe.emoji.emoji_scene import EmojiScene, is_unseen, sample, scene_of
 from mllm_probe.emoji.lexicon import STYLES
-from mllm_probe.scenes.problems import Question
+from mllm_probe.scenes.language import Question
 from mllm_probe.scenes.sampling import choose
 from training import training_state
 from training.emoji.captions import questions

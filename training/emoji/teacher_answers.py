@@ -22,8 +22,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import DynamicCache, LlamaForCausalLM
 
-from mllm_probe.emoji.emoji_sampling import sample
-from mllm_probe.models.caches import cache_argument
+from mllm_probe.emoji.emoji_scene import sample
+from mllm_probe.models.layout import cache_argument
 from mllm_probe.scenes.sampling import choose
 from mllm_probe.typing import JsonObject
 from training.emoji.captions import open_question, premise

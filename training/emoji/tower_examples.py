@@ -7,12 +7,10 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from mllm_probe.emoji.art_files import COLOURED, icons
 from mllm_probe.emoji.emoji_drawing import draw
-from mllm_probe.emoji.emoji_sampling import sample
-from mllm_probe.emoji.emoji_scene import GROUNDS, EmojiScene, layout
-from mllm_probe.emoji.lexicon import ARRANGEMENTS, ENTITIES, FEELINGS, RELATIONS, STYLES
-from mllm_probe.models.image_processing import IMAGE_SIDE
+from mllm_probe.emoji.emoji_scene import GROUNDS, EmojiScene, layout, sample
+from mllm_probe.emoji.lexicon import ARRANGEMENTS, COLOURED, ENTITIES, FEELINGS, RELATIONS, STYLES, icons
+from mllm_probe.models.prompts import IMAGE_SIDE
 from mllm_probe.scenes.sampling import choose
 from mllm_probe.scenes.scene import SIDE
 from training.emoji.augmentation import Strength, altered

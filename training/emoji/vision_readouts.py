@@ -7,10 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mllm_probe.emoji.art_files import icons
-from mllm_probe.emoji.emoji_sampling import sample
-from mllm_probe.emoji.emoji_scene import GROUNDS, EmojiScene
-from mllm_probe.emoji.lexicon import ARRANGEMENTS, RELATIONS, STYLES
+from mllm_probe.emoji.emoji_scene import GROUNDS, EmojiScene, sample
+from mllm_probe.emoji.lexicon import ARRANGEMENTS, RELATIONS, STYLES, icons
 from training.emoji.tower_examples import IMAGE_SIDE, NAMES, NOTHING, SHOWN, cells, examples
 from training.emoji.vision import Eyes
 from training.emoji.word_vectors import WordVectors

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from mllm_probe.metrics.statistics import wilson_interval
-from mllm_probe.scenes.language import CAPTION_PROMPT, DEFAULT_PROMPT, caption, existence, parse_list
-from mllm_probe.scenes.problems import PROBLEMS, Question, missing_item, row_questions
+from mllm_probe.scenes.language import (
+    CAPTION_PROMPT,
+    DEFAULT_PROMPT,
+    PROBLEMS,
+    Question,
+    caption,
+    existence,
+    missing_item,
+    parse_list,
+    row_questions,
+)
 from mllm_probe.scenes.rendering import draw
 from mllm_probe.scenes.sampling import sample
-from mllm_probe.scenes.scene import Scene, true_concepts
-from mllm_probe.scenes.vocabulary import CATEGORIES, CONCEPTS
+from mllm_probe.scenes.scene import CATEGORIES, CONCEPTS, Scene, true_concepts
 from training.evaluation.answerer import Answerer
 
 _PICTURE_SIDE = 256

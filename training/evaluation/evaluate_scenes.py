@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 import mllm_probe as mp
-from mllm_probe.concepts.bundled_worlds import PAIRS
+from mllm_probe.concepts.drawn import PAIRS
 from mllm_probe.studies.recommendation import STORED
 from training.evaluation.accuracy import problems, recognition, scenes, table
 from training.evaluation.answerer import Answerer

@@ -10,7 +10,7 @@ from transformers import (
     SwinConfig,
 )
 
-from mllm_probe.models.image_processing import IMAGE_SIDE, image_processor
+from mllm_probe.models.prompts import IMAGE_SIDE, image_processor
 from mllm_probe.scenes.language import known_words
 
 IMAGE_TOKENS = 64

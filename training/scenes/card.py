@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from mllm_probe.scenes.combinations import HELD_OUT
+from mllm_probe.scenes.scene import HELD_OUT
 from mllm_probe.typing import JsonObject
 from training.scenes.run import Times, TrainingPlan
 from training.scenes.tower import TowerPlan

@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration
 
-from mllm_probe.scenes.language import questions
-from mllm_probe.scenes.problems import Question
-from mllm_probe.scenes.vocabulary import CONCEPTS
+from mllm_probe.scenes.language import Question, questions
+from mllm_probe.scenes.scene import CONCEPTS
 from mllm_probe.typing import JsonObject
 from training import training_state
 from training.optimizer import HybridOptimizer

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mllm_probe.scenes.problems import Question
+from mllm_probe.scenes.language import Question
 from training.scenes.architecture import ASSISTANT, EOS, IMAGE_TOKENS, USER
 
 PREFIX = 1 + IMAGE_TOKENS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mllm_probe.models.image_processing import IMAGE_SIDE, image_processor
+from mllm_probe.models.prompts import IMAGE_SIDE, image_processor
 from mllm_probe.scenes.rendering import draw
 from mllm_probe.scenes.sampling import choose, sample
 from mllm_probe.scenes.scene import Scene

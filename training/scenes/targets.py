@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mllm_probe.scenes.placement import shapes_in
-from mllm_probe.scenes.scene import SIDE, Scene
-from mllm_probe.scenes.vocabulary import ABSTRACT, EMOTIONS, ENTITIES, NEUTRAL, RELATIONS, STYLES
+from mllm_probe.scenes.scene import ABSTRACT, EMOTIONS, ENTITIES, NEUTRAL, RELATIONS, SIDE, STYLES, Scene
 
 GRID = 8
 KINDS = (*ENTITIES, *EMOTIONS, NEUTRAL, "box", "beam", "question")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mllm_probe.models.argument_checks import described, path_of
-from mllm_probe.models.user_cache import cache_root
+from mllm_probe.models.argument_checks import cache_root, described, path_of
 
 FOLDER = Path(__file__).parent
 ASSEMBLED: dict[str, str] = {}

@@ -1,24 +1,231 @@
-"""Base of all widgets: their bundle, state sent safely from any thread, and errors as one sentence."""
+"""Base of all widgets: bundle, state sent from any thread, saved pages, and the worker that runs the newest job."""
 
 from __future__ import annotations
 
+import atexit
+import base64
+import contextvars
 import logging
 import os
 import re
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import anywidget
 import traitlets
 
+from mllm_probe.models.probe_model import ModelLock
 from mllm_probe.typing import Traits
-from mllm_probe.widgets.base.sharing import Shared
-from mllm_probe.widgets.base.worker import NewestWorker
+from mllm_probe.widgets.pages.export_pages import Recordings, to_html
+from mllm_probe.widgets.pages.saved_page import Written, write
+from mllm_probe.widgets.pictures import Drawing, png, svg
+from mllm_probe.widgets.pictures.static_picture import card
 
 logger = logging.getLogger(__name__)
+
+Job = Callable[[threading.Event], None]
+LONGEST_EXIT = 60.0
+"""Seconds that the interpreter waits at most for running jobs when it exits."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A job with the context of its caller, and what ends a step that it waits for."""
+
+    job: Job
+    context: contextvars.Context
+    leave: Callable[[], object] | None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+        if self.leave is not None:
+            self.leave()
+
+
+class NewestWorker:
+    """Runs jobs one after another on its own thread; a new one cancels the running one and replaces a waiting one.
+
+    When the interpreter exits, running jobs are cancelled and waited for: a thread that is killed while PyTorch
+    computes in it aborts the process.
+
+    `name`: name of the thread, for debuggers. `lock`: of the model that the jobs run.
+    """
+
+    def __init__(self, name: str, lock: ModelLock | None = None) -> None:
+        self._name, self.lock = name, lock
+        self._changed = threading.Condition()
+        self._waiting: _Task | None = None
+        self._running: _Task | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs or waits."""
+        return self._running is not None or self._waiting is not None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread exists."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def submit(self, job: Job, leave: Callable[[], object] | None = None) -> None:
+        """Run ``job`` next, in a copy of the caller's context, and cancel what runs or waits.
+
+        `job`: takes an event that is set when it is cancelled. The context carries the request that a message of the
+        notebook belongs to, so what the job sends is routed as if the caller had sent it. `leave`: called on
+        cancellation, after the event is set: ends a step that the job waits for.
+        """
+        task = _Task(job, contextvars.copy_context(), leave)
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("this widget was closed; make a new one.")
+            left = self._left()
+            self._waiting = task
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                self._thread.start()
+                _LIVE.add(self)
+            self._changed.notify_all()
+        # Outside the lock, as `leave` may take others, such as the model's.
+        for old in left:
+            old.cancel()
+
+    def cancel(self) -> bool:
+        """Drop the waiting job and cancel the running one; says whether there was any."""
+        with self._changed:
+            left = self._left()
+            self._changed.notify_all()
+        for task in left:
+            task.cancel()
+        return bool(left)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until nothing runs or waits; False when ``timeout`` seconds passed first.
+
+        Raises RuntimeError if the calling thread holds the model that a job runs.
+        """
+        if self.busy and self.lock is not None:
+            self.lock.require_elsewhere()
+        with self._changed:
+            return self._changed.wait_for(lambda: not self.busy, timeout)
+
+    def close(self, timeout: float | None = 10.0) -> None:
+        """Cancel everything and end the thread, waiting for it at most ``timeout`` seconds."""
+        with self._changed:
+            self._closed = True
+        self.cancel()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+
+    def _left(self) -> list[_Task]:
+        """Tasks that are to be cancelled by a caller who holds the lock; their ``leave`` may take other locks."""
+        left = [task for task in (self._waiting, self._running) if task is not None]
+        self._waiting = None
+        return left
+
+    def _work(self) -> None:
+        while (task := self._take()) is not None:
+            try:
+                task.context.run(task.job, task.cancelled)
+            except Exception:
+                logger.exception("a widget's job failed")
+            finally:
+                del task  # so that an idle thread keeps nothing of a widget
+                with self._changed:
+                    self._running = None
+                    self._changed.notify_all()
+
+    def _take(self) -> _Task | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting is not None or self._closed)
+            self._running, self._waiting = self._waiting, None
+            return self._running
+
+
+_LIVE: weakref.WeakSet[NewestWorker] = weakref.WeakSet()
+
+
+def close_all(timeout: float = LONGEST_EXIT) -> None:
+    """Close every worker that has a thread: cancel all first, then wait for them ``timeout`` seconds in all."""
+    workers = list(_LIVE)
+    for worker in workers:
+        try:
+            worker.close(0)
+        except Exception:
+            logger.exception("the job of a widget could not be cancelled")
+    end = time.monotonic() + timeout
+    for worker in workers:
+        worker.close(max(0.0, end - time.monotonic()))
+
+
+# Registered by the standard library's `atexit`, which runs before daemon threads are killed.
+atexit.register(close_all)
+
+
+class Shared:
+    """Mixed into widgets: `to_html`, `to_svg`, `to_png`, and the image in the output's mime bundle."""
+
+    def to_html(self, path: str | os.PathLike[str], title: str | None = None) -> Written:
+        """Write one page that opens in any browser without kernel and network, interactive as far as its state goes.
+
+        Parameters
+        ----------
+        path : path of the file
+        title : str, optional
+            Heading of the page.
+
+        Returns
+        -------
+        Written
+            With ``path`` and ``size`` in bytes.
+        """
+        self._settle()
+        return to_html(self, path, title)
+
+    def to_svg(self, path: str | os.PathLike[str], **what: object) -> Written:
+        """Write the present image as SVG; options as for `drawing`."""
+        self._settle()
+        return write(path, svg(self.drawing(**what)))
+
+    def to_png(self, path: str | os.PathLike[str], *, scale: float = 3.0, **what: object) -> Written:
+        """Write the present image as PNG, ``scale`` pixels for each pixel of the screen; options as for `drawing`."""
+        self._settle()
+        return write(path, png(self.drawing(**what), scale=scale))
+
+    def _settle(self) -> None:
+        """Wait for computations that take seconds; a sweep is not waited for."""
+
+    def drawing(self) -> Drawing:
+        """Draw the present state of the widget."""
+        return card(type(self).__name__, [repr(self)])
+
+    def recordings(self) -> Recordings:
+        """Settings that a saved page can answer."""
+        return Recordings()
+
+    def _repr_mimebundle_(self, **options: Traits) -> tuple[Traits, Traits] | None:
+        """Add an image of the present state to the widget's output, for viewers that run no widgets."""
+        mimebundle = super()._repr_mimebundle_(**options)  # type: ignore[misc]
+        data, metadata = mimebundle if isinstance(mimebundle, tuple) else (mimebundle, {})
+        if data is None:
+            return None
+        try:
+            drawing = self.drawing()
+            image = base64.b64encode(png(drawing)).decode()
+        except Exception:
+            logger.exception("a %s could not be drawn as an image", type(self).__name__)
+            return data, metadata
+        size = {"width": round(drawing.width), "height": round(drawing.height)}
+        return {**data, "image/png": image}, {**metadata, "image/png": size}
+
 
 Content: TypeAlias = dict[str, Any]
 """A message of the front-end: its ``kind``, and what that kind needs."""

@@ -8,26 +8,51 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import traitlets
 import xarray as xr
 
 from mllm_probe.models.bundled import bundled_folder
-from mllm_probe.schema import CONCEPT, LAYER, STRENGTH
-from mllm_probe.studies.off_target_effects import has_off_target
-from mllm_probe.studies.one_picture import AVERAGE_LABELS, AVERAGES, sample_labels, summarised
+from mllm_probe.schema import CONCEPT, LAYER, SCORED_CONCEPT, STRENGTH
+from mllm_probe.studies.clear_cells import has_off_target, off_target_at
+from mllm_probe.studies.effect import AVERAGE_LABELS, AVERAGE_NAMES, sample_labels, summarised
 from mllm_probe.sweeps import open_grid
 from mllm_probe.tokens import SCOPES, scope_label
 from mllm_probe.typing import Traits, TraitValue
+from mllm_probe.widgets.base.choices import map_recipe
+from mllm_probe.widgets.base.numbers import scale_limit
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
-from mllm_probe.widgets.base.recipe import map_recipe
-from mllm_probe.widgets.heatmap.map_cells import RANDOM, cells_of, is_effect
-from mllm_probe.widgets.heatmap.map_metrics import first_metric, metric_label, shown_metrics
-from mllm_probe.widgets.heatmap.map_recordings import map_recordings
-from mllm_probe.widgets.heatmap.off_target_traits import off_target_of
+from mllm_probe.widgets.heatmap.map_cells import (
+    RANDOM,
+    cells_of,
+    first_metric,
+    is_effect,
+    map_recordings,
+    metric_label,
+    shown_metrics,
+)
 from mllm_probe.widgets.monitor.sweep_monitor import News, SweepMonitor
-from mllm_probe.widgets.pages.recording import Recordings
+from mllm_probe.widgets.pages.export_pages import Recordings
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_map
+
+
+def off_target_of(grid: xr.Dataset, layer: int, strength: float) -> Traits:
+    """Traits of the front-end for one layer and strength.
+
+    `grid`: from `mllm_probe.sweep` with metric ``"off_target"``. Returns: ``off_target``: float32, steered × scored ×
+    (difference, low, high, clear of the random directions), empty where the grid lacks the layer or strength;
+    ``off_target_at``: layer and strength; ``off_target_limit``: the end of the colour scale.
+    """
+    at = {"off_target_at": [float(layer), strength]}
+    cell = off_target_at(grid, layer, strength)
+    if cell is None:
+        return at | {"off_target": b"", "off_target_limit": 1.0}
+    clear = cell["clear_in_grid"].where(cell["difference"].notnull())
+    parts = [cell["difference"], cell["low"], cell["high"], clear]
+    values = np.stack([part.transpose(CONCEPT, SCORED_CONCEPT).values for part in parts], -1).astype(np.float32)
+    return at | {"off_target": values.tobytes(), "off_target_limit": scale_limit(values[..., 0], "nats")}
+
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +135,7 @@ class LayerConceptHeatmap(ProbeWidget):
         float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run. Likewise ``low``,
         ``high``, ``n``, ``q``, ``clear`` (1 where the cell passes in the grid) and ``marks`` (1 no answer names the
         concept, 2 at least half of the answers broken, 3 both; empty where no cell is marked); ``reason`` (place in
-        `mllm_probe.studies.reasons.REASONS`) and ``reached_by`` (place in ``controls``, else NaN); ``control``,
+        `mllm_probe.studies.clear_cells.REASONS`) and ``reached_by`` (place in ``controls``, else NaN); ``control``,
         ``control_low``, ``control_high`` hold one after the other for each of ``controls``, as differences from
         unsteered.
     unfit : dict of str to str
@@ -173,7 +198,7 @@ class LayerConceptHeatmap(ProbeWidget):
     metric_labels = traitlets.Dict().tag(sync=True)
     against = traitlets.Unicode(RANDOM).tag(sync=True)
     controls = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    average = traitlets.Enum(AVERAGES, "mean").tag(sync=True)
+    average = traitlets.Enum(AVERAGE_NAMES, "mean").tag(sync=True)
     average_labels = traitlets.Dict(AVERAGE_LABELS).tag(sync=True)
     sample = traitlets.Int(0).tag(sync=True)
     samples = traitlets.List(traitlets.Unicode()).tag(sync=True)

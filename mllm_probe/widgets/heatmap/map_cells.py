@@ -1,14 +1,17 @@
-"""From an effect dataset to the traits of the heatmap: flat float32 numbers and their coordinates."""
+"""From an effect dataset to the traits of the heatmap, its metrics, and what a saved page keeps of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
+from mllm_probe.metrics.metric import label_of, metrics_of
+from mllm_probe.plots.effects import grid_caption, marks_of
 from mllm_probe.plots.palette import MARKS
-from mllm_probe.plots.verdicts import grid_caption, marks_of
 from mllm_probe.schema import (
     CATEGORY,
     CONCEPT,
@@ -19,10 +22,17 @@ from mllm_probe.schema import (
     STRENGTH,
     require,
 )
-from mllm_probe.studies.layer_spread import spread_over_layers
-from mllm_probe.studies.reasons import reasons
+from mllm_probe.studies.answer_score import SCORE, content_checked, has_score
+from mllm_probe.studies.clear_cells import reasons, spread_over_layers
+from mllm_probe.studies.effect import summarised
 from mllm_probe.typing import Traits
+from mllm_probe.widgets.base.choices import map_recipe
 from mllm_probe.widgets.base.numbers import map_note, scale_limit, words
+from mllm_probe.widgets.pages.export_pages import LARGEST, Recording, Recordings, recorded_within
+
+if TYPE_CHECKING:
+    from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
+
 
 _UNITLESS = {"1": "", "dimensionless": ""}
 _DIMS = (CONCEPT, LAYER, STRENGTH)
@@ -151,3 +161,59 @@ def _controls(effect: xr.Dataset, kinds: Iterable[int]) -> dict[str, bytes]:
 
 def _bytes(array: np.ndarray, less: np.ndarray | float = 0.0) -> bytes:
     return np.ascontiguousarray(array - less, dtype=np.float32).tobytes() if array.size else b""
+
+
+SCREEN = "logprob"
+_SCREEN_LABEL = "log-probability (fast screen)"
+
+
+def shown_metrics(grid: xr.Dataset) -> list[str]:
+    """Names of the metrics of a grid: the score of its answers first, where it holds what that is made of."""
+    return [*[SCORE] * has_score(grid), *metrics_of(grid)]
+
+
+def first_metric(grid: xr.Dataset) -> str:
+    """The metric to look at first: the score of answers, else log-probability, else the first that is there.
+
+    A grid without metrics is given log-probability, whose absence is then reported.
+    """
+    shown = shown_metrics(grid)
+    return SCORE if SCORE in shown else SCREEN if SCREEN in shown or not shown else shown[0]
+
+
+def metric_label(grid: xr.Dataset, metric: str) -> str:
+    """Label of a metric of a grid or effect in the menu of a map.
+
+    Log-probability is called a fast screen where no answers were generated: it says which cells move the concept's
+    words, not which answers name it.
+    """
+    if metric == SCORE:
+        return "score of answers" if content_checked(grid) else "score of answers (content not checked)"
+    answered = "text" in grid or "never_named" in grid
+    return label_of(grid, metric) if answered or metric != SCREEN else _SCREEN_LABEL
+
+
+_KEYS = ("metric", "against", "average")
+_SHOWN = (*NUMBERS, "unit", "controls", "limit", "note", "caption", "least_images")
+
+
+def map_recordings(widget: LayerConceptHeatmap, largest: int = LARGEST) -> Recordings:
+    """Record the maps for the menus of a heatmap.
+
+    `largest`: limit in bytes of numbers; maps beyond it are left out, medians first.
+    """
+    if widget.grid is None or is_effect(widget.grid):
+        return Recordings(_KEYS)
+    return recorded_within(_KEYS, _each(widget, widget.grid), largest)
+
+
+def _each(widget: LayerConceptHeatmap, grid: xr.Dataset) -> Iterator[Recording]:
+    metrics = dict.fromkeys((widget.metric, *shown_metrics(grid)))
+    controls = dict.fromkeys((widget.against, *widget.controls))
+    for average, metric in product(("mean", "median"), metrics):
+        effect = summarised(grid, metric, average)
+        for against in controls:
+            cells, when = cells_of(effect, against), dict(zip(_KEYS, (metric, against, average), strict=True))
+            provenance = widget.provenance | when
+            how = {"provenance": provenance, "recipe": map_recipe(provenance, widget.strength_unit)}
+            yield Recording(when, {name: cells[name] for name in _SHOWN} | how)

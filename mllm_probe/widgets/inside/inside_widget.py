@@ -20,7 +20,7 @@ from mllm_probe.steering import Steering
 from mllm_probe.typing import Layers, PromptImages, TokenScope, Traits, TraitValue
 from mllm_probe.widgets.base.choices import pictures_from
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, sentence
-from mllm_probe.widgets.pages.recording import LARGEST, Recording, Recordings, recorded_within
+from mllm_probe.widgets.pages.export_pages import LARGEST, Recording, Recordings, recorded_within
 
 logger = logging.getLogger(__name__)
 

@@ -1,8 +1,9 @@
-"""PatchOverlay: how much of a concept each patch of an image holds, layer by layer, and patches painted to steer."""
+"""PatchOverlay: how much of a concept each patch of an image holds, or carries, layer by layer."""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -15,16 +16,69 @@ from mllm_probe.activations import capture
 from mllm_probe.concepts import Picture
 from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
 from mllm_probe.models import ProbeModel
-from mllm_probe.models.families import why_no_image_tokens
 from mllm_probe.models.images import as_image, content_hash
+from mllm_probe.models.layout import why_no_image_tokens
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.numbers import scale_limit
 from mllm_probe.widgets.base.probe_widget import bundle
-from mllm_probe.widgets.inside.causal_map import UNIT as CAUSAL_UNIT
-from mllm_probe.widgets.inside.causal_map import CausalMap, causal_map
 from mllm_probe.widgets.inside.inside_widget import SteeringWidget, Wanted, float_bytes
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_patches
+
+UNIT = "of the difference"
+
+
+@dataclass(frozen=True, eq=False)
+class CausalMap:
+    """Recovered share of single patches of one pair.
+
+    `values` (float32 array [layer, row, column]): (patched − base) / (source − base); NaN where the grid holds no
+    patch. `layers`: coordinates; -1 is the input of block 0. `ids`: content hashes of the pair's images.
+    """
+
+    values: np.ndarray
+    layers: list[int]
+    concept: str
+    meaning: str
+    prompt: str
+    ids: tuple[str, str]
+
+
+def causal_map(grid: xr.Dataset, concept: str, sample: int, direction: str, metric: str) -> CausalMap:
+    """The map of one pair.
+
+    `grid`: from ``mp.patch(…, groups="patches")``. `sample`: number of the pair. `direction`: {"insert", "remove"}.
+    Raises ValueError if the grid holds no single patches or not this pair, or its runs differ by less than
+    ``minimum_gap``.
+    """
+    what = "the grid of mp.patch"
+    schema.require(grid, metric, f"{metric}_base", f"{metric}_source", dims=(schema.GROUP, schema.DIRECTION), what=what)
+    place = {schema.CONCEPT: concept, schema.DIRECTION: direction, schema.SAMPLE: sample}
+    for dim, value in place.items():
+        if value not in grid[dim].values:
+            raise ValueError(f"{dim} {value!r} is not in {what}; it has {', '.join(map(str, grid[dim].values[:12]))}.")
+    names = [str(group) for group in grid[schema.GROUP].values]
+    single = [i for i, name in enumerate(names) if name.startswith("patch ")]
+    if not single:
+        raise ValueError(f"{what} holds no single patches: run mp.patch(model, library, groups='patches').")
+    one = grid.sel({**place, schema.CONTROL: "pair"}).isel({schema.GROUP: single})
+    row, column = one[schema.PATCH_ROW].values, one[schema.PATCH_COLUMN].values
+    base = one[f"{metric}_base"].transpose(schema.LAYER, schema.GROUP).values
+    gap = float(one[f"{metric}_source"]) - float(base.mean())
+    least = float(grid.attrs.get("minimum_gap", 0.0))
+    if not abs(gap) >= least:
+        raise ValueError(
+            f"the runs of pair {sample} of '{concept}' differ by {gap:.2g}, less than {least:g} ('minimum_gap'), so "
+            "that shares of it mean nothing: choose another pair."
+        )
+    values = np.full((one.sizes[schema.LAYER], row.max() + 1, column.max() + 1), np.nan, np.float32)
+    values[:, row, column] = (one[metric].transpose(schema.LAYER, schema.GROUP).values - base) / gap
+    label = str(grid[metric].attrs.get("long_name", metric))
+    meaning = f"1 = this patch alone brings all of the difference ({direction}) in the {label}, 0 = nothing of it"
+    layers = [int(layer) for layer in grid[schema.LAYER].values]
+    ids = (str(one[schema.POSITIVE].values), str(one[schema.NEGATIVE].values))
+    return CausalMap(values, layers, concept, meaning, str(grid.attrs.get("prompt", "")), ids)
+
 
 _SIDE = 640
 """Pixels of the longer side of the image that is sent, at most."""
@@ -178,8 +232,8 @@ class PatchOverlay(SteeringWidget):
         """Traits that show a map of patched runs; nothing is computed on the model, and no activations are kept."""
         self._capture = None
         seen = seen_by(self.model, as_image(cast(typing.Picture, wanted.images)))
-        state = self._grid_state(found.values.shape[1:]) | self._layers_state(found.layers, CAUSAL_UNIT)
-        limit = scale_limit(found.values, CAUSAL_UNIT)
+        state = self._grid_state(found.values.shape[1:]) | self._layers_state(found.layers, UNIT)
+        limit = scale_limit(found.values, UNIT)
         picture = Picture(seen).thumbnail(_SIDE)
         return state | {
             "picture": picture, "values": float_bytes(found.values), "limit": limit, "meaning": found.meaning,

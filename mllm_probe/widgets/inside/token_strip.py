@@ -16,8 +16,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from mllm_probe import schema
 from mllm_probe.activations import capture
 from mllm_probe.generation import generate
-from mllm_probe.metrics.lens import lens_chunks
-from mllm_probe.metrics.projection import borrowed_scopes, concept_projection
+from mllm_probe.metrics.projection import borrowed_scopes, concept_projection, lens_chunks
 from mllm_probe.models import ProbeModel
 from mllm_probe.tokens import captured_kinds
 from mllm_probe.typing import Continuation, PromptImages, Traits, TraitValue

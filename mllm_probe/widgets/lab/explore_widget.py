@@ -15,16 +15,12 @@ from traitlets.utils.bunch import Bunch
 from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.metrics.statistics import LEAST_IMAGES
 from mllm_probe.models import ProbeModel
-from mllm_probe.studies.fitness import check, told_apart, unfit_concepts
-from mllm_probe.studies.fluent_doses import PERPLEXITY
-from mllm_probe.widgets.base.probe_widget import guarded, sentence
-from mllm_probe.widgets.base.sharing import Shared
-from mllm_probe.widgets.base.worker import NewestWorker
+from mllm_probe.studies.answer_score import PERPLEXITY
+from mllm_probe.studies.study_runs import check, told_apart, unfit_concepts
+from mllm_probe.widgets.base.probe_widget import NewestWorker, Shared, guarded, sentence
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.lab.lab_bar import LabBar
-from mllm_probe.widgets.lab.lab_code import LabRecipe, python_of
-from mllm_probe.widgets.lab.lab_parts import STUDIES, LabParts, wrapping_box
-from mllm_probe.widgets.lab.linking import link
+from mllm_probe.widgets.lab.lab_parts import STUDIES, LabParts, LabRecipe, link, python_of, wrapping_box
 from mllm_probe.widgets.monitor.sources import Stored
 from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
 from mllm_probe.widgets.pages.saved_page import Written

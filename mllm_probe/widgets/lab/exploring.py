@@ -8,19 +8,19 @@ from typing import Any, overload
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary, neutral_images
-from mllm_probe.concepts.bundled_worlds import library_call, map_settings
+from mllm_probe.concepts.drawn import library_call, map_settings
 from mllm_probe.loading import load
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.bundled import bundled_folder
-from mllm_probe.plots.study_charts import study_name
+from mllm_probe.plots.charts import study_name
 from mllm_probe.studies.recommendation import stored_settings
 from mllm_probe.sweeps import sweep_iter
 from mllm_probe.vectors import concept_vectors
-from mllm_probe.vectors.classes import distinct_pictures
+from mllm_probe.vectors.running_sums import distinct_pictures
 from mllm_probe.widgets.base.choices import Offer, pictures_from
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap, first_strength
 from mllm_probe.widgets.lab.explore_widget import Explore, Report
-from mllm_probe.widgets.lab.lab_code import LabRecipe, library_line
+from mllm_probe.widgets.lab.lab_parts import LabRecipe, library_line
 from mllm_probe.widgets.panel.fluency import FluentDoses
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 from mllm_probe.widgets.study.study_view import StudyView

@@ -1,26 +1,163 @@
-"""Parts of the lab that open on demand: built when first opened, and following the panel while open; and studies."""
+"""Parts of the lab that open on demand, links between widgets, and code that reproduces the view."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import ipywidgets
 import xarray as xr
 from traitlets.utils.bunch import Bunch
 
 from mllm_probe.concepts import ConceptLibrary
+from mllm_probe.concepts.drawn import LibraryCall
 from mllm_probe.models import ProbeModel
-from mllm_probe.plots.study_charts import of_study
+from mllm_probe.models.argument_checks import described
+from mllm_probe.plots.charts import of_study
 from mllm_probe.schema import CONCEPT, LAYER, require_same_model
+from mllm_probe.typing import Traits
+from mllm_probe.widgets.base.choices import python
+from mllm_probe.widgets.base.probe_widget import ProbeWidget, guarded
+from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.inside.inside_widget import InsideWidget
 from mllm_probe.widgets.inside.pair_gallery import PairGallery
 from mllm_probe.widgets.inside.patch_overlay import PatchOverlay
 from mllm_probe.widgets.inside.token_strip import TokenStrip
-from mllm_probe.widgets.lab.linking import OneWay, link_study
-from mllm_probe.widgets.panel.setting import chosen_any, thawed
+from mllm_probe.widgets.panel.setting import Setting, chosen_any, thawed
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 from mllm_probe.widgets.study.study_view import StudyView
+
+_SELECTION = ["concept", "layer", "window"]
+_SELECTED = [CONCEPT, LAYER]
+
+
+class OneWay:
+    """Passes changes on between widgets; what is passed on in a thread is not passed back in it.
+
+    `what`: what the log calls a change that could not be passed on. `say`: called with the error in one sentence.
+    """
+
+    def __init__(self, what: str, say: Callable[[str], object]) -> None:
+        self._here, self._what, self._say = threading.local(), what, say
+
+    def __call__(self, pass_on: Callable[[], object]) -> None:
+        """Pass a change on, unless this thread is passing one on already."""
+        if not getattr(self._here, "passing", False):
+            self._here.passing = True
+            try:
+                guarded(pass_on, self._what, self._say)
+            finally:
+                self._here.passing = False
+
+
+def link(
+    heatmap: LayerConceptHeatmap | StudyView,
+    panel: SteeringPanel | LayerConceptHeatmap | StudyView,
+    say: Callable[[str], object] = lambda _sentence: None,
+) -> None:
+    """Let selected cells set the panel, and the panel's concept and layers move the selection.
+
+    A selected cell sets the panel's concept, layers, strength and tokens to what the map steered. The panel moves the
+    selection; its strength moves the map's where that was swept. A study shares its concept and its layer, as far as
+    both have them.
+
+    Parameters
+    ----------
+    heatmap : LayerConceptHeatmap or StudyView
+    panel : SteeringPanel; beside a study also LayerConceptHeatmap or StudyView
+    say : callable, optional
+        Called with one sentence about what could not be passed on; the traceback goes to the log.
+
+    Raises
+    ------
+    TypeError
+        If the first is neither a heatmap nor a study, or the second cannot be linked with it.
+    """
+    if isinstance(heatmap, StudyView) and isinstance(panel, (SteeringPanel, LayerConceptHeatmap, StudyView)):
+        link_study(heatmap, panel, say)
+    elif isinstance(heatmap, LayerConceptHeatmap) and isinstance(panel, SteeringPanel):
+        _link_map(heatmap, panel, say)
+    else:
+        raise TypeError(
+            "link: expected a LayerConceptHeatmap and a SteeringPanel, or a StudyView and one of these or another "
+            f"StudyView; got {described(heatmap)} and {described(panel)}."
+        )
+
+
+def link_study(
+    study: StudyView, other: SteeringPanel | LayerConceptHeatmap | StudyView, say: Callable[[str], object]
+) -> Callable[[], None]:
+    """Let a study and another widget share the concept and the layer that are selected; returns the way to part them.
+
+    `say`: called with one sentence about what could not be passed on.
+    """
+    pass_on = OneWay("a selection could not be passed between a study and another part", say)
+
+    def to_other() -> None:
+        chosen = _accepted(other, study)
+        if isinstance(other, SteeringPanel):
+            other.choose(**{name: value for name, value in chosen.items() if value != getattr(other, name)})
+        else:
+            other.publish_changed(chosen)
+
+    def from_study(_change: object) -> None:
+        pass_on(to_other)
+
+    def from_other(_change: object) -> None:
+        pass_on(lambda: study.publish_changed(_accepted(study, other)))
+
+    study.observe(from_study, _SELECTED)
+    other.observe(from_other, _SELECTED)
+
+    def part() -> None:
+        study.unobserve(from_study, _SELECTED)
+        other.unobserve(from_other, _SELECTED)
+
+    return part
+
+
+def _accepted(target: ProbeWidget, source: ProbeWidget) -> Traits:
+    """Concept and layer of one widget, as far as another offers them."""
+    return {name: getattr(source, name) for name in _SELECTED if getattr(source, name) in getattr(target, f"{name}s")}
+
+
+def _link_map(heatmap: LayerConceptHeatmap, panel: SteeringPanel, say: Callable[[str], object]) -> None:
+    pass_on = OneWay("a selection could not be passed between the map and the panel", say)
+
+    last: Traits = {}  # a click sets several traits, each of which comes here
+
+    def to_panel() -> None:
+        window = sorted(heatmap.window)
+        chosen: Traits = {"concept": heatmap.concept, "window": window, **_steered(heatmap, panel)}
+        clicked = chosen | {"picked": heatmap.picked}
+        known = heatmap.concept in panel.concepts and set(window) <= set(panel.layers)
+        if clicked != last and heatmap.layer == window[0] and known:
+            last.update(clicked)
+            panel.choose(**chosen)
+
+    def to_heatmap() -> None:
+        window = list(panel.window)
+        last.clear()
+        chosen: Traits = {}
+        if panel.layer == window[0] and (not heatmap.layers or set(window) <= set(heatmap.layers)):
+            chosen = {"concept": panel.concept, "window": window, "layer": panel.layer}
+        if panel.strength in heatmap.strengths:
+            chosen["strength"] = panel.strength
+        heatmap.publish_changed(chosen)
+
+    heatmap.observe(lambda _change: pass_on(to_panel), [*_SELECTION, "strength", "picked"])
+    panel.observe(lambda _change: pass_on(to_heatmap), [*_SELECTION, "strength"])
+
+
+def _steered(heatmap: LayerConceptHeatmap, panel: SteeringPanel) -> Traits:
+    """Dose and tokens of the map as the panel takes them; without those that the panel cannot steer with."""
+    steered: Traits = {"strength": heatmap.strength} if heatmap.strength_unit == panel.strength_unit else {}
+    if heatmap.scope:
+        steered["scope"] = heatmap.scope
+    return steered
+
 
 LABELS = {"patches": "Patches", "pairs": "Pairs", "tokens": "Tokens"}
 STUDIES = "studies"
@@ -204,3 +341,83 @@ def _fill(box: ipywidgets.Box, parts: Sequence[ipywidgets.Widget]) -> None:
     """Show parts in a box; an empty one takes no room, not even for its border."""
     box.children = tuple(parts)
     box.layout.display = "flex" if parts else "none"
+
+
+Settings: TypeAlias = dict[str, Any]
+"""Keyword arguments by name."""
+_MOST = 24
+"""Number of library images that a panel offers."""
+
+
+@dataclass(frozen=True)
+class LabRecipe:
+    """Arguments with which `explore` built a lab.
+
+    `model`, `library`: lines that make them, or a comment that says which are meant; ``model`` then keeps its name.
+    `images`: how many images the panel was opened with from the library; 0 where they were given.
+    `vectors`, `grid`: keyword arguments of `concept_vectors` and `sweep`.
+    `seed`: of the split.
+    `neutral`: how many images of the held-out half that are steered for the grid lack each concept, at least.
+    """
+
+    model: str
+    library: str
+    images: int
+    vectors: Settings
+    grid: Settings
+    prompt: str | None
+    seed: int
+    neutral: int
+
+
+def library_line(made: LibraryCall) -> str:
+    """Line that makes the library that a model comes with."""
+    return f"library = mp.concepts.{made.function}({_keywords(made.arguments)})"
+
+
+def python_of(panel: SteeringPanel, recipe: LabRecipe | None) -> str:
+    """Python that computes vectors and grid with the lab's settings and gives the answers on the screen.
+
+    `recipe`: None for a lab whose vectors and grid were given to it: the code then begins with them.
+    """
+    steering = _steering(panel, recipe)
+    if recipe is None:
+        return steering
+    lines = [recipe.model, recipe.library, f"fit, held_out = library.split(seed={recipe.seed})"]
+    lines += [
+        "concepts = list(held_out.values())",
+        f"images = [c.negative[i] for i in range({_MOST}) for c in concepts if i < len(c.negative)][:{_MOST}]",
+    ]
+    if not recipe.images:
+        lines.append("# images: the images that were given to explore")
+    lines += [
+        f"vectors = mp.concept_vectors(model, fit, {recipe.prompt!r}, {_keywords(recipe.vectors)})",
+        f"neutral = mp.concepts.neutral_images(held_out, {recipe.neutral})",
+        f"grid = mp.sweep(model, vectors, neutral, {recipe.prompt!r}, {_keywords(recipe.grid)})",
+    ]
+    if not steering:
+        return "\n".join(["import mllm_probe as mp", "", *lines, ""])
+    head, _, rest = steering.partition("\n\n")
+    chosen = [line for line in rest.splitlines() if not line.startswith("# model:")]
+    return "\n".join([head, "", *lines, "", "# the selected steering", *chosen, ""])
+
+
+def _steering(panel: SteeringPanel, recipe: LabRecipe | None) -> str:
+    """The recipe of the panel's present setting, answered or not."""
+    if not panel.concept or panel.vectors is None:
+        return ""
+    picture = panel.chosen(panel.picture).code
+    if recipe is not None and panel.picture < recipe.images:
+        picture = f"image = images[{panel.picture}]"
+    return python(
+        Setting.of(panel),
+        panel.strength_unit,
+        panel.layers,
+        model=panel.model.name,
+        picture=picture,
+        max_new_tokens=panel.max_new_tokens,
+    )
+
+
+def _keywords(settings: Settings) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in settings.items())

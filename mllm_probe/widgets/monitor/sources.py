@@ -1,20 +1,22 @@
-"""Sources of progress: an engine or iterator that is driven here, or a store that is filled elsewhere."""
+"""Sources of progress, driven here or filled elsewhere, with their rate and remaining time."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 import xarray as xr
 
-from mllm_probe.models.lock import ModelLock
+from mllm_probe.models.probe_model import ModelLock
 from mllm_probe.sweeps import StoreProgress, open_grid
 from mllm_probe.sweeps.engine import Engine
-from mllm_probe.sweeps.store_progress import StoreWatch
-from mllm_probe.sweeps.store_workers import Worker
+from mllm_probe.sweeps.stored.store_progress import StoreWatch
+from mllm_probe.sweeps.stored.sweep_store import Worker
 
 
 class Driven:
@@ -141,3 +143,58 @@ class Stored:
     def grid(self) -> xr.Dataset | None:
         """The grid as far as it has come, read when it is used."""
         return open_grid(self.path) if self.read() is not None else None
+
+
+_WINDOW = 30.0
+
+
+class Pace:
+    """Rate of finished work while it runs; pauses do not count.
+
+    The first step is left out: it can include results restored from a store, and the preparation.
+
+    `clock`: seconds that only go forward.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._start = clock()
+        self._paused: float | None = None
+        self._lost = 0.0
+        self._marks: deque[tuple[float, float]] = deque()
+
+    @property
+    def seconds(self) -> float:
+        """Running time so far."""
+        now = self._clock() if self._paused is None else self._paused
+        return now - self._start - self._lost
+
+    def pause(self) -> None:
+        """Stop the clock."""
+        if self._paused is None:
+            self._paused = self._clock()
+
+    def resume(self) -> None:
+        """Resume the clock."""
+        if self._paused is not None:
+            self._lost += self._clock() - self._paused
+            self._paused = None
+
+    def mark(self, done: float) -> None:
+        """Note how much is done by now."""
+        self._marks.append((self.seconds, done))
+        while len(self._marks) > 2 and self._marks[-1][0] - self._marks[0][0] > _WINDOW:
+            self._marks.popleft()
+
+    @property
+    def rate(self) -> float:
+        """Work per second; 0 where it is not known yet."""
+        if len(self._marks) < 2:
+            return 0.0
+        (before, little), (now, much) = self._marks[0], self._marks[-1]
+        return (much - little) / (now - before) if now > before else 0.0
+
+    def left(self, remaining: float) -> float | None:
+        """Seconds that the rest takes at this rate; None where it is not known."""
+        rate = self.rate
+        return remaining / rate if rate > 0 else None

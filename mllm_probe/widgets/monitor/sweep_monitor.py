@@ -14,15 +14,13 @@ import torch
 import traitlets
 import xarray as xr
 
-from mllm_probe.activations.free_memory import free_bytes
+from mllm_probe.activations.device_memory import free_bytes
 from mllm_probe.sweeps import StoreProgress
 from mllm_probe.sweeps.engine import Engine
-from mllm_probe.sweeps.readable_sizes import duration_text
-from mllm_probe.sweeps.store_workers import Worker
+from mllm_probe.sweeps.stored.sweep_store import Worker, duration_text
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
-from mllm_probe.widgets.monitor.pace import Pace
-from mllm_probe.widgets.monitor.sources import Driven, Stored
+from mllm_probe.widgets.monitor.sources import Driven, Pace, Stored
 
 logger = logging.getLogger(__name__)
 

@@ -1,30 +1,78 @@
-"""What an answer of a panel is: whether it names the concepts, how much of the image it keeps, whether it is broken."""
+"""What an answer of a panel is, as it streams and when it ends, and on which images a dose can show anything."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary, Picture
+from mllm_probe.generation.streaming import Stream
 from mllm_probe.metrics.kept import slot_of
 from mllm_probe.metrics.perplexity import answer_perplexity
 from mllm_probe.metrics.text import kept_labels, repetition
 from mllm_probe.metrics.words import word_variants
 from mllm_probe.models import ProbeModel
 from mllm_probe.schema import CONCEPT
+from mllm_probe.steering.edit_plan import Receipt
 from mllm_probe.studies.answer_score import broken_by
-from mllm_probe.sweeps.answer_reader import AnswerReader
+from mllm_probe.sweeps.grid import gather
 from mllm_probe.sweeps.reference_scorer import ReferenceScorer, counted_logprobs
-from mllm_probe.sweeps.samples import gather
+from mllm_probe.sweeps.scoring import AnswerReader
 from mllm_probe.typing import Picture as GivenPicture
 from mllm_probe.typing import Traits
-from mllm_probe.widgets.base.marks import Marks, marks
-from mllm_probe.widgets.panel.answer_stream import ROWS
+from mllm_probe.widgets.base.choices import Choice
+from mllm_probe.widgets.base.numbers import Marks, marks
+from mllm_probe.widgets.panel.setting import Setting
+
+ROWS = ("baseline", "steered", "random")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Finished answers.
+
+    `texts`: by name of the row; unsteered alone where there is nothing to steer with.
+    `tokens`: token ids of each row.
+    `receipt`: first the edits of the steered row, then every row.
+    `rate`: tokens per second of each row.
+    """
+
+    texts: dict[str, str]
+    tokens: list[list[int]]
+    receipt: list[str]
+    rate: float
+
+
+def read(
+    running: Stream, rows: int, tell: Callable[[int, int, str], None], cancelled: threading.Event
+) -> Answered | None:
+    """Read a stream of the first ``rows`` of `ROWS` to its end and close it; None when it was cancelled first."""
+    texts, start, steps = dict.fromkeys(ROWS[:rows], ""), time.perf_counter(), 0
+    try:
+        for row, step, text in running:
+            if cancelled.is_set():
+                return None
+            texts[ROWS[row]], steps = text, max(steps, step + 1)
+            tell(row, step, text)
+    finally:
+        running.close()
+    if cancelled.is_set():
+        return None
+    return Answered(texts, running.tokens, _lines(running.receipt), steps / max(time.perf_counter() - start, 1e-9))
+
+
+def _lines(receipt: Receipt) -> list[str]:
+    """Lines of the receipt; none of an unsteered answer alone."""
+    rows = [str(row) for row in receipt]
+    return [rows[1], *(f"{name}: {row}" for name, row in zip(ROWS, rows, strict=True))] if len(rows) > 1 else []
+
 
 logger = logging.getLogger(__name__)
 
@@ -189,3 +237,48 @@ class LivePerplexity:
 def examples_of(library: ConceptLibrary | None) -> dict[str, Picture]:
     """An image that has each concept of a library."""
     return {} if library is None else {name: concept.positive[0] for name, concept in library.items()}
+
+
+def is_eligible(labels: frozenset[str] | None, setting: Setting) -> bool:
+    """Whether an image with these labels suits the doses of a setting; one without labels passes."""
+    return labels is None or all(
+        (name in labels) == (strength < 0) for name, strength in setting.concepts if strength != 0
+    )
+
+
+def other_image(choices: Sequence[Choice], setting: Setting) -> int | None:
+    """Number of the first image that is known to suit a setting, other than its own; None if there is none."""
+    suits = (
+        i
+        for i, choice in enumerate(choices)
+        if i != setting.picture and choice.labels is not None and is_eligible(choice.labels, setting)
+    )
+    return next(suits, None)
+
+
+def image_for(choices: Sequence[Choice], setting: Setting) -> int:
+    """The image of a setting if its labels suit the doses, else another that does, if there is one."""
+    if is_eligible(choices[setting.picture].labels, setting):
+        return setting.picture
+    other = other_image(choices, setting)
+    return setting.picture if other is None else other
+
+
+def eligibility(choices: Sequence[Choice], setting: Setting, named: Sequence[str]) -> Traits:
+    """Note about an image on which the doses can show little, and the number of another to offer, or −1.
+
+    ``named`` are the concepts that the unsteered answer names.
+    """
+    labels = choices[setting.picture].labels
+    note = ""
+    for name, strength in setting.concepts:
+        if strength > 0 and labels is not None and name in labels:
+            note = f"The image shows {name} already: an answer that names it is no effect."
+        elif strength > 0 and name in named:
+            note = f"The unsteered answer names {name} already: the steered one shows no effect by naming it."
+        elif strength < 0 and labels is not None and name not in labels:
+            note = f"The image does not show {name}: a dose against it has nothing to take away."
+        if note:
+            break
+    other = other_image(choices, setting) if note else None
+    return {"image_note": note, "other_image": -1 if other is None else other}

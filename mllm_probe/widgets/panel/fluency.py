@@ -11,11 +11,10 @@ import xarray as xr
 from traitlets.utils.bunch import Bunch
 
 from mllm_probe.schema import CONCEPT
-from mllm_probe.studies.fluent_doses import PERPLEXITY
+from mllm_probe.studies.answer_score import PERPLEXITY
 from mllm_probe.sweeps import sweep_iter
 from mllm_probe.typing import Picture
-from mllm_probe.widgets.base.probe_widget import sentence
-from mllm_probe.widgets.base.worker import NewestWorker
+from mllm_probe.widgets.base.probe_widget import NewestWorker, sentence
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 
 logger = logging.getLogger(__name__)

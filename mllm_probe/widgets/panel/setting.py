@@ -1,4 +1,4 @@
-"""One setting of the panel's controls: the single list of its values, and the steering that they define."""
+"""One setting of the panel's controls and the steering it defines, how fluent its doses are, and pinned answers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import xarray as xr
 
 from mllm_probe.schema import CONCEPT
 from mllm_probe.steering import Composition, Steering, compose
+from mllm_probe.studies.answer_score import fluent_range, perplexity_by_dose
 from mllm_probe.studies.recommendation import Recommended
 from mllm_probe.tokens import scope_choices, scope_label
+from mllm_probe.tokens.selection import parse_scope
 from mllm_probe.typing import TokenScope, Traits
 
 PAINTED = "painted"
@@ -237,3 +239,65 @@ def thawed(value: object) -> object:
 def chosen_any(chosen: Sequence[object]) -> bool:
     """Whether a mask has a painted patch, or a list of positions a token."""
     return any(any(row) if isinstance(row, Sequence) else True for row in chosen)
+
+
+MOST = 4
+
+Pin = dict[str, Any]
+
+
+def with_pin(
+    pins: Sequence[Pin],
+    setting: Setting,
+    picture: str,
+    answers: Traits,
+    read: Traits,
+    code: str,
+) -> list[Pin]:
+    """The pins with one more; a setting that is pinned already is not pinned twice.
+
+    `picture`: its label.
+    `answers`: by name of the row, and what is known of them.
+    `read`: their spans and facts, by name of the row.
+    `code`: code that reproduces them.
+
+    Raises ValueError if there are four already.
+    """
+    if any(old["setting"] == setting.plain() for old in pins):
+        return list(pins)
+    if len(pins) >= MOST:
+        raise ValueError(f"{MOST} settings are pinned already; remove one first.")
+    number = 1 + max((old["id"] for old in pins), default=0)
+    entry = {"id": number, "setting": setting.plain(), "picture": picture, "code": code}
+    return [*pins, entry | {"answers": answers} | read]
+
+
+def without_pin(pins: Sequence[Pin], number: int) -> list[Pin]:
+    """The pins but one."""
+    return [old for old in pins if old["id"] != number]
+
+
+def weighed(grid: xr.Dataset | None, setting: Setting, unit: str) -> Traits:
+    """Doses of a setting that a grid has run, with their perplexity ratio, and the fluent range.
+
+    `grid`: from `mllm_probe.sweep`, whole or still filling. `setting`: a window of several layers, a second concept,
+    another prompt or another scope than the grid's was not run. `unit`: of the setting's strength.
+    """
+    doses = []
+    if grid is not None and _same(grid, setting, unit):
+        doses = perplexity_by_dose(grid, setting.concept, setting.layer)
+    low, high = fluent_range(doses)
+    return {"doses": doses, "safe_low": low, "safe_high": high}
+
+
+def _same(grid: xr.Dataset, setting: Setting, unit: str) -> bool:
+    first, last = setting.window
+    attrs = grid.attrs
+    return (
+        first == last
+        and not setting.second
+        and attrs.get("prompt", setting.prompt) == setting.prompt
+        and attrs.get("scope") == str(parse_scope(setting.tokens))
+        and attrs.get("unit") == unit
+        and attrs.get("operation", "add") == "add"
+    )

@@ -14,9 +14,9 @@ from traitlets.utils.bunch import Bunch
 
 from mllm_probe.activations.hooks import resolve_blocks
 from mllm_probe.concepts import ConceptLibrary
-from mllm_probe.concepts.bundled_worlds import map_settings
+from mllm_probe.concepts.drawn import map_settings
 from mllm_probe.generation import stream
-from mllm_probe.generation.prompt_cache import prompts_of
+from mllm_probe.generation.decoders import prompts_of
 from mllm_probe.metrics import NEGATIONS
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.images import content_hash
@@ -25,22 +25,27 @@ from mllm_probe.schema import CONCEPT, LAYER, UNITS, require, require_same_model
 from mllm_probe.steering.intervention import Row
 from mllm_probe.studies.recommendation import Recommended
 from mllm_probe.typing import Picture, Traits
-from mllm_probe.vectors.nearest_images import unlike_note
+from mllm_probe.vectors.directions import unlike_note
 from mllm_probe.widgets.base.choices import (
     Choice,
     Offer,
     choices_from,
     drawn_choice,
     offered_by,
+    python,
     uploaded_choice,
 )
 from mllm_probe.widgets.base.probe_widget import Content, ProbeWidget, bundle, sentence
-from mllm_probe.widgets.base.recipe import python
-from mllm_probe.widgets.pages.recording import Recordings, answered
-from mllm_probe.widgets.panel.answer_facts import LivePerplexity, Reading, broken_answers, examples_of
-from mllm_probe.widgets.panel.answer_stream import read
-from mllm_probe.widgets.panel.eligible_image import eligibility, image_for
-from mllm_probe.widgets.panel.pins import with_pin, without_pin
+from mllm_probe.widgets.pages.export_pages import Recordings, answered
+from mllm_probe.widgets.panel.answer_facts import (
+    LivePerplexity,
+    Reading,
+    broken_answers,
+    eligibility,
+    examples_of,
+    image_for,
+    read,
+)
 from mllm_probe.widgets.panel.setting import (
     SETTINGS,
     ByConcept,
@@ -51,8 +56,10 @@ from mllm_probe.widgets.panel.setting import (
     controls_at,
     following_from,
     scopes_for,
+    weighed,
+    with_pin,
+    without_pin,
 )
-from mllm_probe.widgets.panel.tested_doses import weighed
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_panel
 

@@ -1,31 +1,396 @@
-"""The static image of each widget: for papers, and for viewers that run no widgets."""
+"""The still image of each widget, for papers and for viewers that run no widgets: map, dose curve, answers.
+
+One table of cases, ``tests/marking.json``, holds both.
+"""
 
 from __future__ import annotations
 
 import io
+import math
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import groupby, islice
-from typing import TYPE_CHECKING
+from itertools import groupby, islice, pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from mllm_probe.plots.palette import diverging
+from mllm_probe.plots.effects import Band, Curves, Series, counted, effect_label, mark_box, mark_weights, strength_label
+from mllm_probe.plots.palette import MARKS, control_label, diverging
 from mllm_probe.schema import CONCEPT, layer_name
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit
-from mllm_probe.widgets.pictures import fonts
-from mllm_probe.widgets.pictures.drawing import Drawing
-from mllm_probe.widgets.pictures.answer_pieces import Piece, pieces
-from mllm_probe.widgets.pictures.dose_picture import dose_picture
-from mllm_probe.widgets.pictures.drawing import Area, Box, Line, Photo, Shape, Text
-from mllm_probe.widgets.pictures.map_picture import map_picture
+from mllm_probe.widgets.pictures import drawing as fonts
+from mllm_probe.widgets.pictures.drawing import Area, Box, Dot, Drawing, Line, Photo, Shape, Text, of_control
 
 if TYPE_CHECKING:
     from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
     from mllm_probe.widgets.inside.patch_overlay import PatchOverlay
     from mllm_probe.widgets.panel.steering_panel import SteeringPanel
+
+
+_HEAD, _COLUMNS, _GAP, _FOOT = 46, 36, 6, 28
+_CATEGORY = 24
+_SPREAD = 84
+"""Width of the column of peaks and spreads at the right."""
+_LONGEST_NAME = 190
+_NARROWEST = 640.0
+"""As wide as the image of a panel, which a lab draws below its map."""
+_HEADING = 16
+_LINE = 15
+
+
+def map_picture(
+    numbers: MapNumbers,
+    strength: float,
+    *,
+    quantity: str,
+    note: str = "",
+    selected: tuple[str, int] | None = None,
+) -> Drawing:
+    """Draw the map at one strength.
+
+    `strength`: the nearest one that was run is drawn.
+    `quantity`: label of the numbers.
+    `note`: provenance; a second line of the heading.
+    `selected`: a cell to frame.
+    """
+    index = numbers.strength_index(strength)
+    row, size = (18, 12.0) if len(numbers.concepts) <= 36 else (14, 11.0)
+    names = [fonts.clipped(name, size, _LONGEST_NAME) for name in numbers.concepts]
+    left = _CATEGORY + max([60.0, *(fonts.width(name, size) for name in names)]) + 10
+    column = max(11.0, min(120.0, (_NARROWEST - left - _SPREAD) / max(1, len(numbers.layers))))
+    # Where a category's name is longer than its rows are high, all stand above their rows instead of beside them.
+    headings = any(fonts.width(label, 10) > len(places) * row for label, places in numbers.row_groups)
+    lines = sum(_HEADING for label, _ in numbers.row_groups if headings and label)
+    at = f"strength {dose(numbers.strengths[index])} {strength_unit(numbers.strength_unit)}"
+    right = left + column * len(numbers.layers)
+    width = max(right + _SPREAD, _NARROWEST)
+    about = " · ".join(part for part in (at, counted(numbers.n[:, :, index]), note) if part)
+    lines_above = fonts.wrapped(about, 11, width - 20, 3)
+    lines_below = [
+        line
+        for text in (numbers.note, numbers.caption)
+        if text
+        for line in fonts.wrapped(text, 10.5, width - left - 8, 3)
+    ]
+    head = _HEAD + _LINE * (len(lines_above) - 1)
+    foot = _FOOT + _LINE * len(lines_below)
+    height = head + _COLUMNS + len(names) * row + len(numbers.row_groups) * _GAP + lines + foot
+    drawing = Drawing(width, height, f"{quantity}, {at}")
+    drawing.add(Text(10, 16, fonts.clipped(quantity, 13, width - 20, bold=True), 13, "ink", bold=True))
+    drawing.add(*(Text(10, 34 + _LINE * i, line, 11, "soft") for i, line in enumerate(lines_above)))
+    _column_names(drawing, numbers, left, column, head)
+    y: float = head + _COLUMNS
+    drawing.add(Text(right + 8, head + 26, "peak · spread", 10.5, "faint"))
+    for label, places in numbers.row_groups:
+        if headings and label:
+            drawing.add(Text(10, y + _HEADING / 2, fonts.clipped(label, 10, width - 20), 10, "faint"))
+            y += _HEADING
+        elif label:
+            drawing.add(Text(10, y + len(places) * row / 2, label, 10, "faint", "middle", turned=True))
+        for concept in places:
+            drawing.add(Text(left - 7, y + row / 2, names[concept], size, "ink", "end"))
+            _cells(drawing, numbers, concept, index, (left, y, column, row))
+            drawing.add(Text(right + 8, y + row / 2, _spread(numbers, concept, index), 10.5, "soft"))
+            if selected and selected[0] == numbers.concepts[concept] and selected[1] in numbers.layers:
+                x = left + numbers.layers.index(selected[1]) * column
+                drawing.add(Box(x - 0.5, y - 0.5, column, row, stroke="brand", weight=2))
+            y += row
+        y += _GAP
+    _legend(drawing, numbers, left, y + 4, min(column * len(numbers.layers), 360.0))
+    drawing.add(*(Text(left, y + 39 + _LINE * i, line, 10.5, "faint") for i, line in enumerate(lines_below)))
+    return drawing
+
+
+def _spread(numbers: MapNumbers, concept: int, index: int) -> str:
+    peak, ratio = numbers.peak_layer[concept, index], numbers.participation_ratio[concept, index]
+    return f"{layer_name(int(peak))} · {plain(float(ratio))}" if np.isfinite(peak) else ""
+
+
+def _column_names(drawing: Drawing, numbers: MapNumbers, left: float, column: float, head: float) -> None:
+    every = max(1, int(-(-20 // column)))
+    middle = left + column * len(numbers.layers) / 2
+    drawing.add(Text(middle, head + 9, "edited layer (decoder block)", 10.5, "faint", "middle"))
+    for i, layer in enumerate(numbers.layers):
+        if i % every == 0:
+            drawing.add(Text(left + (i + 0.5) * column, head + 26, str(layer_name(layer)), 10.5, "faint", "middle"))
+
+
+def _cells(
+    drawing: Drawing, numbers: MapNumbers, concept: int, index: int, place: tuple[float, float, float, float]
+) -> None:
+    left, y, column, row = place
+    for layer in range(len(numbers.layers)):
+        value = float(numbers.values[concept, layer, index])
+        x = left + layer * column
+        if not np.isfinite(value):
+            drawing.add(Box(x + 0.5, y + 0.5, column - 2, row - 2, stroke="line"))
+            continue
+        hatched = numbers.clear[concept, layer, index] == 0
+        drawing.add(Box(x, y, column - 1, row - 1, fill=diverging(value, numbers.limit), hatched=bool(hatched)))
+        if abs(value) > numbers.limit:
+            corner, size = x + column - 1, min(6.0, row / 3, column / 3)
+            drawing.add(Area(((corner - size, y), (corner, y), (corner, y + size)), "ink"))
+        _mark(drawing, float(numbers.marks[concept, layer, index]), (x, y, column - 1, row - 1))
+
+
+def _mark(drawing: Drawing, code: float, cell: tuple[float, float, float, float]) -> None:
+    """The last mark of a cell; the readout of the widget names all of them."""
+    left, top, width, height = cell
+    inset, down, side = mark_box(width, height)
+    held = [mark for i, mark in enumerate(MARKS.values()) if np.isfinite(code) and int(code) >> i & 1]
+    weight, halo = mark_weights(side)
+    for stroke, wide in (("paper", halo), ("ink", weight)):
+        for line in held[-1]["strokes"] if held else ():
+            points = tuple((left + inset + side * px, top + down + side * py) for px, py in line)
+            drawing.add(Line(points, stroke, wide))
+
+
+def _legend(drawing: Drawing, numbers: MapNumbers, left: float, y: float, width: float) -> None:
+    limit, steps = numbers.limit, 64
+    width = max(width, 160.0)
+    for step in range(steps):
+        colour = diverging(-limit + 2 * limit * (step + 0.5) / steps, limit)
+        drawing.add(Box(left + step * width / steps, y, width / steps + 0.3, 8, fill=colour))
+    digits = fewest(limit)
+    unit = f" {numbers.unit}" if numbers.unit else ""
+    drawing.add(
+        Line(((left + width / 2, y), (left + width / 2, y + 11)), "faint"),
+        Text(left, y + 18, plain(-limit, digits), 10.5, "faint"),
+        Text(left + width / 2, y + 18, "0", 10.5, "faint", "middle"),
+        Text(left + width, y + 18, signed(limit, digits) + unit, 10.5, "faint", "end"),
+    )
+
+
+_DOSE_WIDTH, _PLOT = 420.0, 146.0
+_LEFT, _RIGHT, _TOP = 62.0, 16.0, 66.0
+_AXIS, _KEY_ROW = 46.0, 18.0
+
+
+def dose_curves(numbers: MapNumbers, concept: str, layer: int, *, quantity: str = "", note: str = "") -> Curves:
+    """Describe effect against strength for one cell of a map.
+
+    `quantity`: label of the numbers. `note`: Provenance. Returns: of the strengths that were run, in order; bands are
+    seen from the mean of the control that effects are differences from. Raises ValueError if the concept or layer is
+    none of the map, or it holds no controls.
+    """
+    if concept not in numbers.concepts or layer not in numbers.layers:
+        raise ValueError(
+            f"there is no cell '{concept}' at layer {layer}; concepts are {', '.join(numbers.concepts)}, layers "
+            f"{', '.join(map(str, numbers.layers))}."
+        )
+    if not numbers.controls:
+        raise ValueError("an effect is not drawn without its controls, and this map has none.")
+    row, column = numbers.concepts.index(concept), numbers.layers.index(layer)
+    order = [i for i in np.argsort(numbers.strengths) if np.isfinite(numbers.values[row, column, i])]
+    cells = row, column, order
+    x = np.asarray(numbers.strengths, dtype=float)[order]
+    parts = {name: getattr(numbers, name)[cells] for name in ("low", "high", "n")}
+    value, clear = numbers.values[cells], numbers.clear[cells] == 1
+    reference = numbers.controls.get(numbers.against, next(iter(numbers.controls.values())))[0][cells]
+    n = counted(parts["n"])
+    return Curves(
+        title=f"{concept}, layer {layer_name(layer)}",
+        quantity=quantity,
+        caption=[" · ".join(part for part in (n, "95 % intervals over images and draws", note) if part)],
+        x_label=strength_label(numbers.strength_unit),
+        y_label=effect_label(numbers.unit),
+        series=[Series(concept, numbers.categories[row], x, value, **parts, clear=clear)],
+        bands=[
+            Band(kind, x, *(array[cells] - reference for array in arrays)) for kind, arrays in numbers.controls.items()
+        ],
+    )
+
+
+def dose_picture(numbers: MapNumbers, concept: str, layer: int, *, quantity: str, note: str = "") -> Drawing:
+    """Draw effect against strength; parameters and errors as for `dose_curves`."""
+    curves = dose_curves(numbers, concept, layer, quantity=quantity, note=note)
+    keys = _keys(curves)
+    caption = fonts.wrapped(" · ".join(curves.caption), 10.5, _DOSE_WIDTH - 20, 3)
+    top = _TOP + 14 * (len(caption) - 1)
+    foot = top + _PLOT + _AXIS
+    height = foot + _KEY_ROW * (keys[-1][1] + 1) + 4
+    drawing = Drawing(_DOSE_WIDTH, height, f"{concept} at layer {layer}: {quantity} by strength")
+    frame = _Frame(curves, top, top + _PLOT)
+    drawing.add(*(Text(10, 49 + 14 * i, line, 10.5, "soft") for i, line in enumerate(caption)))
+    _axes(drawing, frame, curves, numbers.strengths)
+    for band in curves.bands:
+        _band(drawing, frame, band)
+    for one in curves.series:
+        _curve(drawing, frame, one)
+    for x, row, colour, text in keys:
+        _key(drawing, _LEFT + x, foot + _KEY_ROW * row, colour, text)
+    return drawing
+
+
+class _Frame:
+    """Coordinates of values on the sheet."""
+
+    def __init__(self, curves: Curves, top: float, bottom: float) -> None:
+        self.low, self.high = curves.y_limits
+        self.first, self.last = curves.x_limits
+        self.top, self.bottom = top, bottom
+        step = _step(self.high - self.low)
+        self.ticks = [step * i for i in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
+        self.digits = max(0, -math.floor(math.log10(step) + 1e-9))
+
+    def x(self, strength: float) -> float:
+        share = (strength - self.first) / (self.last - self.first)
+        return _LEFT + 8 + share * (_DOSE_WIDTH - _LEFT - _RIGHT - 16)
+
+    def y(self, value: float) -> float:
+        return self.top + (self.high - value) / (self.high - self.low) * (self.bottom - self.top)
+
+    def points(self, x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
+        """Places of the points whose value is known."""
+        return [(self.x(float(a)), self.y(float(b))) for a, b in zip(x, y, strict=True) if np.isfinite(b)]
+
+
+def _step(span: float) -> float:
+    """A round distance between ticks: 1, 2 or 5 × 10ⁿ, about five of them."""
+    rough = span / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(one * power for one in (1, 2, 5, 10) if one * power >= rough)
+
+
+def _axes(drawing: Drawing, frame: _Frame, curves: Curves, strengths: list[float]) -> None:
+    room, right, bottom = _DOSE_WIDTH - 20, _DOSE_WIDTH - _RIGHT, frame.bottom
+    drawing.add(Text(10, 15, fonts.clipped(curves.title, 13, room, bold=True), 13, "ink", bold=True))
+    drawing.add(Text(10, 33, fonts.clipped(curves.quantity, 11, room), 11, "soft"))
+    for tick in frame.ticks:
+        y = frame.y(tick)
+        drawing.add(Line(((_LEFT, y), (right, y)), "line"))
+        drawing.add(Text(_LEFT - 6, y, plain(tick, frame.digits), 10.5, "faint", "end"))
+    drawing.add(Line(((_LEFT, frame.y(0)), (right, frame.y(0))), "faint"))
+    drawing.add(Line(((frame.x(0), frame.top), (frame.x(0), bottom)), "faint", dash=(2, 3)))
+    inside = [one for one in sorted({*strengths, 0.0}) if frame.first <= one <= frame.last]
+    for strength in inside:
+        drawing.add(Text(frame.x(strength), bottom + 12, dose(strength), 10.5, "faint", "middle"))
+    drawing.add(Text((_LEFT + right) / 2, bottom + 29, curves.x_label, 11, "soft", "middle"))
+    drawing.add(Text(15, (frame.top + bottom) / 2, curves.y_label, 11, "soft", "middle", turned=True))
+
+
+def _band(drawing: Drawing, frame: _Frame, band: Band) -> None:
+    colour = of_control(band.control)
+    known = np.isfinite(band.low) & np.isfinite(band.high)
+    if known.sum() > 1:
+        above = frame.points(band.x[known], band.high[known])
+        below = frame.points(band.x[known], band.low[known])[::-1]
+        drawing.add(Area((*above, *below), colour, 0.22))
+    line = frame.points(band.x, band.mean)
+    if len(line) > 1:
+        drawing.add(Line(tuple(line), colour, 1.5, (5, 3)))
+
+
+def _curve(drawing: Drawing, frame: _Frame, one: Series) -> None:
+    for x, low, high in zip(one.x, one.low, one.high, strict=True):
+        if np.isfinite(low) and np.isfinite(high):
+            at = frame.x(float(x))
+            drawing.add(Line(((at, frame.y(float(low))), (at, frame.y(float(high)))), "brand", 1.5, opacity=0.7))
+    points = frame.points(one.x, one.value)
+    if len(points) > 1:
+        drawing.add(Line(tuple(points), "brand", 2))
+    for (x, y), clear in zip(points, one.clear, strict=True):
+        drawing.add(Dot(x, y, 3.6, "brand" if clear else "paper", "brand"))
+
+
+Key = tuple[float, int, str, str]
+"""Place in its row, row, colour and words of an entry of the legend."""
+
+
+def _keys(curves: Curves) -> list[Key]:
+    """Entries of the legend: the concept in a row of its own, and as many controls in a row as it has room for."""
+    keys: list[Key] = [(0.0, 0, "brand", "concept; filled: passes in the grid")]
+    for band in curves.bands:
+        x, row, _, before = keys[-1]
+        x, label = x + 42 + fonts.width(before, 10.5), control_label(band.control)
+        begins = row == 0 or x + 42 + fonts.width(label, 10.5) > _DOSE_WIDTH - _LEFT
+        keys.append((0.0 if begins else x, row + begins, of_control(band.control), label))
+    return keys
+
+
+def _key(drawing: Drawing, x: float, y: float, colour: str, text: str) -> None:
+    if colour == "brand":
+        drawing.add(Line(((x, y), (x + 18, y)), "brand", 2), Dot(x + 9, y, 3.6, "brand", "brand"))
+    else:
+        drawing.add(Box(x, y - 5, 18, 10, fill=colour, opacity=0.3), Line(((x, y), (x + 18, y)), colour, 1.5, (5, 3)))
+    drawing.add(Text(x + 24, y, text, 10.5, "soft"))
+
+
+_WORD = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ufeff]+")
+"""No space, control character or byte-order mark, which JavaScript counts among the spaces and Python does not."""
+
+
+class Piece(NamedTuple):
+    """A part of an answer that is painted in one way.
+
+    `changed`: part of a word that is new against the unsteered answer. `kind` ({"", "named", "negated"}): part of a
+    mention of a concept.
+    """
+
+    text: str
+    changed: bool
+    kind: str
+
+
+def pieces(answer: str, baseline: str | None, spans: Sequence[Sequence[int]]) -> list[Piece]:
+    """Cut an answer where a changed word or a mention begins or ends.
+
+    `baseline`: the unsteered answer, of which a longest common subsequence is not marked; None marks nothing as
+    changed. `spans` (sequence of [start, stop, negated]): mentions of the concepts, in UTF-16 code units.
+    """
+    words = list(_WORD.finditer(answer))
+    bare = [_bare(word.group()) for word in words]
+    reference = bare if baseline is None else [_bare(word) for word in _WORD.findall(baseline)]
+    kept = _common(bare, reference)
+    changed = [word.span() for place, word in enumerate(words) if place not in kept]
+    mentions = [(_characters(answer, start), _characters(answer, stop)) for start, stop, _ in spans]
+    kinds = ["negated" if negated else "named" for *_, negated in spans]
+    cuts = sorted({0, len(answer), *(end for ends in [*changed, *mentions] for end in ends)})
+    return [
+        Piece(
+            answer[start:stop],
+            any(first <= start and stop <= last for first, last in changed),
+            next(
+                (kind for (first, last), kind in zip(mentions, kinds, strict=True) if first <= start and stop <= last),
+                "",
+            ),
+        )
+        for start, stop in pairwise(cuts)
+    ]
+
+
+def _characters(text: str, units: int) -> int:
+    """Characters in the first UTF-16 code units of a text."""
+    return len(text.encode("utf-16-le", "surrogatepass")[: 2 * units].decode("utf-16-le", "surrogatepass"))
+
+
+def _bare(word: str) -> str:
+    return "".join(letter for letter in word.lower() if letter.isalnum())
+
+
+def _common(words: list[str], reference: list[str]) -> set[int]:
+    """Places of the words that belong to a longest common subsequence with ``reference``."""
+    length = np.zeros((len(words) + 1, len(reference) + 1), int)
+    for i in reversed(range(len(words))):
+        for j in reversed(range(len(reference))):
+            same = words[i] == reference[j]
+            length[i, j] = length[i + 1, j + 1] + 1 if same else max(length[i + 1, j], length[i, j + 1])
+    kept: set[int] = set()
+    i = j = 0
+    while i < len(words) and j < len(reference):
+        if words[i] == reference[j]:
+            kept.add(i)
+            i, j = i + 1, j + 1
+        elif length[i + 1, j] >= length[i, j + 1]:
+            i += 1
+        else:
+            j += 1
+    return kept
+
 
 _WIDTH = 640.0
 _PHOTO = 150.0

@@ -11,7 +11,7 @@ import numpy as np
 
 from mllm_probe import sweeps
 from mllm_probe.cli import main
-from mllm_probe.cli.exit_status import CHECK_FAILED, INCOMPLETE
+from mllm_probe.cli.commands_common import CHECK_FAILED, INCOMPLETE
 from tests.faults import subject
 from tests.faults.judging import copied, require_whole
 from tests.faults.tally import Setting, Tally, promise

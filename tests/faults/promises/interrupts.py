@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from mllm_probe.cli.exit_status import INCOMPLETE
+from mllm_probe.cli.commands_common import INCOMPLETE
 from tests.faults import subject
 from tests.faults.children import command, start
 from tests.faults.judging import PATIENCE, half_of, require_readable, require_whole, wait_for_units

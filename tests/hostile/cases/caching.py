@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import mllm_probe as mp
-from mllm_probe.activations.zarr_groups import write_group
+from mllm_probe.activations.store_layout import write_group
 from tests.hostile.setting import Setting
 from tests.hostile.tries import Try
 

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.activations.unit_markers import sealed, unsealed
+from mllm_probe.activations.store_places import sealed, unsealed
 from mllm_probe.activations.zarr_store import open_zarr
 from mllm_probe.sweeps import open_grid, store_status
 from tests.hostile.setting import Setting
@@ -180,7 +180,7 @@ def _edited(part: str, change: Callable[[Any], object]) -> Callable[[Path, Setti
 
 
 def _reseal(store: Path) -> None:
-    from mllm_probe.activations.unit_markers import checksum
+    from mllm_probe.activations.store_places import checksum
 
     marker = store / "unit_markers" / "layout.json"
     content = unsealed(marker.read_bytes())

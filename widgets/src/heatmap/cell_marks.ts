@@ -1,4 +1,4 @@
-/** Marks of cells whose answers need a second look, and where they stand, by the rules of `mllm_probe.plots.verdicts`. */
+/** Marks of cells whose answers need a second look, and where they stand, by the rules of `mllm_probe.plots.effects`. */
 import palette from "../../../mllm_probe/plots/palette.json";
 import type { Pen } from "../base/canvas";
 import type { Theme } from "../base/theme";

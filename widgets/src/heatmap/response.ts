@@ -1,4 +1,4 @@
-/** A cell's dose-response curve: effect against strength over the bands of its controls, by the rules of `mllm_probe.plots.curves`. */
+/** A cell's dose-response curve: effect against strength over the bands of its controls, by the rules of `mllm_probe.plots.effects`. */
 import { digitsFor, niceCeiling } from "../base/numbers";
 import { at, type Cell, type Cells, indexOf, ofControl } from "./map_cells";
 import { countOf, markLabels, verdictOf } from "./verdict";

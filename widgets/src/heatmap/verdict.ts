@@ -5,7 +5,7 @@ import { controlInWords } from "../base/theme";
 import { marksOf } from "./cell_marks";
 import { at, type Cells, ofControl } from "./map_cells";
 
-/** In the order of `mllm_probe.studies.reasons.REASONS`, where the rule is. */
+/** In the order of `mllm_probe.studies.clear_cells.REASONS`, where the rule is. */
 const REASONS: string[] = Object.values(palette.reasons);
 
 /** Whether a cell passes, or why not; empty where nothing is known of that. */
