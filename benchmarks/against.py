@@ -15,10 +15,11 @@ from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-BENCHMARKS = ("sweep", "prompt_sweep", "latency", "widgets")
+BENCHMARKS = ("capture", "sweep", "prompt_sweep", "latency", "widgets")
 SIZES = {"width": 512, "layers": 16, "vocabulary": 2000, "swept": 16, "strengths": 9, "steps": 8}
 TOKENS = 300
 MOVE_ROUNDS = 20
+CAPTURES = 20
 FIGURES = "figures="
 
 
@@ -106,7 +107,24 @@ def measured(name: str) -> dict[str, float]:
     import torch
 
     torch.set_num_threads(1)
-    return {"sweep": swept, "prompt_sweep": prompt_swept, "latency": moved}[name]()
+    return {"capture": captured, "sweep": swept, "prompt_sweep": prompt_swept, "latency": moved}[name]()
+
+
+def captured() -> dict[str, float]:
+    """CPU milliseconds of a capture of every layer and token of one image."""
+    import mllm_probe as mp
+    from common.measuring import seconds
+    from common.work import LAST
+    from sweep import make_work
+
+    subject = make_work(SimpleNamespace(**SIZES), "llava", TOKENS, LAST).subject
+    inputs = subject.tensors()
+
+    def capture() -> None:
+        mp.capture(subject.model, None, tokens="all", layers="all", inputs=inputs)
+
+    capture()
+    return {"capture, CPU ms": 1e3 * statistics.median(seconds(capture) for _ in range(CAPTURES))}
 
 
 def swept() -> dict[str, float]:

@@ -20,8 +20,6 @@ from common import report
 from common.measuring import peak_memory
 from common.models import qwen
 from mllm_probe.models import ProbeModel
-from mllm_probe.sweeps import estimate
-from mllm_probe.sweeps.sweep_arguments import DEFAULT_METRICS
 
 BOUND = 1.5
 LINE = "measured="
@@ -106,10 +104,6 @@ def main() -> None:
     print(
         f"within {BOUND:g} ×: time {inside['cpu_ratio']} of {len(rows)}, memory {inside['peak_ratio']} of {len(rows)}"
     )
-    modelled = [r for r in rows if r["model_seconds"]]
-    for r in modelled:
-        factor = r["model_seconds"] / r["cpu"]
-        print(f"cost model, {r['case']}: {r['model_seconds']:.1f} s of {r['cpu']:.1f} measured, factor {factor:.2f}")
     print(f"runs saved as opposite draws are one edit: {rows[0]['saved']} of {rows[0]['saved'] + rows[0]['runs']}")
     targets = [
         report.target(f"{name} within {BOUND:g} ×, of {len(rows)}", inside[key], len(rows), at_least=True)
@@ -157,20 +151,10 @@ def measured(case: Case) -> dict[str, Any]:
     axes = {"strengths": settings.get("strengths", (-2, -1, 0, 1, 2))}
     twice = sum(s != 0 for s in axes["strengths"]) * len(model.layers) * (1 + sum(
         kind.draws for name, kind in plan.kinds.items() if name != "concept"))  # fmt: skip
-    model_seconds = 0.0
-    if case.settings.get("tokens") is None and not case.settings.get("record") and not case.stored:
-        encoded = model.encode([images[0]])
-        tokens = int((encoded.roles[0] == 1).sum())
-        metrics = tuple(name for name in settings.get("metrics", DEFAULT_METRICS) if name != "tokens")
-        model_seconds = estimate(
-            model.hf, concepts=1, images=len(images), prompt_tokens=encoded.length, image_tokens=tokens,
-            metrics=metrics, controls=[name for name in plan.kinds if name != "concept"], **axes,
-        ).seconds  # fmt: skip
     return spent | {
         "plan_cpu": plan.cpu_seconds, "plan_wall": plan.seconds, "plan_peak": plan.bytes_at_peak, "peak": peak,
         "cpu_ratio": plan.cpu_seconds / spent["cpu"], "wall_ratio": plan.seconds / spent["wall"],
         "peak_ratio": plan.bytes_at_peak / peak, "runs": plan.rows, "saved": twice - plan.rows, "text": str(plan),
-        "model_seconds": model_seconds,
     }  # fmt: skip
 
 

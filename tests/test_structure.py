@@ -79,6 +79,51 @@ def imported(tree):
                 yield node.module, node.lineno
 
 
+def counted():
+    """Statements without docstrings, and modules without ``__init__``, of every folder of the package."""
+    statements, modules = Counter(), Counter()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        folder = file.parent.relative_to(PACKAGE).as_posix()
+        folder = PACKAGE.name if folder == "." else folder
+        nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+        texts = [n for n in nodes if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)]
+        docstrings = sum(isinstance(node.value.value, str) for node in texts)
+        statements[folder] += sum(isinstance(node, ast.stmt) for node in nodes) - docstrings
+        modules[folder] += file.name != "__init__.py"
+    return statements, modules
+
+
+def test_rooms_keep_to_their_budgets(capsys):
+    budgets = tomllib.loads((ROOT / "tests" / "budgets.toml").read_text(encoding="utf-8"))
+    statements, modules = counted()
+    sources = [file.read_text(encoding="utf-8").splitlines() for file in PACKAGE.rglob("*.py")]
+    lines, comments = sum(map(len, sources)), sum(line.lstrip().startswith("#") for own in sources for line in own)
+    with capsys.disabled():
+        print(f"\npackage: {statements.total():,} statements without docstrings, {modules.total()} modules, "
+              f"{lines:,} lines, {comments} of them comments")  # fmt: skip
+    assert set(budgets["rooms"]) == set(statements), "every room has a budget in tests/budgets.toml, and no other"
+    over = [
+        f"{room}: {name} {count[room]}, budget {budget[name]}"
+        for room, budget in budgets["rooms"].items()
+        for name, count in (("statements", statements), ("modules", modules))
+        if count[room] > budget[name]
+    ]
+    assert not over, "\n".join(over)
+    assert statements.total() <= budgets["package"]["statements"] and modules.total() <= budgets["package"]["modules"]
+    assert max(modules.values()) <= 15
+
+
+LONGEST = {"widgets/panel/steering_panel.py": 655}
+"""Files of more than 600 lines, and how long they may be: each is to be cut where its next change falls."""
+
+
+def test_a_file_is_no_longer_than_can_be_read():
+    lengths = {file.relative_to(PACKAGE).as_posix(): len(file.read_text(encoding="utf-8").splitlines())
+               for file in PACKAGE.rglob("*.py")}  # fmt: skip
+    long = {name: length for name, length in lengths.items() if length > LONGEST.get(name, 600)}
+    assert not long, long
+
+
 def backward(module, tree):
     """Imports of a module that point to a room above its own."""
     level = ORDER.index(room(module))
@@ -294,7 +339,7 @@ def test_the_tests_that_contributing_names_exist():
 
 
 def test_links_between_documents_lead_somewhere():
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
     for page in pages:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if "://" not in target:
