@@ -67,7 +67,7 @@ DENIALS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class _Told:
+class TextConcept:
     name: str
     category: str
     words: tuple[str, ...]
@@ -116,7 +116,7 @@ def from_text(
     ('The picture shows a cat.', 'The picture shows a dog.')
     """
     told = _told(concepts, category)
-    by_category: dict[str, list[_Told]] = defaultdict(list)
+    by_category: dict[str, list[TextConcept]] = defaultdict(list)
     for one in told:
         by_category[one.category].append(one)
     lonely = next((members[0].name for members in by_category.values() if len(members) < 2), None)
@@ -141,11 +141,11 @@ def sentences_about(name: str, category: str, *, denied: bool = False) -> tuple[
     return tuple(text.format(said) for text in texts)
 
 
-def _told(concepts: object, category: str | Mapping[str, str] | None) -> list[_Told]:
+def _told(concepts: object, category: str | Mapping[str, str] | None) -> list[TextConcept]:
     if isinstance(concepts, ConceptLibrary):
         if category is not None:
             raise TypeError("from_text: category is for a mapping of names; a library's concepts have theirs.")
-        return [_Told(c.name, c.category, c.words, _said(c.name, c.category)) for c in concepts.values()]
+        return [TextConcept(c.name, c.category, c.words, _said(c.name, c.category)) for c in concepts.values()]
     if not isinstance(concepts, Mapping) or not all(isinstance(text, str) for text in concepts.values()):
         raise TypeError(
             "from_text: expected a concept library, or a mapping from names to what sentences say, such as "
@@ -158,7 +158,7 @@ def _told(concepts: object, category: str | Mapping[str, str] | None) -> list[_T
         kinds = dict(category)
     else:
         kinds = dict.fromkeys(concepts, category or "entity")
-    return [_Told(name, category_name(kinds[name]), (name,), text) for name, text in concepts.items()]
+    return [TextConcept(name, category_name(kinds[name]), (name,), text) for name, text in concepts.items()]
 
 
 def _said(name: str, category: str) -> str:
@@ -176,7 +176,7 @@ def _bare(name: str) -> str:
     return said.split(" ", 1)[1] if said.startswith(("a ", "an ", "the ")) else said
 
 
-def _concept(one: _Told, members: Sequence[_Told], templates: Sequence[str] | None) -> Concept:
+def _concept(one: TextConcept, members: Sequence[TextConcept], templates: Sequence[str] | None) -> Concept:
     texts = TEMPLATES.get(one.category, OTHERS) if templates is None else tuple(templates)
     unfit = next((text for text in texts if "{}" not in text), None)
     if unfit is not None or not texts:

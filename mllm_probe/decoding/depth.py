@@ -29,7 +29,7 @@ from mllm_probe.decoding.rows import (
     share_layer,
     step,
 )
-from mllm_probe.decoding.shared_prompt import NOTHING, UneditedPart
+from mllm_probe.decoding.shared_prompt import UNEDITED_NONE, SharedPrefixSpan
 from mllm_probe.models.inputs import Encoded, continuation_positions
 from mllm_probe.models.probe_model import ProbeModel
 
@@ -38,16 +38,16 @@ from mllm_probe.models.probe_model import ProbeModel
 class Grouping:
     """Grouping of the rows that one block computes together.
 
-    `first` (int array [groups]): a row of each group. `of_row` (int array [rows]): the group of each row.
+    `first` (int array [groups]): a row of each group. `row_to_group` (int array [rows]): the group of each row.
     """
 
     first: np.ndarray
-    of_row: np.ndarray
+    row_to_group: np.ndarray
 
     @property
     def alone(self) -> bool:
         """Whether every row is a group of its own, in order."""
-        return len(self.first) == len(self.of_row)
+        return len(self.first) == len(self.row_to_group)
 
 
 class Groups:
@@ -66,12 +66,12 @@ class Groups:
         # less than the number of rows. The others differ by the tokens that they were fed alone.
         rows = np.arange(len(self.edited))
         key = np.where(self.edited < block, len(rows) + rows, self.history)
-        _, first, of_row = np.unique(key, return_index=True, return_inverse=True)
+        _, first, row_to_group = np.unique(key, return_index=True, return_inverse=True)
         # np.unique numbers groups in the order of the keys. A block without sharing runs all rows without being
         # gathered, so that its cache has to be in the order of the rows.
         if len(first) == len(rows):
             return Grouping(rows, rows)
-        return Grouping(first, of_row.reshape(-1))
+        return Grouping(first, row_to_group.reshape(-1))
 
     def fed(self, tokens: np.ndarray) -> Groups:
         """Groups after tokens [rows, n]; itself where no group has split."""
@@ -138,14 +138,14 @@ class DepthPrefix(SharedPrefix):
     path = "shared prefix, blocks below the edit shared"
     require = staticmethod(require_own_keys)
 
-    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
+    def start(self, rows: int, unedited_part: SharedPrefixSpan = UNEDITED_NONE) -> CachedRows:
         """Run the last prompt token as ``rows`` rows."""
         if len(unedited_part.rows) != rows:
             return super().start(rows, unedited_part)
         return start_rows([self], np.zeros(rows, np.int64), unedited_part)
 
 
-def start_rows(members: Sequence[SharedPrefix], owners: np.ndarray, unedited_part: UneditedPart) -> DepthRows:
+def start_rows(members: Sequence[SharedPrefix], owners: np.ndarray, unedited_part: SharedPrefixSpan) -> DepthRows:
     """Run the last token of prompts of one length, as many rows of each as ``owners`` [rows] names it."""
     first = members[0]
     model, encoded = first.model, first.encoded
@@ -216,7 +216,7 @@ def _index_tensors_by_block(
     firsts: dict[int, Tensor] = {}
     group_of_row: dict[int, Tensor] = {}
     for device, blocks in by_device.items():
-        arrays = [array for block in blocks for array in (groups.at[block].first, groups.at[block].of_row)]
+        arrays = [array for block in blocks for array in (groups.at[block].first, groups.at[block].row_to_group)]
         placed = index_tensors(arrays, device)
         firsts |= dict(zip(blocks, placed[::2], strict=True))
         group_of_row |= dict(zip(blocks, placed[1::2], strict=True))
@@ -230,6 +230,6 @@ def _regrouped(cache: Cache, old: Groups, new: Groups, rows: np.ndarray) -> Cach
     def choose(layer: CacheLayerMixin) -> CacheLayerMixin:
         before, after = next(pairs)
         # Groups split and never join, so that any row of a new group leads to the old group that holds its keys.
-        return select_layer(layer, torch.from_numpy(before.of_row[rows[after.first]]))
+        return select_layer(layer, torch.from_numpy(before.row_to_group[rows[after.first]]))
 
     return map_layers(cache, choose)

@@ -27,11 +27,11 @@ from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
 from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.decoding.rows import CachedRows, steps_know_sample, whole_forward, with_pictures_encoded
 from mllm_probe.decoding.shared_prompt import (
-    NOTHING,
     REFUSALS,
+    UNEDITED_NONE,
     Replay,
     Shared,
-    UneditedPart,
+    SharedPrefixSpan,
     WholeForwards,
     difference,
     tolerance,
@@ -202,7 +202,7 @@ class Trial:
 
     rows: int
     edits: Callable[[Sequence[int]], AbstractContextManager[Any]]
-    batches: Sequence[tuple[Sequence[int], UneditedPart]]
+    batches: Sequence[tuple[Sequence[int], SharedPrefixSpan]]
 
 
 def choose_path(
@@ -400,13 +400,13 @@ def _largest_difference(shared: Shared, trial: Trial, expected: Tensor, tokens: 
 
 
 def _followed(
-    shared: Shared, trial: Trial, chosen: Sequence[int], unedited_part: UneditedPart, tokens: Tensor
+    shared: Shared, trial: Trial, chosen: Sequence[int], unedited_part: SharedPrefixSpan, tokens: Tensor
 ) -> Iterator[Tensor]:
     """Logits after the prompt and each token, of a batch and of a fork of it."""
     with trial.edits(chosen):
         rows = shared.start(len(chosen), unedited_part)
         first = rows.logits[:, None]
-        if unedited_part == NOTHING:
+        if unedited_part == UNEDITED_NONE:
             # Rows that start without their unedited part are a slider's: the answer's beginning is fed at once, and
             # nothing is forked.
             yield torch.cat([first, rows.feed(tokens)], 1)
@@ -446,7 +446,7 @@ class PromptBatch(Shared):
         self.positions, self.unedited = first.positions, {}
         self.nbytes = sum(member.nbytes for member in members)
 
-    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
+    def start(self, rows: int, unedited_part: SharedPrefixSpan = UNEDITED_NONE) -> CachedRows:
         """Run the last token of every prompt."""
         if rows != len(self.owners) or len(unedited_part.rows) != rows:
             raise ValueError(

@@ -21,7 +21,7 @@ from mllm_probe.decoding.rows import (
     share_rows,
     step,
 )
-from mllm_probe.decoding.shared_prompt import NOTHING, Shared, UneditedPart, following_row_bytes, last_columns
+from mllm_probe.decoding.shared_prompt import UNEDITED_NONE, Shared, SharedPrefixSpan, following_row_bytes, last_columns
 from mllm_probe.models.inputs import PER_TOKEN, Encoded
 from mllm_probe.models.layout import cache_argument
 from mllm_probe.models.probe_model import ProbeModel
@@ -150,7 +150,7 @@ class SharedPrefix(Shared):
     def _note(self, arguments: tuple[object, ...], named: CallArguments) -> None:
         self._take_positions(named)
 
-    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
+    def start(self, rows: int, unedited_part: SharedPrefixSpan = UNEDITED_NONE) -> CachedRows:
         """Run the last prompt token as ``rows`` rows."""
         return self._started(self.for_rows(self.cache, rows, self.model.device), rows, self.one_by_one)
 
@@ -175,7 +175,7 @@ class SharedPrefix(Shared):
 
     @classmethod
     def planned_row_bytes(
-        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
+        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: SharedPrefixSpan = UNEDITED_NONE
     ) -> int:
         """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         return following_row_bytes(model, encoded.length, steps)

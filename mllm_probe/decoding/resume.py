@@ -28,10 +28,10 @@ from mllm_probe.decoding.rows import (
     share_rows,
 )
 from mllm_probe.decoding.shared_prompt import (
-    NOTHING,
     REFUSALS,
+    UNEDITED_NONE,
     Shared,
-    UneditedPart,
+    SharedPrefixSpan,
     bytes_of,
     can_start_later,
     difference,
@@ -191,14 +191,14 @@ class Resume(Shared):
             self.unedited[INPUT] = self.run.entered
         self._may_start_later = self._starts_later()
 
-    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
+    def start(self, rows: int, unedited_part: SharedPrefixSpan = UNEDITED_NONE) -> CachedRows:
         """Run the blocks above ``unedited_part.layer`` as ``rows`` rows."""
         layer = min(unedited_part.layer, len(self.model.layers) - 1)
         return self._start(rows, layer, self._first_column(unedited_part))
 
     @classmethod
     def planned_row_bytes(
-        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
+        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: SharedPrefixSpan = UNEDITED_NONE
     ) -> int:
         """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         blocks = len(model.layers) - 1 - min(unedited_part.layer, len(model.layers) - 1)
@@ -263,7 +263,7 @@ class Resume(Shared):
             outer["position_ids"] = repeated("position_ids", self.positions[..., column : self.run.length], rows)
         return outer
 
-    def _first_column(self, unedited_part: UneditedPart) -> int:
+    def _first_column(self, unedited_part: SharedPrefixSpan) -> int:
         """First column that is computed; 0 where leaving out earlier columns is not exact or not worth it."""
         return _worthwhile(unedited_part, self.run.length) if self._may_start_later else 0
 
@@ -320,7 +320,7 @@ class CopiedResume(Resume):
         return False
 
 
-def _worthwhile(unedited_part: UneditedPart, length: int) -> int:
+def _worthwhile(unedited_part: SharedPrefixSpan, length: int) -> int:
     """First column to compute of a prompt of ``length`` tokens, where columns before it may be left out."""
     column = min(unedited_part.column, length - 1)
     return column if column >= _WORTH * length else 0

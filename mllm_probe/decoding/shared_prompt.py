@@ -63,7 +63,7 @@ def picture_row_bytes(model: ProbeModel, encoded: Encoded, steps: int) -> int:
 
 
 @dataclass(frozen=True)
-class UneditedPart:
+class SharedPrefixSpan:
     """Blocks and columns that no row of a batch edits, so that they may be taken from the unsteered run.
 
     `layer`: blocks below this one are not edited; ``schema.INPUT`` where the input of block 0 is. `column`: neither are
@@ -76,7 +76,7 @@ class UneditedPart:
     rows: tuple[int, ...] = ()
 
 
-NOTHING = UneditedPart()
+UNEDITED_NONE = SharedPrefixSpan()
 
 
 class Shared:
@@ -109,13 +109,13 @@ class Shared:
             following = positions[:1, -1:] + torch.arange(1, missing + 1, device=positions.device)
             self.positions = torch.cat([positions[:1], following], 1)
 
-    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> Rows:
+    def start(self, rows: int, unedited_part: SharedPrefixSpan = UNEDITED_NONE) -> Rows:
         """``rows`` rows at the end of the prompt; edits of hooks that are attached apply to what is computed here."""
         raise NotImplementedError
 
     @classmethod
     def planned_row_bytes(
-        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
+        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: SharedPrefixSpan = UNEDITED_NONE
     ) -> int:
         """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         return prompt_row_bytes(model, encoded.length, steps)
@@ -126,7 +126,7 @@ class WholeForwards(Shared):
 
     path = "whole forwards"
 
-    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> RecomputedRows:
+    def start(self, rows: int, unedited_part: SharedPrefixSpan = UNEDITED_NONE) -> RecomputedRows:
         """Run image and prompt ``rows`` times."""
         none = torch.zeros(rows, 0, dtype=torch.long, device=self.model.device)
         logits = whole_forward(self.model, self.encoded, none, last=1)[:, -1]
@@ -134,7 +134,7 @@ class WholeForwards(Shared):
 
     @classmethod
     def planned_row_bytes(
-        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: UneditedPart = NOTHING
+        cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: SharedPrefixSpan = UNEDITED_NONE
     ) -> int:
         """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
         return picture_row_bytes(model, encoded, steps)
@@ -233,7 +233,7 @@ class Replay(Shared):
         self._take_positions(self.named)
         self.nbytes = bytes_of([self.arguments, self.named])
 
-    def start(self, rows: int, unedited_part: UneditedPart = NOTHING) -> CachedRows:
+    def start(self, rows: int, unedited_part: SharedPrefixSpan = UNEDITED_NONE) -> CachedRows:
         """Run the whole prompt as ``rows`` rows through the text model."""
         model, encoded = self.model, self.encoded
         cache = empty_cache(model)

@@ -22,7 +22,7 @@ from mllm_probe.activations.hooks import attached, run_forward
 from mllm_probe.activations.not_finite import require_finite
 from mllm_probe.decoding.resume import Shortcuts
 from mllm_probe.decoding.rows import Rows
-from mllm_probe.decoding.shared_prompt import Shared, UneditedPart
+from mllm_probe.decoding.shared_prompt import Shared, SharedPrefixSpan
 from mllm_probe.models import Encoded, ProbeModel
 from mllm_probe.models.inputs import IMAGE
 from mllm_probe.patching.counterfactuals import SIDES, Pair, Side
@@ -30,7 +30,7 @@ from mllm_probe.patching.patch_job import CELL, GROUP_SIZE, SOURCE, PatchJob
 from mllm_probe.steering.editor import past_length
 from mllm_probe.sweeps.runner import DEFAULT, ChunkSize, Limits
 from mllm_probe.sweeps.stored.sweep_store import PATCH, SweepStore
-from mllm_probe.sweeps.stored.units import Region, then_saved, work_off
+from mllm_probe.sweeps.stored.units import Region, run_missing_units, save_when_done
 from mllm_probe.tokens.positions import sequence_of
 from mllm_probe.typing import Attributes, CallArguments
 
@@ -271,7 +271,7 @@ class PatchEngine:
             for base in self._bases():
                 yield from self._run(base)
             return
-        if self.store.exists:
+        if self.store.is_created:
             finished = self.store.finished()
             there = [base for base in self._bases() if base.name in finished]
             self._attributes = self.store.attributes
@@ -288,7 +288,7 @@ class PatchEngine:
             self._create(self.store)
         self.store.begin_work(self.job.model.device.type, dtype_name(self.job.model.dtype))
         self.size.rows = min(self.size.rows, self.store.layout["rows"])
-        yield from work_off(
+        yield from run_missing_units(
             missing, finished=self.store.finished, run=partial(self._run_and_save, self.store), load=self._load,
             stopped=lambda: False, in_order=False,
         )  # fmt: skip
@@ -309,7 +309,7 @@ class PatchEngine:
 
     def _run_and_save(self, store: SweepStore, base: Base) -> Iterator[int]:
         began = time.perf_counter()
-        return then_saved(self._run(base), lambda: self._save(store, base, began), lambda: False)
+        return save_when_done(self._run(base), lambda: self._save(store, base, began), lambda: False)
 
     def _save(self, store: SweepStore, base: Base, began: float) -> None:
         model = self.job.model
@@ -419,7 +419,7 @@ class PatchEngine:
         for batch in batches:
             edits = Interchange(job.model, batch.rows, window, donors)
             with job.computing(), edits.attached():
-                rows = run.shared.start(batch.rows.count, UneditedPart(layer, batch.first))
+                rows = run.shared.start(batch.rows.count, SharedPrefixSpan(layer, batch.first))
                 values = job.scorer(rows, base.concept, counterpart)
             self._require_edited(edits)
             done.append(Pending(place, batch, values, len(window)))
@@ -440,7 +440,7 @@ class PatchEngine:
         if key not in run.scores:
             job = self.job
             with job.computing():
-                rows: Rows = run.shared.start(1, UneditedPart(layer=len(job.model.layers)))
+                rows: Rows = run.shared.start(1, SharedPrefixSpan(layer=len(job.model.layers)))
                 run.scores[key] = job.scorer(rows, concept, counterpart)[:, 0]
         return run.scores[key]
 

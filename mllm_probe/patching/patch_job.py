@@ -20,7 +20,7 @@ from mllm_probe.activations.device_memory import free_bytes
 from mllm_probe.activations.hooks import resolve_layers
 from mllm_probe.decoding.paths import DecodingPath
 from mllm_probe.decoding.rows import Rows
-from mllm_probe.decoding.shared_prompt import Shared, UneditedPart
+from mllm_probe.decoding.shared_prompt import Shared, SharedPrefixSpan
 from mllm_probe.metrics.metric import Metric, as_metrics, built_in
 from mllm_probe.metrics.words import WordTable, first_token_logit, single_token_logprob, word_table
 from mllm_probe.models import Encoded, ProbeModel
@@ -385,7 +385,7 @@ class PatchJob:
 
     def row_bytes(self, encoded: Encoded) -> int:
         """Memory that one more row of a batch takes, on the safe side."""
-        first = UneditedPart(layer=min(self.settings.layers))
+        first = SharedPrefixSpan(layer=min(self.settings.layers))
         return self.path(encoded).kind.planned_row_bytes(self.model, encoded, max(self.scorer.fed, 1), first)
 
     @contextmanager

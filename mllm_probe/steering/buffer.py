@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe.activations.hooks import attached, resolve_blocks
-from mllm_probe.decoding.shared_prompt import UneditedPart
+from mllm_probe.decoding.shared_prompt import SharedPrefixSpan
 from mllm_probe.models.layout import given_cache
 from mllm_probe.steering.edit_plan import PartRecord, Receipt, RowReceipt, row_receipt
 from mllm_probe.steering.editor import past_length
@@ -188,14 +188,14 @@ class EditBuffer:
         return self._tensors.all
 
     @property
-    def unedited_part(self) -> UneditedPart:
+    def unedited_part(self) -> SharedPrefixSpan:
         """Blocks and columns that no row edits, which may be taken from the unsteered run."""
         first_edited = np.full(len(self.rows), len(self.model.layers))
         _, layer_indices, rows = self._log.stacked.place
         np.minimum.at(first_edited, rows, np.array(self.layers)[layer_indices])
         # The last prompt token is the first column that a buffer may edit.
         column = 0 if self._answer_start is None else self._answer_start - 1
-        return UneditedPart(int(first_edited.min()), column, tuple(first_edited.tolist()))
+        return SharedPrefixSpan(int(first_edited.min()), column, tuple(first_edited.tolist()))
 
     def write(self, rows: Sequence[Row], steps: int | None = None) -> None:
         """Replace the edits; all rows are in the batch again and receipts start from zero.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mllm_probe import schema
 from mllm_probe.activations.hooks import attached, editing
-from mllm_probe.decoding.shared_prompt import UneditedPart
+from mllm_probe.decoding.shared_prompt import SharedPrefixSpan
 from mllm_probe.models.layout import given_cache
 from mllm_probe.steering.edit_plan import Call, EditPlan, Receipt, RowReceipt
 from mllm_probe.steering.intervention import Composition, Row, Steering, as_rows, require_vectors_of
@@ -60,13 +60,13 @@ class Editor:
         return sorted({layer for part in parts for layer in part.blocks})
 
     @property
-    def unedited_part(self) -> UneditedPart:
+    def unedited_part(self) -> SharedPrefixSpan:
         """Blocks and columns of the given prompt that no row edits, which may be taken from the unsteered run."""
         total = len(self.model.layers)
         parts = [[p for p in row.parts if p.strength != 0] if row is not None else [] for row in self.rows]
         first = tuple(min((layer for part in own for layer in part.blocks), default=total) for own in parts)
         column = self._plan.first_column if self._plan is not None else 0
-        return UneditedPart(min(first), column, first)
+        return SharedPrefixSpan(min(first), column, first)
 
     @contextmanager
     def attached(self) -> Iterator[None]:

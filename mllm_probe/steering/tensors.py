@@ -15,7 +15,7 @@ from torch import Tensor
 from mllm_probe import schema
 from mllm_probe.activations.device_array import index_tensors
 from mllm_probe.decoding.paths import DecodingPath, OnOpened, Trial, choose_path, known_path
-from mllm_probe.decoding.shared_prompt import NOTHING, UneditedPart
+from mllm_probe.decoding.shared_prompt import UNEDITED_NONE, SharedPrefixSpan
 from mllm_probe.schema import ROLES
 from mllm_probe.steering.editor import Editor
 from mllm_probe.steering.intervention import Row, Steering, compose
@@ -368,7 +368,7 @@ def _following_trial(model: ProbeModel, encoded: Encoded) -> Trial:
     # time, so a third row, which parts at another block, is left to the tests of the ways themselves.
     rows = trial_rows(model)[:2]
     every = range(len(rows))
-    parts = (Editor(model, rows, prompt=encoded).unedited_part, NOTHING)
+    parts = (Editor(model, rows, prompt=encoded).unedited_part, UNEDITED_NONE)
     return _trial(model, encoded, rows, [(every, part) for part in parts])
 
 
@@ -396,7 +396,7 @@ def _prompt_trial(model: ProbeModel, encoded: Encoded, input_edited: bool = Fals
 
 
 def _trial(
-    model: ProbeModel, encoded: Encoded, rows: Sequence[Row], batches: Sequence[tuple[Sequence[int], UneditedPart]]
+    model: ProbeModel, encoded: Encoded, rows: Sequence[Row], batches: Sequence[tuple[Sequence[int], SharedPrefixSpan]]
 ) -> Trial:
     def edits(chosen: Sequence[int]) -> AbstractContextManager[Any]:
         return Editor(model, [rows[i] for i in chosen], prompt=encoded).attached()

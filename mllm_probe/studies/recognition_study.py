@@ -19,7 +19,7 @@ from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.scenes import Scene
 from mllm_probe.scenes.language import OPPOSITES, PHRASES, WORDINGS
 from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, DRAW, EDIT, LAYER, PROMPT, SAMPLE, SCOPE, STRENGTH, WORDS
-from mllm_probe.steering.operations import CONCEPT as ITSELF
+from mllm_probe.steering.operations import CONCEPT as CONCEPT_DIRECTION
 from mllm_probe.studies.baselines import baseline_lines, baselines
 from mllm_probe.studies.effect import effect, value_by_image
 from mllm_probe.studies.multiverse import PLACES, RECOGNITION_OR_REASONING, asked, counted, in_half
@@ -330,7 +330,7 @@ def _numbers(grid: xr.Dataset) -> xr.Dataset:
 
 def _naming_the_relation(grid: xr.Dataset) -> xr.DataArray:
     """Share of a problem's answers that name the relation of the vector itself (concept, layer)."""
-    own = grid.sel({CONTROL: ITSELF}, drop=True).isel({DRAW: 0, STRENGTH: 0}, drop=True)
+    own = grid.sel({CONTROL: CONCEPT_DIRECTION}, drop=True).isel({DRAW: 0, STRENGTH: 0}, drop=True)
     texts = own["text"].transpose(CONCEPT, LAYER, SAMPLE)
     counted_images = own["eligible"].transpose(CONCEPT, SAMPLE).values
     found = np.full(texts.shape[:2], np.nan)

@@ -28,7 +28,7 @@ from mllm_probe.schema import (
     STRENGTH,
     STYLE,
 )
-from mllm_probe.steering.operations import CONCEPT as ITSELF
+from mllm_probe.steering.operations import CONCEPT as CONCEPT_DIRECTION
 from mllm_probe.studies.baselines import baseline_lines, baselines
 from mllm_probe.studies.multiverse import RELIABILITY, asked, counted, in_half
 from mllm_probe.studies.readout import LAST_PROMPT
@@ -179,7 +179,7 @@ def _slopes(grid: xr.Dataset) -> xr.Dataset:
     if "eligible" in grid:
         scores = scores.where(grid["eligible"].any(STRENGTH))
     slope = slope_over_doses(scores, unsteered)
-    own = slope.sel({CONTROL: ITSELF, DRAW: 0}, drop=True).transpose(CONCEPT, LAYER, SAMPLE)
+    own = slope.sel({CONTROL: CONCEPT_DIRECTION, DRAW: 0}, drop=True).transpose(CONCEPT, LAYER, SAMPLE)
     drawn = slope.sel({CONTROL: "random"}, drop=True).transpose(CONCEPT, LAYER, DRAW, SAMPLE)
     n, anti = own.notnull().sum(SAMPLE), (own < 0).sum(SAMPLE)
     low, high = wilson_interval(anti.values, n.values)

@@ -33,7 +33,7 @@ from mllm_probe.schema import (
     TOKEN,
 )
 from mllm_probe.steering import Steering
-from mllm_probe.steering.operations import CONCEPT as ITSELF
+from mllm_probe.steering.operations import CONCEPT as CONCEPT_DIRECTION
 from mllm_probe.steering.operations import Affine, Number, Operation
 from mllm_probe.studies.baselines import baseline_lines, baselines
 from mllm_probe.studies.effect import effect
@@ -207,7 +207,7 @@ class Reading:
 
     def of(self, told: xr.DataArray, every: xr.DataArray, before: xr.DataArray) -> dict[str, xr.DataArray]:
         """What `read_inside` gives of steered and unsteered activations, and of those of every image."""
-        itself = {CONTROL: ITSELF, DRAW: 0}
+        itself = {CONTROL: CONCEPT_DIRECTION, DRAW: 0}
         change = told - before
         spread = _along(every, self.along_edit.sel(itself, drop=True)).std(SAMPLE, ddof=1)
         at_block = _along(every, self.along_block.sel(itself, drop=True)).std(SAMPLE, ddof=1)
@@ -244,7 +244,7 @@ def edited_directions(
         own = Steering(vectors.sel({CONCEPT: name}), chosen)
         for column, layer in enumerate(chosen):
             for place, kind in enumerate(kinds):
-                for draw in range(1 if kind == ITSELF else grid.sizes[DRAW]):
+                for draw in range(1 if kind == CONCEPT_DIRECTION else grid.sizes[DRAW]):
                     direction = own.control(kind, seed, draw).direction(LAST_PROMPT, layer)
                     found[row, column, place, draw] = direction.double().cpu().numpy()
     coords = {CONCEPT: names, LAYER: chosen, CONTROL: kinds}
@@ -401,7 +401,7 @@ def _measured(grid: xr.Dataset) -> xr.Dataset:
 
 def _inside(grid: xr.Dataset) -> xr.Dataset:
     """What later blocks hold at the last prompt token, images averaged."""
-    concept = {CONTROL: ITSELF, DRAW: 0}
+    concept = {CONTROL: CONCEPT_DIRECTION, DRAW: 0}
     moved, at_block = (grid[name].sel(concept, drop=True) for name in ("change", "change_at_block"))
     found = {
         "change": moved.mean(SAMPLE),
@@ -430,7 +430,7 @@ def _ratios(grid: xr.Dataset) -> xr.Dataset:
     parts = []
     for half in halves.values():
         some = changes.isel({SAMPLE: half})
-        own = abs(some.sel({CONTROL: ITSELF, DRAW: 0}, drop=True).mean(SAMPLE))
+        own = abs(some.sel({CONTROL: CONCEPT_DIRECTION, DRAW: 0}, drop=True).mean(SAMPLE))
         drawn = abs(some.sel({CONTROL: list(KINDS)})).mean((DRAW, SAMPLE))
         parts.append(xr.apply_ufunc(np.log, own / drawn))
     ratio = xr.concat(parts, HALF).assign_coords({READ_ALONG: list(_CHANGES), HALF: list(halves)})

@@ -133,7 +133,7 @@ class Engine:
             self._attributes = self._runner.prepare(work[0].sample)
             work = self._remaining(self._runner.kept_prompts)
             self._warn_of_too_few_eligible()
-        yield from self._runner.work_off(work, self.job.cells, adapts=True, unsteered=True)
+        yield from self._runner.run_batches(work, self.job.cells, adapts=True, unsteered=True)
 
     def _remaining(self, kept: int) -> deque[Block]:
         """What is to be run, in its order."""

@@ -15,7 +15,7 @@ from mllm_probe import schema
 from mllm_probe.decoding.depth import DepthPrefix
 from mllm_probe.decoding.paths import DecodingPath, OnOpened
 from mllm_probe.decoding.prefix import SharedPrefix
-from mllm_probe.decoding.shared_prompt import NOTHING, Shared, UneditedPart
+from mllm_probe.decoding.shared_prompt import UNEDITED_NONE, Shared, SharedPrefixSpan
 from mllm_probe.metrics.statistics import LEAST_IMAGES, LEAST_SHARES
 from mllm_probe.metrics.words import Word, word_table, word_variants
 from mllm_probe.models.argument_checks import warn_caller
@@ -281,9 +281,9 @@ class Job:
         with self.model.lock.held(), torch.no_grad():
             yield
 
-    def row_bytes(self, encoded: Encoded, unedited_part: UneditedPart = NOTHING) -> int:
+    def row_bytes(self, encoded: Encoded, unedited_part: SharedPrefixSpan = UNEDITED_NONE) -> int:
         """Memory that one more row of a chunk takes, on the safe side."""
-        steps = len(self.prefix) + (self.settings.max_new_tokens if self.settings.rows_go_on else 1)
+        steps = len(self.prefix) + (self.settings.max_new_tokens if self.settings.feeds_answer else 1)
         return self.path.kind.planned_row_bytes(self.model, encoded, steps, unedited_part)
 
     def grid(self) -> Grid:

@@ -98,7 +98,7 @@ class Costs:
     batch: Seconds
 
 
-class Probe:
+class CostProbe:
     """The first images of a sweep, opened and run without steering.
 
     `records`: whether what the sweep records is recorded here too, into arrays of its size.
@@ -320,7 +320,7 @@ def lay_out(job: Job, limits: Limits, rows: int, batch_seconds: BatchSeconds) ->
     return Layout(batches.rows, layers, together, min(of_layers * layers, len(axes.layers)), min(images, samples))
 
 
-def by_probe(job: Job, limits: Limits, probe: Probe) -> tuple[int, BatchSeconds]:
+def by_probe(job: Job, limits: Limits, probe: CostProbe) -> tuple[int, BatchSeconds]:
     """Rows of a batch, and the time that it takes, from two chunks of the first image; for :func:`lay_out`.
 
     `job`: whose scope edits the prompt: a batch that takes longer keeps a person at a slider waiting.

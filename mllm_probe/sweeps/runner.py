@@ -190,7 +190,7 @@ class Runner:
         self._prompts.most = self.limits.kept_prompts(nbytes, free)
         return attributes
 
-    def work_off(
+    def run_batches(
         self, work: deque[Block], cells: Sequence[Cell], *, adapts: bool, unsteered: bool
     ) -> Iterator[list[Block]]:
         """Run blocks, chunk after chunk; ends early where the runner is stopped.

@@ -15,7 +15,7 @@ from torch import Tensor
 from mllm_probe.activations.device_array import index_tensors
 from mllm_probe.activations.not_finite import find_fault, is_finite, require_finite, told, unexplained
 from mllm_probe.decoding.rows import Rows
-from mllm_probe.decoding.shared_prompt import Shared, UneditedPart, WholeForwards
+from mllm_probe.decoding.shared_prompt import Shared, SharedPrefixSpan, WholeForwards
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept, built_in
 from mllm_probe.metrics.text import first_mention, first_mention_tokens
 from mllm_probe.metrics.words import WordTable, single_token_logprob
@@ -57,7 +57,7 @@ class ChunkEdits:
             self._edits.write(self.steerings, steps)
 
     @property
-    def unedited_part(self) -> UneditedPart:
+    def unedited_part(self) -> SharedPrefixSpan:
         """What the rows leave alone of their prompt."""
         return self._edits.unedited_part
 
@@ -360,7 +360,7 @@ class Scorer:
     @property
     def steps_fed(self) -> int:
         """Most tokens of an answer that are fed to a steered row."""
-        return len(self.prefix) + (self.settings.max_new_tokens - 1 if self.settings.rows_go_on else 0)
+        return len(self.prefix) + (self.settings.max_new_tokens - 1 if self.settings.feeds_answer else 0)
 
     def _start(self, shared: Shared, edits: ChunkEdits) -> Rows:
         count = len(edits.steerings)

@@ -252,7 +252,7 @@ class Settings(Arguments):
         return self.answers or any(metric.reading.decodes for metric in self.metrics)
 
     @property
-    def rows_go_on(self) -> bool:
+    def feeds_answer(self) -> bool:
         """Whether steered rows are fed more than the answer's beginning: their own answer, or the unsteered one."""
         return self.decodes or any(metric.reading.unsteered for metric in self.metrics)
 

@@ -21,7 +21,17 @@ from mllm_probe.sweeps import runner
 from mllm_probe.sweeps.cells import Block, Cell, lacking, plan_order, scored_pairs, take_chunk
 from mllm_probe.sweeps.grid import grid_bytes
 from mllm_probe.sweeps.job import Job
-from mllm_probe.sweeps.probe import STRETCHED, Costs, Probe, Seconds, Stored, by_probe, copying, lay_out, probe_store
+from mllm_probe.sweeps.probe import (
+    STRETCHED,
+    CostProbe,
+    Costs,
+    Seconds,
+    Stored,
+    by_probe,
+    copying,
+    lay_out,
+    probe_store,
+)
 from mllm_probe.sweeps.runner import Limits
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.stored.sweep_store import duration_text, size_text
@@ -382,7 +392,7 @@ def plan_job(job: Job, limits: Limits | None = None, *, stored: bool = False) ->
     `limits`: as for `Engine`. `stored`: whether a store is filled, unit by unit.
     """
     limits = limits or runner.DEFAULT
-    probe, store = Probe(job, limits, records=True), Stored(0, 0, Seconds())
+    probe, store = CostProbe(job, limits, records=True), Stored(0, 0, Seconds())
     kept = limits.kept_prompts(probe.prompt_bytes, probe.free)
     if stored:
         layout = _layout(job, limits, probe)
@@ -425,7 +435,7 @@ def plan_job(job: Job, limits: Limits | None = None, *, stored: bool = False) ->
     )
 
 
-def _layout(job: Job, limits: Limits, probe: Probe) -> Layout:
+def _layout(job: Job, limits: Limits, probe: CostProbe) -> Layout:
     """As a store of this sweep is cut, but for noise in what is measured."""
     if job.scope.touches_prompt:
         return lay_out(job, limits, *by_probe(job, limits, probe))
@@ -437,7 +447,7 @@ def _layout(job: Job, limits: Limits, probe: Probe) -> Layout:
     return lay_out(job, limits, probe.rows, batch_seconds)
 
 
-def _seconds_by_part(job: Job, work: PlannedWork, probe: Probe, costs: Costs) -> dict[str, Seconds]:
+def _seconds_by_part(job: Job, work: PlannedWork, probe: CostProbe, costs: Costs) -> dict[str, Seconds]:
     """What the time of a sweep goes to."""
     grid = grid_bytes(job.settings, len(job.samples))
     joined = sum(len(chunk) - 1 for chunk in work.chunks) if job.unsteered_in_chunks else 0

@@ -401,7 +401,7 @@ def _nearest_of_others(rows: Tensor, groups: np.ndarray) -> Tensor:
     return apart.masked_fill(same, torch.inf).amin(1)
 
 
-class _Told:
+class UnlikeNotes:
     """What `unlike_note` has found out about images of one model."""
 
     def __init__(self) -> None:
@@ -418,7 +418,7 @@ def unlike_note(model: ProbeModel, vectors: xr.Dataset, image: Picture) -> str:
     request = as_requests(model, [image], vectors.attrs.get("prompt"))[0]
     fitted = hash(tuple(vectors[schema.FIT_IMAGE].values.tolist()))
     key = vectors.attrs.get("weights"), request.prompt, fitted, request.id
-    notes = model.state.of(_Told).notes
+    notes = model.state.of(UnlikeNotes).notes
     if key not in notes:
         found = likeness(model, vectors, image).isel({schema.SAMPLE: 0})
         notes[key] = _NOTE.format(FARTHER_THAN, float(found["distance"])) if bool(found["unlike"]) else ""

@@ -8,7 +8,7 @@ import torch
 
 from mllm_probe.decoding.depth import DepthPrefix, DepthRows, Groups
 from mllm_probe.decoding.prefix import SharedPrefix
-from mllm_probe.decoding.shared_prompt import UneditedPart
+from mllm_probe.decoding.shared_prompt import SharedPrefixSpan
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.intervention import Steering
 from tests.hooks import active_hooks
@@ -22,7 +22,7 @@ def sizes(groups):
 def test_rows_with_one_history_are_alone_only_above_their_edit():
     groups = Groups(np.array([0, 1, 1, 3]), np.zeros(4, np.int64), 3)
     assert sizes(groups) == [1, 2, 4]
-    assert groups.at[1].of_row.tolist().count(groups.at[1].of_row[1]) == 3 and groups.at[2].alone
+    assert groups.at[1].row_to_group.tolist().count(groups.at[1].row_to_group[1]) == 3 and groups.at[2].alone
 
 
 def test_groups_split_where_other_tokens_are_fed_and_never_join_again():
@@ -90,7 +90,7 @@ def test_a_block_computes_each_group_once(case):
     with torch.no_grad():
         shared = DepthPrefix(model, encoded)
         with counted(model) as seen:
-            started = shared.start(len(rows), UneditedPart(0, 0, first))
+            started = shared.start(len(rows), SharedPrefixSpan(0, 0, first))
             begun, feed = len(seen), torch.full((len(rows), 1), 3)
             started.feed(feed)
             feed[0] = 4

@@ -10,7 +10,7 @@ from mllm_probe.activations.hooks import attached
 from mllm_probe.decoding.paths import Trial, choose_path
 from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.decoding.rows import with_pictures_encoded
-from mllm_probe.decoding.shared_prompt import NOTHING, UneditedPart, difference
+from mllm_probe.decoding.shared_prompt import UNEDITED_NONE, SharedPrefixSpan, difference
 from mllm_probe.schema import ROLES
 from mllm_probe.steering import Steering
 from mllm_probe.steering.editor import Editor
@@ -92,9 +92,9 @@ def test_the_last_block_runs_for_the_last_position_and_keeps_all_keys(case, name
     shared = one.open()
     assert shared.run.ends_early
     with torch.no_grad(), one.edits(0, "image"):
-        alone = shared.start(3, UneditedPart(0, one.first("image")))
+        alone = shared.start(3, SharedPrefixSpan(0, one.first("image")))
         with attached(one.model, lambda *_: None, layers=[-1]):
-            read = shared.start(3, UneditedPart(0, one.first("image")))
+            read = shared.start(3, SharedPrefixSpan(0, one.first("image")))
     assert difference(alone.logits, read.logits) < 1e-5
     torch.testing.assert_close(alone.cache.layers[-1].keys, read.cache.layers[-1].keys, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(alone.cache.layers[-1].values, read.cache.layers[-1].values, atol=1e-5, rtol=1e-4)
@@ -106,7 +106,7 @@ def test_equals_plain_hooks(case, name):
     shared = one.open(CopiedResume if name in COPIED else Resume)
     for scope in one.scopes():
         for layer in (0, one.last // 2, one.last):
-            found = one.followed(shared, layer, scope, UneditedPart(layer, one.first(scope)))
+            found = one.followed(shared, layer, scope, SharedPrefixSpan(layer, one.first(scope)))
             assert difference(found, one.expected(layer, scope)) < 1e-4, (scope, layer)
 
 
@@ -119,7 +119,7 @@ def test_columns_before_the_first_edited_one_are_not_computed(case, name):
     for layer in (0, 1, one.last):
         widths = []
         with attached(one.model, lambda number, hidden, widths=widths: widths.append(hidden.shape[1])):
-            found = one.followed(shared, layer, scope, UneditedPart(layer, scope[0]))
+            found = one.followed(shared, layer, scope, SharedPrefixSpan(layer, scope[0]))
         blocks = one.last + 1
         assert widths == [width] * blocks + [1] * blocks + [2] * blocks
         assert difference(found, one.expected(layer, scope)) < 1e-4
@@ -146,7 +146,7 @@ def test_blocks_below_the_picture_and_the_head_are_not_computed_again(case, read
         first = one.first("image")
         reading = attached(one.model, lambda *_: None, layers=[-1]) if reads else nullcontext()
         with torch.no_grad(), one.edits(1, "image"), reading:
-            shared.start(3, UneditedPart(1, first))
+            shared.start(3, SharedPrefixSpan(1, first))
     finally:
         for handle in handles:
             handle.remove()
@@ -158,7 +158,7 @@ def test_the_unsteered_prompt_exists_once(case):
     one = case("llava")
     shared, first = one.open(), one.first("image")
     with torch.no_grad():
-        rows = shared.start(3, UneditedPart(1, first))
+        rows = shared.start(3, SharedPrefixSpan(1, first))
         rows.feed(FED[:, :2])
         fork = rows.fork([2, 0])
     for number, kept in enumerate(shared.run.cache.layers):
@@ -175,7 +175,7 @@ def test_forks_go_on_apart(case):
     expected = one.expected(1, "image")
     shared = one.open()
     with torch.no_grad(), one.edits(1, "image"):
-        rows = shared.start(3, UneditedPart(1, one.first("image")))
+        rows = shared.start(3, SharedPrefixSpan(1, one.first("image")))
         start, other = rows.fork(), rows.fork([2, 2, 0])
         other.feed(FED[[1, 1, 1]])
         assert difference(rows.feed(FED), expected[:, 1:]) < 1e-4
@@ -189,9 +189,9 @@ def test_forks_go_on_apart(case):
 def test_without_knowing_what_is_untouched_and_without_edits(case):
     one = case("llava")
     shared = one.open()
-    assert difference(one.followed(shared, 0, "all", NOTHING), one.expected(0, "all")) < 1e-4
+    assert difference(one.followed(shared, 0, "all", UNEDITED_NONE), one.expected(0, "all")) < 1e-4
     with torch.no_grad():
-        rows = shared.start(2, UneditedPart(one.last + 1, shared.run.length))
+        rows = shared.start(2, SharedPrefixSpan(one.last + 1, shared.run.length))
     plain = plain_logits(one.model, one.encoded, [], [])[0, 0]
     assert difference(rows.logits, plain.expand(2, -1)) < 1e-5
 
@@ -201,7 +201,7 @@ def test_blocks_that_are_not_computed_can_be_read(case):
     with torch.no_grad(), attached(one.model, seen.__setitem__):
         shared = one.open()
         plain = {layer: hidden.clone() for layer, hidden in seen.items()}
-        shared.start(2, UneditedPart(2, 0))
+        shared.start(2, SharedPrefixSpan(2, 0))
     for layer in one.model.layers:
         torch.testing.assert_close(seen[layer], plain[layer].expand(2, -1, -1), atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(shared.unedited[layer], plain[layer])
@@ -217,7 +217,7 @@ def test_nothing_is_left_on_the_model_whatever_is_raised(case, layer):
         raise KeyError("in a hook")
 
     with torch.no_grad(), pytest.raises(KeyError), attached(one.model, fail, layers=[layer]):
-        shared.start(2, UneditedPart(1, 4))
+        shared.start(2, SharedPrefixSpan(1, 4))
     assert active_hooks(one.model) == 0
     assert not any("forward" in block.__dict__ for block in one.model.layout.blocks)
     assert one.model.layout.backbone.config._attn_implementation == chosen
@@ -228,9 +228,9 @@ def test_a_model_that_is_not_causal_computes_every_column(device):
     for block in one.model.layout.blocks:
         block.self_attn.is_causal = False
     shared = one.open()
-    found = one.followed(shared, 1, "image", UneditedPart(1, one.first("image")))
+    found = one.followed(shared, 1, "image", SharedPrefixSpan(1, one.first("image")))
     with torch.no_grad(), one.edits(1, "image"):
-        rows = shared.start(3, UneditedPart(1, one.first("image")))
+        rows = shared.start(3, SharedPrefixSpan(1, one.first("image")))
     assert all(layer.get_seq_length() == shared.run.length for layer in rows.cache.layers)
     assert rows.cache.layers[2].keys.shape[2] == shared.run.length
     expected = [plain_logits(one.model, one.encoded, [], one.plain(1, "image", s)) for s in STRENGTHS]
@@ -242,7 +242,7 @@ def test_a_window_shorter_than_the_prompt(device):
     one.model.layout.backbone.config.sliding_window = 6
     shared = one.open()
     for scope in ("image", "text"):
-        found = one.followed(shared, 1, scope, UneditedPart(1, one.first(scope)))
+        found = one.followed(shared, 1, scope, SharedPrefixSpan(1, one.first(scope)))
         assert difference(found, one.expected(1, scope)) < 1e-4
 
 
@@ -250,7 +250,7 @@ def test_a_window_shorter_than_the_prompt(device):
 def test_the_next_best_way_is_taken_where_it_cannot_be_exact(case, name):
     one = case(name)
     scope = one.scopes()[-1]
-    trial = Trial(3, lambda rows: one.edits(1, scope), [(range(3), UneditedPart(1, one.first(scope)))])
+    trial = Trial(3, lambda rows: one.edits(1, scope), [(range(3), SharedPrefixSpan(1, one.first(scope)))])
     with torch.no_grad():
         path = choose_path(one.model, one.encoded, trial, prompt_edited=True)
     assert str(path).startswith(NEXT_BEST[name])
@@ -269,8 +269,8 @@ def test_memory_is_counted(case):
     of_layer = 2 * layer.keys.numel() * layer.keys.element_size()
     residual = sum(hidden.numel() * hidden.element_size() for hidden in shared.unedited.values())
     assert shared.nbytes >= len(one.model.layers) * of_layer + residual
-    planned = [Resume.planned_row_bytes(one.model, one.encoded, 4, UneditedPart(n)) for n in one.model.layers]
+    planned = [Resume.planned_row_bytes(one.model, one.encoded, 4, SharedPrefixSpan(n)) for n in one.model.layers]
     assert {below - above for below, above in zip(planned, planned[1:], strict=False)} == {3 * of_layer}
-    from_picture = Resume.planned_row_bytes(one.model, one.encoded, 4, UneditedPart(0, first))
+    from_picture = Resume.planned_row_bytes(one.model, one.encoded, 4, SharedPrefixSpan(0, first))
     assert planned[1] - 3 * of_layer < from_picture < planned[0]
-    assert CopiedResume.planned_row_bytes(one.model, one.encoded, 4, UneditedPart(0)) > planned[0]
+    assert CopiedResume.planned_row_bytes(one.model, one.encoded, 4, SharedPrefixSpan(0)) > planned[0]

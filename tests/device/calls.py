@@ -17,7 +17,7 @@ import xarray as xr
 import mllm_probe as mp
 from mllm_probe.activations.device_array import TorchAccessor
 from mllm_probe.decoding.paths import NEXT_WAYS, PROMPT_WAYS
-from mllm_probe.decoding.shared_prompt import Shared, UneditedPart, WholeForwards
+from mllm_probe.decoding.shared_prompt import Shared, SharedPrefixSpan, WholeForwards
 from mllm_probe.generation.streaming import Live
 from mllm_probe.models import ProbeModel
 from mllm_probe.steering.buffer import EditBuffer
@@ -180,7 +180,7 @@ def _decoded(subject: Subject, kind: type[Shared]) -> torch.Tensor:
     with model.lock.held(), torch.no_grad():
         shared = kind(model, encoded)
     with model.lock.held(), torch.no_grad(), editor.attached():
-        started = shared.start(2, editor.unedited_part if kind is not WholeForwards else UneditedPart())
+        started = shared.start(2, editor.unedited_part if kind is not WholeForwards else SharedPrefixSpan())
         tokens = encoded.tensors["input_ids"][:, -1:].expand(2, 1)
         return torch.cat([started.logits[:, None], started.feed(tokens), started.feed(tokens)], 1)
 

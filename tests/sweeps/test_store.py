@@ -138,14 +138,14 @@ def test_a_sweep_that_is_stopped_in_its_first_batch_goes_on_to_the_same_bytes(tm
 def test_what_timed_a_store_is_in_its_markers_and_in_the_grid_of_its_own_shard_alone(tmp_path, monkeypatch):
     """The first batch, which tells how large units are to be, is kept by the process whose unit it is of."""
     killed.small_chunks(monkeypatch.setattr)
-    run, began = Runner.work_off, []
+    run, began = Runner.run_batches, []
 
     def slowly(self, *arguments, **named):
         if not began:
             began.append(time.sleep(0.5))
         return run(self, *arguments, **named)
 
-    monkeypatch.setattr(Runner, "work_off", slowly)
+    monkeypatch.setattr(Runner, "run_batches", slowly)
     given = killed.arguments("next") | {"record": (), "read_layers": None}
     for shard, longest in (("1/1", 0.5), ("3/3", 0)):
         store = tmp_path / f"{shard[0]}.zarr"
@@ -182,7 +182,7 @@ def test_running_out_of_memory_in_the_first_batch_is_remembered(tmp_path, monkey
 def test_a_broken_image_in_the_first_batch_does_not_decide_how_large_units_are(tmp_path, monkeypatch):
     """Batches of other images tell the time."""
     killed.small_chunks(monkeypatch.setattr)
-    run, timed, calls = Runner.work_off, UnitRuns._first_batch, []
+    run, timed, calls = Runner.run_batches, UnitRuns._first_batch, []
     found = []
 
     def broken_at_first(self, *arguments, **named):
@@ -191,7 +191,7 @@ def test_a_broken_image_in_the_first_batch_does_not_decide_how_large_units_are(t
             raise ValueError("injected")
         return run(self, *arguments, **named)
 
-    monkeypatch.setattr(Runner, "work_off", broken_at_first)
+    monkeypatch.setattr(Runner, "run_batches", broken_at_first)
     monkeypatch.setattr(UnitRuns, "_first_batch", lambda *given: found.append(timed(*given)) or found[0])
     grid = sweeps.sweep(**killed.arguments("next"), store=tmp_path / "grid.zarr")
     assert math.isfinite(found[0]) and grid.attrs["progress"] == 1

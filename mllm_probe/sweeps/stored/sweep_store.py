@@ -153,7 +153,7 @@ class SweepStore:
         `device`: type of the device. Raises ValueError if units of another dtype or type of device would stand beside
         those that are there, and ``mixed`` is off.
         """
-        store, own = self.there, {"device": device, _DTYPE: dtype}
+        store, own = self.opened, {"device": device, _DTYPE: dtype}
         content = store.get_file(_COMPUTED_WITH)
         if content is None:
             store.put_file(_COMPUTED_WITH, json.dumps(own).encode())
@@ -166,7 +166,7 @@ class SweepStore:
 
     def computed_with(self) -> list[str]:
         """Types of device and dtypes of the finished units, see :func:`kinds_of`."""
-        return kinds_of(workers_of(marker for _, marker in self.there.markers(sorted(self.there.finished()))))
+        return kinds_of(workers_of(marker for _, marker in self.opened.markers(sorted(self.opened.finished()))))
 
     def _another(self, what: Sequence[str]) -> ValueError:
         both = ", or allow both with mixed=True (--mixed), where each unit says its own"
@@ -182,14 +182,14 @@ class SweepStore:
         return self.place.address
 
     @property
-    def exists(self) -> bool:
+    def is_created(self) -> bool:
         """Whether the run was begun."""
         return self._store is not None
 
     @property
     def attributes(self) -> Attributes:
         """Attributes of the grid, as they were when the run was begun."""
-        return {name: value for name, value in self.there.attributes.items() if name not in OWN_ATTRIBUTES}
+        return {name: value for name, value in self.opened.attributes.items() if name not in OWN_ATTRIBUTES}
 
     @property
     def layout(self) -> JsonObject:
@@ -197,9 +197,9 @@ class SweepStore:
 
         Raises ValueError if the store says something else.
         """
-        layout = own_attribute(self.there, LAYOUT)
+        layout = own_attribute(self.opened, LAYOUT)
         if not isinstance(layout, dict) or not all(isinstance(one, int) and one >= 1 for one in layout.values()):
-            raise damaged_attribute(self.there, LAYOUT, "expected whole numbers, 1 or more, by name")
+            raise damaged_attribute(self.opened, LAYOUT, "expected whole numbers, 1 or more, by name")
         return layout
 
     def create(
@@ -246,7 +246,7 @@ class SweepStore:
 
     def finished(self) -> set[str]:
         """Names of the units that are finished, by any process."""
-        return self.there.finished()
+        return self.opened.finished()
 
     def save(
         self, unit: str, regions: Regions, grid: StoredGrid, recorder: Recorder | None, order: Sequence[int],
@@ -262,11 +262,11 @@ class SweepStore:
             for region in regions(dims):
                 stored, own = _places(region, dims, order)
                 parts.setdefault(name, []).append((stored, take(own)))
-        return self.there.write(unit, parts, **facts)
+        return self.opened.write(unit, parts, **facts)
 
     def load(self, regions: Regions, grid: StoredGrid, recorder: Recorder | None, order: Sequence[int]) -> None:
         """Fill arrays from regions of finished units; as for :meth:`save`."""
-        store = self.there
+        store = self.opened
         for name, (dims, values, _) in self._variables(grid).items():
             for region in regions(dims):
                 stored, own = _places(region, dims, order)
@@ -282,7 +282,7 @@ class SweepStore:
 
     def other_versions(self) -> Attributes:
         """Warn of libraries whose version differs from that at the beginning of the run; attributes that record it."""
-        now, then = schema.provenance(), self.there.attributes
+        now, then = schema.provenance(), self.opened.attributes
         changed = [
             f"{name.removeprefix(_VERSION)} {now[name]} (begun with {then.get(name)})"
             for name in now
@@ -298,7 +298,7 @@ class SweepStore:
         return {"resumed_with": changed}
 
     @property
-    def there(self) -> UnitStore:
+    def opened(self) -> UnitStore:
         """The store itself, once the run was begun."""
         assert self._store is not None, "the store is made before its first unit is run"
         return self._store

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from mllm_probe.activations.device_array import dtype_name
 from mllm_probe.sweeps.grid import CELL_DIMS
-from mllm_probe.sweeps.probe import STRETCHED, Probe, by_probe, lay_out
+from mllm_probe.sweeps.probe import STRETCHED, CostProbe, by_probe, lay_out
 from mllm_probe.sweeps.runner import Runner
 from mllm_probe.sweeps.settings import identity
 from mllm_probe.sweeps.stored.store_inputs import Cluster, has_inputs, inputs_of, save_inputs
 from mllm_probe.sweeps.stored.sweep_store import COMPUTED_WITH, LAYOUT, SweepStore, damaged_attribute
-from mllm_probe.sweeps.stored.units import Batch, Borders, Layout, Span, Unit, Units, then_saved, work_off
+from mllm_probe.sweeps.stored.units import Batch, Borders, Layout, Span, Unit, Units, run_missing_units, save_when_done
 from mllm_probe.sweeps.sweep_arguments import Shard
 from mllm_probe.typing import Attributes
 
@@ -51,7 +51,7 @@ class UnitRuns:
     @property
     def attributes(self) -> Attributes:
         """Attributes of the grid."""
-        if not self._store.exists:
+        if not self._store.is_created:
             return self._begun_with
         return self._store.attributes | self._resumed_with | self._mixed_with
 
@@ -63,7 +63,7 @@ class UnitRuns:
         `when_answered`: called when all unsteered answers are known, before the first steered run, by a process that
         works on the whole.
         """
-        if begun := self._store.exists:
+        if begun := self._store.is_created:
             self._note_kinds()
         elif not self._create():
             return
@@ -83,8 +83,8 @@ class UnitRuns:
             return
         if begun:
             self._resumed_with = store.other_versions()
-            if not has_inputs(store.there):  # whoever began it died before it had written them
-                save_inputs(inputs_of(self._job, store.place), store.there)
+            if not has_inputs(store.opened):  # whoever began it died before it had written them
+                save_inputs(inputs_of(self._job, store.place), store.opened)
         if self._cluster is not None:
             yield from self._cluster.run(store.address, missing, load=self._load, stopped=lambda: self._runner.stopped)
             return
@@ -93,7 +93,7 @@ class UnitRuns:
         for part in ([unit for unit in missing if unit.unsteered], [unit for unit in missing if not unit.unsteered]):
             if part and not part[0].unsteered and self._shard.whole and not self._runner.stopped:
                 when_answered()
-            yield from work_off(
+            yield from run_missing_units(
                 part, finished=store.finished, run=self._run, load=self._load,
                 stopped=lambda: self._runner.stopped, in_order=not self._shard.whole,
             )  # fmt: skip
@@ -118,7 +118,7 @@ class UnitRuns:
         """Units of a store that is there."""
         job, plain = self._job, self._store.layout
         if set(plain) != {one.name for one in fields(Layout)}:
-            raise damaged_attribute(self._store.there, LAYOUT, f"it has {', '.join(plain) or 'nothing'}")
+            raise damaged_attribute(self._store.opened, LAYOUT, f"it has {', '.join(plain) or 'nothing'}")
         return Units(job.settings.axes, job.cells, job.skipped, Layout(**plain))
 
     def _prepare(self) -> None:
@@ -158,7 +158,7 @@ class UnitRuns:
             layout=asdict(layout),
             order=units.order,
         )
-        save_inputs(inputs, self._store.there)
+        save_inputs(inputs, self._store.opened)
         if self._ran and not self._keeps_first_batch():
             self._ran.clear()
             runner.forget()
@@ -181,7 +181,7 @@ class UnitRuns:
         """Cut the sweep."""
         job, limits = self._job, self._runner.limits
         if job.scope.touches_prompt:
-            return lay_out(job, limits, *by_probe(job, limits, Probe(job, limits)))
+            return lay_out(job, limits, *by_probe(job, limits, CostProbe(job, limits)))
         return lay_out(job, limits, self._runner.size.rows, self._first_batch)
 
     def _first_batch(self, layout: Layout, runs: int) -> float:
@@ -195,7 +195,7 @@ class UnitRuns:
                     continue
                 began = time.perf_counter()
                 try:
-                    ran = sum(self._work_off(batch))
+                    ran = sum(self._run_batch(batch))
                 except ValueError:  # an image whose numbers are none: its unit raises it again; others tell the time
                     broken.add(batch.borders[0])
                     continue
@@ -217,7 +217,7 @@ class UnitRuns:
     def _run(self, unit: Unit) -> Iterator[int]:
         """Run a unit and write it; without its marker where the runner is stopped in the middle."""
         began = time.perf_counter()
-        return then_saved(self._steps(unit), lambda: self._save(unit, began), lambda: self._runner.stopped)
+        return save_when_done(self._steps(unit), lambda: self._save(unit, began), lambda: self._runner.stopped)
 
     def _steps(self, unit: Unit) -> Iterator[int]:
         """Runs of each batch of a unit."""
@@ -231,11 +231,11 @@ class UnitRuns:
             if self._key(batch) in self._ran:
                 yield sum(len(block.cells) for block in batch.blocks)
             else:
-                yield from self._work_off(batch)
+                yield from self._run_batch(batch)
 
-    def _work_off(self, batch: Batch) -> Iterator[int]:
+    def _run_batch(self, batch: Batch) -> Iterator[int]:
         """Run a batch; the runs of each chunk."""
-        for blocks in self._runner.work_off(deque(batch.blocks), batch.cells, adapts=False, unsteered=False):
+        for blocks in self._runner.run_batches(deque(batch.blocks), batch.cells, adapts=False, unsteered=False):
             yield sum(len(block.cells) for block in blocks)
 
     def _save(self, unit: Unit, began: float) -> None:

@@ -288,7 +288,7 @@ class Named(Protocol):
 OneUnit = TypeVar("OneUnit", bound=Named)
 
 
-def work_off(
+def run_missing_units(
     missing: Sequence[OneUnit],
     *,
     finished: Callable[[], set[str]],
@@ -327,7 +327,7 @@ def work_off(
             left.remove(unit)
 
 
-def then_saved(steps: Iterable[int], save: Callable[[], object], stopped: Callable[[], bool]) -> Iterator[int]:
+def save_when_done(steps: Iterable[int], save: Callable[[], object], stopped: Callable[[], bool]) -> Iterator[int]:
     """Steps of a unit, the last of which is told when it is on the disk: whoever stops then has it all.
 
     `steps`: runs of each step. `save`: writes the unit; not called where it was stopped in the middle.

@@ -31,7 +31,7 @@ from mllm_probe.widgets.heatmap.map_cells import (
     metric_label,
     shown_metrics,
 )
-from mllm_probe.widgets.monitor.sweep_monitor import News, SweepMonitor
+from mllm_probe.widgets.monitor.sweep_monitor import GridUpdates, SweepMonitor
 from mllm_probe.widgets.pages.export_pages import Recordings
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_map
@@ -308,7 +308,9 @@ class LayerConceptHeatmap(ProbeWidget):
         try:
             for grid in grids:
                 late = grid
-                if isinstance(grids, News):  # nobody waits for this thread, and a pause must not leave an older map
+                if isinstance(
+                    grids, GridUpdates
+                ):  # nobody waits for this thread, and a pause must not leave an older map
                     cancelled.wait(limiter.remaining(time.monotonic()))
                 if cancelled.is_set():
                     break
@@ -318,7 +320,7 @@ class LayerConceptHeatmap(ProbeWidget):
                     limiter.record(start, time.monotonic() - start)
             if late is not None:
                 self.show(late)
-            share = grids.stopped_at if isinstance(grids, News) else None
+            share = grids.stopped_at if isinstance(grids, GridUpdates) else None
             if cancelled.is_set() or share is not None:
                 outcome = {"status": "cancelled", "progress": self.progress if share is None else share}
             elif self.grid is not None:

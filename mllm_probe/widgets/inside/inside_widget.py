@@ -30,7 +30,7 @@ GIVEN = "0 = no component along the direction, 1 = length of the given vector"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ReadRequest:
     """Settings of a reading: taken when it begins, and published with it.
 
     `picture`: counted up by each new image.
@@ -171,10 +171,10 @@ class InsideWidget(ProbeWidget):
         shown = {name: state[name] for name in self._recorded if name in state}
         return Recording({CONCEPT: concept}, shown | {"shown": self.shown | {CONCEPT: concept}})
 
-    def _wanted(self) -> Wanted:
-        return Wanted(self._image, self._pictures, self.prompt, self.concept)
+    def _wanted(self) -> ReadRequest:
+        return ReadRequest(self._image, self._pictures, self.prompt, self.concept)
 
-    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> Traits | None:
+    def _compute(self, wanted: ReadRequest, cancelled: threading.Event) -> Traits | None:
         """Traits that show ``wanted``; None, or any traits, when it was cancelled."""
         raise NotImplementedError
 
@@ -236,7 +236,7 @@ class InsideWidget(ProbeWidget):
         if not getattr(self._here, "quiet", False):
             self.run()
 
-    def _read(self, wanted: Wanted, cancelled: threading.Event) -> None:
+    def _read(self, wanted: ReadRequest, cancelled: threading.Event) -> None:
         self.publish(status="running", message="")
         about = {"concept": wanted.concept, "prompt": wanted.prompt, "picture": wanted.picture}
         try:

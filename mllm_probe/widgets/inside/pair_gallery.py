@@ -16,7 +16,7 @@ from mllm_probe.models import ProbeModel
 from mllm_probe.schema import LAYER, SAMPLE, TOKEN
 from mllm_probe.typing import Traits, TraitValue
 from mllm_probe.widgets.base.probe_widget import bundle
-from mllm_probe.widgets.inside.inside_widget import GIVEN, InsideWidget, Wanted, float_bytes
+from mllm_probe.widgets.inside.inside_widget import GIVEN, InsideWidget, ReadRequest, float_bytes
 
 MOST = 12
 _AT_ONCE = 4
@@ -58,7 +58,7 @@ class PairGallery(InsideWidget):
         self.library = library
         super().__init__(model, vectors, [], prompt, concept=concept, layer=layer, **traits)
 
-    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> Traits | None:
+    def _compute(self, wanted: ReadRequest, cancelled: threading.Event) -> Traits | None:
         vectors = self._selected(wanted.concept)
         if vectors is None:
             return {"pairs": [], "values": b"", "total": 0}

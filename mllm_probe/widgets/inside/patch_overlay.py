@@ -21,7 +21,7 @@ from mllm_probe.models.layout import why_no_image_tokens
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.numbers import scale_limit
 from mllm_probe.widgets.base.probe_widget import bundle
-from mllm_probe.widgets.inside.inside_widget import SteeringWidget, Wanted, float_bytes
+from mllm_probe.widgets.inside.inside_widget import ReadRequest, SteeringWidget, float_bytes
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_patches
 
@@ -196,7 +196,7 @@ class PatchOverlay(SteeringWidget):
     def _selected_tokens(self) -> np.ndarray:
         return self.scope
 
-    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> Traits | None:
+    def _compute(self, wanted: ReadRequest, cancelled: threading.Event) -> Traits | None:
         if self._causal is not None and self._causal[0] == _key(wanted):
             return self._causal_state(wanted, self._causal[1])
         if self.shown.get("picture") != wanted.picture:
@@ -228,7 +228,7 @@ class PatchOverlay(SteeringWidget):
             state |= {"values": b"", "meaning": ""} | self._layers_state(self._offered_layers(), self._unit())
         return state
 
-    def _causal_state(self, wanted: Wanted, found: CausalMap) -> Traits:
+    def _causal_state(self, wanted: ReadRequest, found: CausalMap) -> Traits:
         """Traits that show a map of patched runs; nothing is computed on the model, and no activations are kept."""
         self._capture = None
         seen = seen_by(self.model, as_image(cast(typing.Picture, wanted.images)))
@@ -253,7 +253,7 @@ class PatchOverlay(SteeringWidget):
             state |= {"layers": layers, "layer": min(layers, key=lambda each: abs(each - self.layer))}
         return state
 
-    def _image_tokens(self, wanted: Wanted) -> xr.Dataset:
+    def _image_tokens(self, wanted: ReadRequest) -> xr.Dataset:
         why = why_no_image_tokens(self.model.hf.config)
         if why:
             raise ValueError(f"{self.model.name} has no image tokens that could be laid over the image: {why}.")
@@ -267,7 +267,7 @@ class PatchOverlay(SteeringWidget):
         return f"{super()._summary()} × {self.rows}×{self.columns} patches"
 
 
-def _key(wanted: Wanted) -> tuple[int, str, str]:
+def _key(wanted: ReadRequest) -> tuple[int, str, str]:
     return wanted.picture, wanted.prompt, wanted.concept
 
 

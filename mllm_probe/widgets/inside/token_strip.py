@@ -22,7 +22,7 @@ from mllm_probe.tokens import captured_kinds
 from mllm_probe.typing import Continuation, PromptImages, Traits, TraitValue
 from mllm_probe.widgets.base.numbers import scale_limit
 from mllm_probe.widgets.base.probe_widget import bundle
-from mllm_probe.widgets.inside.inside_widget import SteeringWidget, Wanted, float_bytes
+from mllm_probe.widgets.inside.inside_widget import ReadRequest, SteeringWidget, float_bytes
 
 WORDS = 3
 """Number of logit-lens words for each token and layer."""
@@ -134,10 +134,10 @@ class TokenStrip(SteeringWidget):
             settings["answer"] = self._given
         super().show(images, **settings)
 
-    def _wanted(self) -> Wanted:
+    def _wanted(self) -> ReadRequest:
         return replace(super()._wanted(), given=self._given, mode=self.mode, opened=self.opened)
 
-    def _compute(self, wanted: Wanted, cancelled: threading.Event) -> Traits | None:
+    def _compute(self, wanted: ReadRequest, cancelled: threading.Event) -> Traits | None:
         key = (wanted.picture, wanted.prompt, wanted.given)
         acts = self._captured(key, lambda: self._run(wanted, cancelled))
         if cancelled.is_set():
@@ -167,7 +167,7 @@ class TokenStrip(SteeringWidget):
             state |= {"lens_words": [], "lens": b""}
         return state
 
-    def _run(self, wanted: Wanted, cancelled: threading.Event) -> xr.Dataset:
+    def _run(self, wanted: ReadRequest, cancelled: threading.Event) -> xr.Dataset:
         """Activations of the prompt and of the answer that is given or generated; its text is kept as an attribute."""
         images, text = [wanted.images], wanted.given
         continuation: Continuation = text

@@ -21,7 +21,7 @@ from mllm_probe.widgets.base.probe_widget import NewestWorker, Shared, guarded, 
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.lab.lab_bar import LabBar
 from mllm_probe.widgets.lab.lab_parts import STUDIES, LabParts, LabRecipe, link, python_of, wrapping_box
-from mllm_probe.widgets.monitor.sources import Stored
+from mllm_probe.widgets.monitor.sources import RemoteSweep
 from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
 from mllm_probe.widgets.pages.saved_page import Written
 from mllm_probe.widgets.panel.fluency import FluentDoses
@@ -173,7 +173,7 @@ class Explore(Shared, ipywidgets.VBox):
     def stop(self) -> None:
         """Stop the background work after the current step; finished results are kept."""
         self._worker.cancel()
-        if not isinstance(self.monitor.source, Stored):
+        if not isinstance(self.monitor.source, RemoteSweep):
             self.monitor.stop()
         self.heatmap.stop()
         if self._fluent is not None:

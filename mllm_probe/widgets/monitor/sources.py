@@ -19,7 +19,7 @@ from mllm_probe.sweeps.stored.store_progress import StoreWatch
 from mllm_probe.sweeps.stored.sweep_store import Worker
 
 
-class Driven:
+class LocalSweep:
     """A sweep that runs in this process, step by step in the thread that calls `step`.
 
     `source`: an engine, what `mllm_probe.sweep_iter` gives, or other grids that say their ``progress``.
@@ -46,12 +46,12 @@ class Driven:
         """Whether `rest` can be asked for once it was stopped."""
         return self._is_engine or bool(getattr(self._source, "can_go_on", False))
 
-    def rest(self) -> Driven:
+    def rest(self) -> LocalSweep:
         """The same sweep, which goes on with what is missing."""
         source: Any = self._source
         if self._is_engine:
             source.resume()
-        made = Driven(source if self._is_engine else source.rest())
+        made = LocalSweep(source if self._is_engine else source.rest())
         made._grid = self._grid
         return made
 
@@ -118,7 +118,7 @@ class Driven:
         self._closed = True
 
 
-class Stored:
+class RemoteSweep:
     """A store that another process fills, or has filled."""
 
     lock = None

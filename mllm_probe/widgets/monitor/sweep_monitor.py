@@ -20,7 +20,7 @@ from mllm_probe.sweeps.engine import Engine
 from mllm_probe.sweeps.stored.sweep_store import Worker, duration_text
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle, sentence
-from mllm_probe.widgets.monitor.sources import Driven, Pace, Stored
+from mllm_probe.widgets.monitor.sources import LocalSweep, Pace, RemoteSweep
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class SweepMonitor(ProbeWidget):
 
     Attributes
     ----------
-    source : Driven, Stored or None
+    source : LocalSweep, RemoteSweep or None
         Source that is driven or watched; None before the first one, and after `close`.
     status : str
         ``"idle"``, ``"running"``, ``"pausing"`` (the current step is finished first), ``"paused"``, ``"finished"``,
@@ -100,7 +100,7 @@ class SweepMonitor(ProbeWidget):
     def __init__(self, source: Source | None = None, **traits: object) -> None:
         self.changed = threading.Condition()
         self.version, self.over, self.stopped = 0, False, False
-        self.source: Driven | Stored | None = None
+        self.source: LocalSweep | RemoteSweep | None = None
         self._paused = self._closed = self._begun = False
         super().__init__(**traits)
         if source is not None:
@@ -112,19 +112,19 @@ class SweepMonitor(ProbeWidget):
         source = self.source
         return None if source is None else source.grid
 
-    def __iter__(self) -> News:
+    def __iter__(self) -> GridUpdates:
         """Give the newest grid whenever there is a newer one, until the sweep ends; for a heatmap."""
-        return News(self)
+        return GridUpdates(self)
 
     def watch(self, source: Source) -> SweepMonitor:
         """Monitor another sweep; the current one is stopped. Returns at once.
 
         A heatmap that watches this monitor follows.
         """
-        self._begin(Stored(source) if isinstance(source, (str, Path)) else Driven(source))
+        self._begin(RemoteSweep(source) if isinstance(source, (str, Path)) else LocalSweep(source))
         return self
 
-    def _begin(self, made: Driven | Stored) -> None:
+    def _begin(self, made: LocalSweep | RemoteSweep) -> None:
         with self.changed:
             self.source, self._paused, self._begun = made, False, False
             self.version, self.over, self.stopped = 0, False, False
@@ -165,7 +165,7 @@ class SweepMonitor(ProbeWidget):
                 self.changed.notify_all()
                 return
             source = self.source if self.resumable else None
-        if isinstance(source, Driven):
+        if isinstance(source, LocalSweep):
             self._begin(source.rest())
 
     def stop(self) -> None:
@@ -193,9 +193,9 @@ class SweepMonitor(ProbeWidget):
         super().close()
         self.source = None
 
-    def _leave(self, source: Driven | Stored) -> None:
+    def _leave(self, source: LocalSweep | RemoteSweep) -> None:
         """End the current step, or the pause, of a cancelled sweep; one that has not begun will not."""
-        if isinstance(source, Driven):
+        if isinstance(source, LocalSweep):
             source.stop()
         with self.changed:
             dropped = self.source is source and not self._begun
@@ -206,7 +206,7 @@ class SweepMonitor(ProbeWidget):
             self.publish(**_stopped(source))
 
     def _require_own(self) -> None:
-        if isinstance(self.source, Stored):
+        if isinstance(self.source, RemoteSweep):
             raise RuntimeError(_ELSEWHERE)
 
     _acts = {
@@ -215,17 +215,19 @@ class SweepMonitor(ProbeWidget):
         "stop": lambda monitor, _content, _buffers: monitor.stop(),
     }
 
-    def _told(self, source: Driven | Stored, cancelled: threading.Event) -> None:
+    def _told(self, source: LocalSweep | RemoteSweep, cancelled: threading.Event) -> None:
         """Run to the end, and say how it ended."""
         with self.changed:
             self._begun = self._begun or self.source is source
-        own = isinstance(source, Driven)
-        done, share = (source.done, source.share) if isinstance(source, Driven) else (0, 0.0)
+        own = isinstance(source, LocalSweep)
+        done, share = (source.done, source.share) if isinstance(source, LocalSweep) else (0, 0.0)
         fresh: Traits = {"done": done, "progress": share, "workers": [], "rate": 0.0, "resumable": False}
         fresh |= {"seconds": 0.0, "seconds_left": None, "memory": 0}
         self.publish(status="running", message="", note="" if own else _ELSEWHERE, controllable=own, **fresh)
         try:
-            outcome = self._drive(source, cancelled) if isinstance(source, Driven) else self._look(source, cancelled)
+            outcome = (
+                self._drive(source, cancelled) if isinstance(source, LocalSweep) else self._look(source, cancelled)
+            )
         except Exception as error:
             logger.exception("the sweep of a monitor failed")
             outcome = {"status": "error", "message": sentence(error)}
@@ -234,7 +236,7 @@ class SweepMonitor(ProbeWidget):
             self.changed.notify_all()
         self.publish(controllable=False, **outcome)
 
-    def _drive(self, source: Driven, cancelled: threading.Event) -> Traits:
+    def _drive(self, source: LocalSweep, cancelled: threading.Event) -> Traits:
         pace, again, looked = Pace(), 0.0, 0.0
         try:
             while not cancelled.is_set() and source.step():
@@ -253,7 +255,7 @@ class SweepMonitor(ProbeWidget):
         finally:
             source.close()
 
-    def _renewed(self, source: Driven | Stored) -> None:
+    def _renewed(self, source: LocalSweep | RemoteSweep) -> None:
         """Say that there is a newer grid, unless it is of a sweep that was left meanwhile."""
         with self.changed:
             if self.source is source:
@@ -270,7 +272,7 @@ class SweepMonitor(ProbeWidget):
             self.changed.wait_for(lambda: not self._paused or cancelled.is_set())
             pace.resume()
 
-    def _measured(self, source: Driven, pace: Pace) -> Traits:
+    def _measured(self, source: LocalSweep, pace: Pace) -> Traits:
         remaining = source.total - source.done if source.total else 1 - source.share
         return {
             "done": source.done,
@@ -283,7 +285,7 @@ class SweepMonitor(ProbeWidget):
             "memory_free": free_bytes(source.device),
         }
 
-    def _look(self, source: Stored, cancelled: threading.Event) -> Traits:
+    def _look(self, source: RemoteSweep, cancelled: threading.Event) -> Traits:
         """Look at a store until it is finished, or this widget turns to something else."""
         seen = None
         while True:
@@ -305,7 +307,7 @@ class SweepMonitor(ProbeWidget):
         return f"{runs}, {self.status}"
 
 
-class News(Iterator[xr.Dataset]):
+class GridUpdates(Iterator[xr.Dataset]):
     """The newest grid of a monitor, whenever there is a newer one, until its sweep ends or it turns to another.
 
     `close` ends it from any thread.
@@ -321,7 +323,7 @@ class News(Iterator[xr.Dataset]):
         source = self._source
         if not self._monitor.stopped or self._turned():
             return None
-        return source.share if isinstance(source, Driven) else self._monitor.progress
+        return source.share if isinstance(source, LocalSweep) else self._monitor.progress
 
     def __next__(self) -> xr.Dataset:
         monitor = self._monitor
@@ -351,9 +353,9 @@ class News(Iterator[xr.Dataset]):
             self._monitor.changed.notify_all()
 
 
-def _stopped(source: Driven | Stored) -> Traits:
+def _stopped(source: LocalSweep | RemoteSweep) -> Traits:
     """How a sweep stands that was stopped, and what can be done about it."""
-    if isinstance(source, Stored):
+    if isinstance(source, RemoteSweep):
         return {"status": "cancelled"}
     note = " ".join([_STOPPED, *[_RESUMES] * source.resumable, *[_STORED] * source.stored])
     return {"note": note, "resumable": source.resumable, "status": "cancelled"}
