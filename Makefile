@@ -92,7 +92,7 @@ bench: .venv/bench.stamp $(if $(filter widgets,$(BENCHMARKS)),browser)
 	for file in $(BENCHMARKS); do echo "== $$file"; $(RUN) $(BIN)/python benchmarks/$$file.py $(ARGS) || exit 1; done
 
 validate: .venv/test.stamp
-	$(RUN) $(BIN)/python -m tests.validity $(ARGS)
+	$(RUN) $(BIN)/python -m validation $(ARGS)
 
 faults: .venv/test.stamp
 	$(RUN) $(BIN)/python -m tests.faults $(ARGS)

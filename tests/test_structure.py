@@ -409,8 +409,12 @@ def test_what_the_package_imports_is_declared():
 def test_what_tests_and_benchmarks_import_is_declared():
     extras = ("lab", "hub", "gguf", "art", "dask", "object", "test", "bench", "docs")
     known = declared(*extras) | set(INSTALLED_APART) | {"hatchling"}
-    files = [file for folder in ("tests", "training", "benchmarks", "docs") for file in (ROOT / folder).rglob("*.py")]
-    scripts = {file.stem for file in files} | {"common", "tests", "training", "mllm_probe", "benchmarks"}
+    files = [
+        file
+        for folder in ("tests", "training", "validation", "benchmarks", "docs")
+        for file in (ROOT / folder).rglob("*.py")
+    ]
+    scripts = {file.stem for file in files} | {"common", "tests", "training", "validation", "mllm_probe", "benchmarks"}
     for file in files:
         everything, _ = third_party(ast.parse(file.read_text(encoding="utf-8")), scripts)
         assert everything <= known, f"{file.relative_to(ROOT)} imports {everything - known}, which no extra declares"

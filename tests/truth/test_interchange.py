@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 
 import mllm_probe as mp
-from tests.truth import train
-from tests.truth.interchange import (
+from training.scenes.architecture import processor
+from validation.truth import train
+from validation.truth.interchange import (
     GROUPS,
     PROMPT,
     answer,
@@ -19,7 +20,6 @@ from tests.truth.interchange import (
     positions,
     through_blocks,
 )
-from training.scenes.architecture import processor
 
 PLAN = train.Plan(True, 0, steps=4, blocks=3, block=1, width=16, heads=2, mlp=16, batch=4, pictures=12, save_every=2)
 

@@ -8,10 +8,10 @@ import pytest
 import mllm_probe as mp
 from mllm_probe.scenes.scene import STYLES
 from mllm_probe.studies.readout import read_out_of_patches
-from tests.truth.interchange import PROMPT
-from tests.truth.train import TRAINED, measured
-from tests.truth.trained_models import line, plan_of, trained_model
 from training.scenes.architecture import processor
+from validation.truth.interchange import PROMPT
+from validation.truth.train import TRAINED, measured
+from validation.truth.trained_models import line, plan_of, trained_model
 
 PAIRS = 8
 TAUGHT, BASELINE = (TRAINED / f"{name}-0.safetensors" for name in ("interchange", "baseline"))

@@ -14,11 +14,11 @@ from mllm_probe.schema import ROLES
 from mllm_probe.studies.readout import NO_CAUSE
 from mllm_probe.studies.truth import KINDS, plant
 from tests.conftest import put
-from tests.truth import table
-from tests.truth.measure import construction, every_site, interchanged, measured, plant_of, swept
+from validation.truth import table
+from validation.truth.measure import construction, every_site, interchanged, measured, plant_of, swept
 
 SEEDS = (6, 9, 11, 14)
-"""Of the twenty that ``python -m tests.truth.table`` prints: few blocks, the first and the last among those planted."""
+"""Of the twenty of ``python -m validation.truth.table``: few blocks, the first and the last among those planted."""
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,6 +1,6 @@
-"""The small Llavas of ``tests.truth.train``: what is measured on held-out images, from their stored weights.
+"""The small Llavas of ``validation.truth.train``: what is measured on held-out images, from their stored weights.
 
-``python -m tests.truth.trained_models`` prints it.
+``python -m validation.truth.trained_models`` prints it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import LlavaForConditionalGeneration
 
-from tests.truth.train import TRAINED, Plan, measured, model_of
+from validation.truth.train import TRAINED, Plan, measured, model_of
 
 PAIRS = 24
 
@@ -62,7 +62,7 @@ COLUMNS = (
 
 def main() -> None:
     """Print a row for every model in a folder."""
-    parser = argparse.ArgumentParser(prog="python -m tests.truth.trained_models", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m validation.truth.trained_models", description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=TRAINED)
     torch.set_num_threads(1)
     print(f"| {' | '.join(COLUMNS)} |")

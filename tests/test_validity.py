@@ -1,11 +1,11 @@
-"""A small form of the tables of ``python -m tests.validity``."""
+"""A small form of the tables of ``python -m validation``."""
 
 import numpy as np
 import pytest
 
 import mllm_probe as mp
-from tests.validity import power, randomised
-from tests.validity.coverage import Setting, measure
+from validation.verdicts import power, randomised
+from validation.verdicts.coverage import Setting, measure
 
 
 @pytest.mark.parametrize("images", [6, 8, 12, 24, 48])
@@ -30,7 +30,7 @@ def test_intervals_of_shares_cover_it_and_p_is_no_more_than_liberal(share):
 
 def test_an_interval_that_leaves_the_draws_out_does_not_cover():
     from mllm_probe.metrics import bootstrap_interval
-    from tests.validity import coverage
+    from validation.verdicts import coverage
 
     own, drawn, truth = coverage._scores(Setting("normal", 24, 8, 1.0), 400, np.random.default_rng(0))
     low, high = bootstrap_interval(own - drawn.mean(-2))

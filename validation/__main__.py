@@ -1,4 +1,4 @@
-"""Tables of what verdicts are worth: ``python -m tests.validity [part …]``, or ``make validate``."""
+"""Tables of what verdicts are worth: ``python -m validation [part …]``, or ``make validate``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 import mllm_probe as mp
-from tests.validity import clicks, coverage, doses, fluency, nulls, power, randomised, unlike
+from validation.verdicts import clicks, coverage, doses, fluency, nulls, power, randomised, unlike
 
 Row = tuple[str, ...]
 
@@ -141,7 +141,7 @@ def print_randomised(models: int, seeds: int) -> None:
 
 def print_truth(seeds: int) -> None:
     """Planted models: closed form, read-out profile, probes and verdicts; the trained ones too."""
-    for command in (["tests.truth.table", "--seeds", str(seeds)], ["tests.truth.trained_models"]):
+    for command in (["validation.truth.table", "--seeds", str(seeds)], ["validation.truth.trained_models"]):
         print(f"\n{command[0]}\n", flush=True)
         subprocess.run([sys.executable, "-m", *command], check=True)
 

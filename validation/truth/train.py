@@ -1,4 +1,4 @@
-"""Train a small Llava whose chosen block reads the style of an image: ``python -m tests.truth.train``.
+"""Train a small Llava whose chosen block reads the style of an image: ``python -m validation.truth.train``.
 
 Interchange intervention training (Geiger et al., "Inducing causal structure for interpretable neural networks", 2022):
 besides answering, the model has to give the answer of another image when the tokens that are to carry the concept are
@@ -28,13 +28,13 @@ from mllm_probe.scenes import draw, pair, sample
 from mllm_probe.scenes.sampling import choose
 from mllm_probe.scenes.scene import STYLES
 from mllm_probe.studies.readout import read_out_of
-from tests.truth.interchange import GROUPS, answer, carries, interchanged, pixels_to_input, through_blocks
 from training import training_state
 from training.optimizer import HybridOptimizer
 from training.parallel import Team
 from training.scenes.architecture import build, tokenizer
 from training.scenes.rendered_pictures import shrink
 from training.training_state import Groups, run_steps
+from validation.truth.interchange import GROUPS, answer, carries, interchanged, pixels_to_input, through_blocks
 
 TRAINED = Path(__file__).parent / "trained"
 _TRAIN, _HELD = 11, 12
@@ -202,7 +202,7 @@ def train(plan: Plan, work: Path, out: Path) -> None:
 
 def main() -> None:
     """Train one model; started again with the same arguments, a stopped training goes on."""
-    parser = argparse.ArgumentParser(prog="python -m tests.truth.train", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m validation.truth.train", description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--baseline", action="store_true", help="without the loss on interchanged runs")
     parser.add_argument("--steps", type=int, default=600)

@@ -44,7 +44,7 @@ class Power:
         return Power(xr.concat([self.cells, other.cells], "cell"))
 
     def of(self, **chosen: object) -> Power:
-        """Cells of one concept, scope, metric …"""
+        """Cells that have one concept, scope or metric."""
         keep = np.all([self.cells[name].values == value for name, value in chosen.items()], axis=0)
         return Power(self.cells.isel(cell=np.flatnonzero(keep)))
 

@@ -1,4 +1,4 @@
-"""Print what steering, interchange and probes say of twenty planted constructions: ``python -m tests.truth.table``."""
+"""Steering, interchange and probes on twenty planted constructions, as a table: ``python -m validation.truth.table``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 import torch
 import xarray as xr
 
-from tests.truth.measure import Interchanged, Measured, interchanged, measured, plant_of
+from validation.truth.measure import Interchanged, Measured, interchanged, measured, plant_of
 
 COLUMNS = "{:>4} {:>6} {:>5} {:>5} {:>5}  {:>8} {:>20}  {:>8} {:>20}  {:>10} {:>11}  {:<10} {:<18} {:<10} {:<10}"
 HEAD = (

@@ -1,0 +1,1 @@
+"""Tables of what verdicts are worth: `make validate`, or `python -m validation [part …]`."""

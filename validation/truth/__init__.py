@@ -1,0 +1,1 @@
+"""Models of known truth, to which methods of localization are held."""

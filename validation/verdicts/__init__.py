@@ -1,0 +1,1 @@
+"""Measurements of verdicts: coverage, nulls, power, shuffled weights, answers."""
