@@ -290,6 +290,9 @@ def install() -> None:
     # torch.tensor(..., device=...) reads numbers and fills a new tensor below the Python key.
     library.impl("_copy_from", _copy_from, "PrivateUse1")
     library.impl("_local_scalar_dense", _number, "PrivateUse1")
+    # Memory is the host's, so no cache can be emptied; PyTorch refuses the question for a backend written in Python,
+    # and accelerate >= 1.16 asks it of every device.
+    torch._C._accelerator_isAllocatorInitialized = lambda: False
 
 
 def _copy_from(source: torch.Tensor, target: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:

@@ -282,7 +282,11 @@ def work(
     """
     from mllm_probe.sweeps.stored.sweep_store import open_unit_store
 
-    open_unit_store(store)  # before PyTorch is imported
+    # Wrong arguments and missing stores answer before PyTorch is imported.
+    shard_of(shard)
+    require_cluster(workers, scheduler)
+    if scheduler is None:
+        open_unit_store(store)
     with cluster_client(workers, scheduler) as client:
         join = partial(
             mp.sweeps.join_sweep, store, shard=shard, device=device, trust_remote_code=trust_remote_code, client=client,

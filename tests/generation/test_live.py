@@ -136,7 +136,7 @@ def test_other_streams_run_as_generate_does(model, pictures, rows, calls, case):
 
 
 def test_a_model_that_cannot_share_a_prompt_streams_as_generate_does(model, pictures, rows, monkeypatch):
-    monkeypatch.setattr(of_trials, "choose_path", lambda *_, **__: of_trials.Path(WholeForwards))
+    monkeypatch.setattr(of_trials, "choose_path", lambda *_, **__: of_trials.DecodingPath(WholeForwards))
     out = generate(model, pictures[0], PROMPT, steering=rows, max_new_tokens=3)
     run = stream(model, pictures[0], PROMPT, steering=rows, max_new_tokens=3)
     list(run)
@@ -172,7 +172,7 @@ def test_an_empty_prompt_streams_as_it_is_generated(model, pictures, rows, promp
 def test_prompts_of_unsteered_answers_are_not_kept_without_bound(shares, monkeypatch, device):
     model = put(tiny_llava(), device)
     if not shares:
-        monkeypatch.setattr(of_trials, "choose_path", lambda *_, **__: of_trials.Path(WholeForwards))
+        monkeypatch.setattr(of_trials, "choose_path", lambda *_, **__: of_trials.DecodingPath(WholeForwards))
     cat = None if shares else Steering(made_vectors(model).sel(concept="cat"), [1])
     for seed in range(MOST_PROMPTS + 2):
         list(stream(model, noise_picture(seed), PROMPT, steering=cat, max_new_tokens=1))
