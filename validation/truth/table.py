@@ -1,4 +1,4 @@
-"""Steering, interchange and probes on twenty planted constructions, as a table: ``python -m validation.truth.table``."""
+"""Steering, interchange and probes on twenty planted constructions: ``python -m validation.truth.table``."""
 
 from __future__ import annotations
 
