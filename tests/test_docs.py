@@ -47,10 +47,11 @@ def test_the_api_page_is_what_docstrings_say():
     assert page == api.page(), "docs/api.md is out of date: run python docs/api_page.py"
 
 
-def test_the_worked_example_is_what_its_script_prints():
-    example = load_script(ROOT / "docs" / "scale_example.py")
-    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
-    assert example.table() in page, "docs/scale.md is out of date: run python docs/scale_example.py"
+@pytest.mark.parametrize(("page", "script"), [("scale", "scale_example"), ("models", "bundled_table")])
+def test_tables_are_what_their_scripts_print(page, script):
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    table = load_script(ROOT / "docs" / f"{script}.py").table()
+    assert table in text, f"docs/{page}.md is out of date: run python docs/{script}.py"
 
 
 def test_every_public_name_is_on_the_api_page():

@@ -1,0 +1,1 @@
+"""Mutants of the package, tried by two versions of its tests."""
