@@ -1,7 +1,8 @@
 # make lab    set up .venv and open JupyterLab on a copy of the quick start in notebooks/, which git ignores and which
 #             is yours: it is never written over  (ARGS="--no-browser --port=8899" go to JupyterLab)
-# make test   set up and run everything: lint, front-end, tests, tutorials  (ARGS="-k heatmap" go to pytest;
-#             WORKERS=0 runs one test after the other in one process, for a debugger)
+# make test   set up, and run what a change must pass before it is committed: lint, front-end, tests, the quick start
+#             (ARGS="-k heatmap" go to pytest; WORKERS=0 runs one test after the other in one process, for a debugger)
+# make test-all   the same and the tests that are marked long: every family, journey and notebook, device calls, faults
 # make test-oldest   run the tests without a browser in .venv-oldest, where every dependency is at its lower bound
 # make lint   ruff, mypy, biome and tsc
 # make bench  run the benchmarks  (ARGS go to each of them; BENCHMARKS=sweep picks one)
@@ -36,10 +37,11 @@ NOTEBOOK := notebooks/00_quickstart.ipynb
 WORKSPACE := notebooks/.workspaces/default-37a8.jupyterlab-workspace
 # Three on two cores took a fifth longer.
 WORKERS ?= 2
+SHARED_OUT = -n $(WORKERS) --dist loadfile --nbval-lax --nbval-cell-timeout=600
 OLDEST := .venv-oldest/bin
 BENCHMARKS ?= capture latency growth sweep first_sweep prompt_sweep patch first_frame first_answer widgets
 
-.PHONY: lab test test-oldest lint bench validate faults soak gpu against frontend browser
+.PHONY: lab test test-all test-oldest lint bench validate faults soak gpu against frontend browser
 .DELETE_ON_ERROR:
 
 # binder/jupyter holds JupyterLab's settings, which Binder takes too: widgets are saved with the notebook, no question about
@@ -63,7 +65,10 @@ $(WORKSPACE):
 
 # Tests of one file stay in one worker, and all that drive a browser are in the same (tests/conftest.py).
 test: lint frontend browser
-	$(PYTEST) -n $(WORKERS) --dist loadfile --nbval-lax --nbval-cell-timeout=600 tests tutorials $(ARGS)
+	$(PYTEST) $(SHARED_OUT) -m "not long" tests tutorials $(ARGS)
+
+test-all: lint frontend browser
+	$(PYTEST) $(SHARED_OUT) tests tutorials $(ARGS)
 
 test-oldest: .venv-oldest/stamp
 	PATH="$(CURDIR)/$(OLDEST):$$PATH" OMP_NUM_THREADS=1 $(OLDEST)/python -m pytest -n $(WORKERS) --dist loadfile \
@@ -114,8 +119,11 @@ $(BIN)/python:
 
 # Compiling all of PyTorch and transformers is half of an installation's time; what is imported is compiled then, and kept.
 .venv/%.stamp: pyproject.toml | $(BIN)/python
+	@date +%s > $@.begun
 	$(BIN)/python -m pip install --no-compile $(PIP_ARGS) -e ".[$*]"
 	$(if $(filter bench,$*),$(BIN)/python -m pip install $(PIP_ARGS) --no-deps $(STEERING_VECTORS))
+	@echo "set-up of .venv for $*: $$(($$(date +%s) - $$(cat $@.begun))) s"
+	@rm $@.begun
 	touch $@ $(if $(filter test,$*),.venv/lab.stamp)
 
 # Its code runs with the newest transformers, but what it declares would bring back one before 5.

@@ -69,6 +69,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Scheduler(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Notebooks other than the quick start are long."""
+    for item in items:
+        if item.path.suffix == ".ipynb" and item.path.stem != "00_quickstart":
+            item.add_marker(pytest.mark.long)
+
+
 SIMULATED, ACCELERATORS = "sim", ("cuda", "mps", "xpu")
 DTYPES = ("float32", "bfloat16")
 
