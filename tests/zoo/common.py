@@ -18,7 +18,6 @@ from transformers import (
 )
 
 VOCABULARY, IMAGE, WIDTH, LAYERS = 160, 150, 32, 4
-ROTARY = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 1e4}
 
 Built = tuple[nn.Module, dict[str, Tensor]]
 Described = tuple[PreTrainedConfig, dict[str, Tensor]]
@@ -132,11 +131,3 @@ def prompt(image_tokens: int, before: int = 3, after: int = 6, token: int = IMAG
 def of_image(ids: Tensor, token: int = IMAGE) -> Tensor:
     """Token types: 1 at image tokens, 0 elsewhere."""
     return (ids == token).long()
-
-
-def gridded(patch: int = 14, frames: int = 2, side: int = 4) -> dict[str, Tensor]:
-    """An image as a list of side × side patches and its grid, as the Qwen families take it."""
-    return {
-        "pixel_values": torch.randn(side * side, 3 * frames * patch * patch),
-        "image_grid_thw": torch.tensor([[1, side, side]]),
-    }
