@@ -1,10 +1,8 @@
-"""The calls whose files are kept here, as their user wrote them: `make.py` ran them, and the tests repeat them.
+"""The calls whose files are kept here, as their user wrote them: commit 6b54f34 ran them, and the tests repeat them.
 
 Stores know metrics and operations of a user by the source code of their functions: as much as a space more in
 `answer_length` or `clip` makes them others.
 """
-
-import os
 
 import numpy as np
 
@@ -17,27 +15,6 @@ DRAWN = {"concepts": CONCEPTS, "pairs": 6, "size": 32}
 QUIET = {"progress": False}
 UNITS = 3
 """Finished units of a sweep that was killed."""
-
-_SHELL_LIBRARY = ["--library", "scenes", "--concepts", "cat", "neon", "--pairs", "6", "--size", "32"]
-_SHELL_MODEL = ["--model", MODEL, "--device", "cpu"]
-_SHELL_SWEEP = ["--layers", "1", "2", "--draws", "4", "--max-new-tokens", "4"]
-COMMANDS = {
-    "vectors": ["vectors", *_SHELL_MODEL, *_SHELL_LIBRARY, "--layers", "1", "2", "--shuffled-draws", "2",
-                "--out", "cats.safetensors"],
-    "capture": ["capture", *_SHELL_MODEL, *_SHELL_LIBRARY[:4], "--pairs", "2", "--size", "32", "--layers", "1", "3",
-                "--tokens", "last_prompt", "generated", "--continuation", "a cat", "--out", "cats-read.zarr"],
-    "sweep": ["sweep", *_SHELL_MODEL, *_SHELL_LIBRARY, "--vectors", "cats.safetensors", "--halves", "both",
-              "--strengths", "-1", "0", "1", *_SHELL_SWEEP, "--store", "cats.zarr"],
-    "killed": ["sweep", *_SHELL_MODEL, *_SHELL_LIBRARY, "--vectors", "cats.safetensors", "--strengths",
-               "1", "--tokens", "last_prompt",
-               "--controls", "random", "on_manifold", "concepts", "shuffled", "orthogonal", "--metrics", "logprob",
-               "logit", "named", "kept", "kl", "perplexity", "off_target", *_SHELL_SWEEP, "--store", "killed.zarr"],
-    "export": ["export", "cats.zarr", "cats.csv"],
-    "report": ["report", "cats.zarr", "cats.html", "--title", "Cats by layer"],
-    "studies": ["studies", "bundled", "--model", MODEL, "--only", "atlas", "--processes", "1", "--work", "work",
-                "--out", "studies.html"],
-}  # fmt: skip
-"""Commands by what they made, in their order."""
 
 
 def answer_length(answer, concept):
@@ -57,12 +34,6 @@ def load_model(name=MODEL, **settings):
 
 def library():
     return mp.concepts.scenes(**DRAWN)
-
-
-def vectors(model, **settings):
-    """Vectors of the fitted half."""
-    usual = {"shuffled_draws": 2, "layers": [1, 2], **QUIET} | settings
-    return mp.concept_vectors(model, library().split()[0], **usual)
 
 
 def inside(model, vectors, store, **more):
@@ -123,14 +94,6 @@ def study_library():
     return mp.concepts.scenes(concepts=CONCEPTS, pairs=12, size=32)
 
 
-def study_vectors(model):
-    """Vectors for studies, without the activations that controls on the manifold need."""
-    made = mp.concept_vectors(
-        model, study_library().split()[0], tokens=("image", "last_prompt"), shuffled_draws=1, probe_accuracy=False
-    )
-    return made.drop_dims("manifold_sample")
-
-
 def study(model, vectors, store):
     """A study with a folder for its runs."""
     return mp.studies.atlas(model, study_library(), vectors=vectors, store=store, **QUIET)
@@ -140,29 +103,3 @@ def reverse_study(model, vectors, store):
     """A study that edits with an operation of its own, which its stores know by its source code as they know `clip`."""
     own = vectors.sel(concept=["cat"])
     return mp.studies.reverse_steering(model, study_library(), vectors=own, store=store, **QUIET)
-
-
-def recommended(model, directions):
-    """Where to steer: of few settings."""
-    drawn = mp.concepts.scenes(concepts=CONCEPTS, pairs=24, size=32)
-    return mp.recommend(
-        model, directions, drawn, layers=[1, 2], strengths={"last_prompt": (1.0, 2.0)}, images=10, draws=4,
-        max_new_tokens=4, **QUIET,
-    )  # fmt: skip
-
-
-def draw_folder(folder):
-    """Write a concept library as a folder: pairs by name, words, and groups of near-duplicates."""
-    drawn = mp.concepts.scenes(concepts=CONCEPTS, pairs=3, size=32)
-    lines = ["file,group"]
-    for name, concept in drawn.items():
-        for side in ("positive", "negative"):
-            place = os.path.join(folder, str(concept.category), name, side)
-            os.makedirs(place)
-            for number, picture in enumerate(getattr(concept, side)):
-                picture.image.save(os.path.join(place, f"{number}.png"))
-                lines.append(f"{concept.category}/{name}/{side}/{number}.png,scene {number}")
-    with open(os.path.join(folder, "entity", "cat", "words.txt"), "w", encoding="utf-8") as file:
-        file.write("cat\nkitten\n")
-    with open(os.path.join(folder, "groups.csv"), "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")

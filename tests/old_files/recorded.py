@@ -27,13 +27,7 @@ def recorded(dataset: Any) -> dict[str, Any]:
 def differences(now: Any, then: dict[str, Any], tolerance: float | None = None) -> list[str]:
     """What a dataset lacks of a recorded one, or has otherwise; it may hold more.
 
-    Parameters
-    ----------
-    now : Dataset
-    then : dict
-        From `recorded`.
-    tolerance : float, optional
-        Of numbers that were computed again, absolute and relative; those that were read are equal to the bit.
+    ``tolerance``, absolute and relative, is of numbers that were computed again; those read are equal to the bit.
     """
     found = [f"there is no {name}" for name in then["variables"] if name not in now.variables]
     found += [f"{name} is no coordinate" for name in then["coords"] if name not in now.coords]
