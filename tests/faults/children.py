@@ -50,20 +50,10 @@ def _warmed(target: Callable[..., None], *arguments: Any, **named: Any) -> None:
 
 def fill(store: Path, report: Path, *, shard: str | None = None, death: tuple[str, int] | None = None,
          full_at: int | None = None, like: Path | None = None, nobody: bool = False) -> None:  # fmt: skip
-    """Run what a store lacks, and report how that ended.
+    """Run what a store lacks, and report how that ended and, of a finished store ``like``, whether the grids are equal.
 
-    Parameters
-    ----------
-    store, report : Path
-    shard : str, optional
-    death : (str, int), optional
-        At which file of the store's folder the process kills itself, see ``killed.at_file``.
-    full_at : int, optional
-        From which file on the disk is full.
-    like : Path, optional
-        A finished store: whether the grids are equal is reported.
-    nobody : bool
-        As a user who may write nothing.
+    ``death``: the file at which the process kills itself, see ``killed.at_file``; ``full_at``: from which file on the
+    disk is full; ``nobody``: as a user who may write nothing.
     """
     if nobody:
         os.setgroups([])

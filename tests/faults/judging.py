@@ -22,13 +22,7 @@ PATIENCE = 900.0
 
 
 def ended(process: BaseProcess, *, by: int = 0) -> None:
-    """Wait for a process, which is to end with this exit code.
-
-    Raises
-    ------
-    AssertionError
-        If it ended otherwise, or did not end.
-    """
+    """Wait for a process; raise an AssertionError unless it ends with this exit code."""
     process.join(PATIENCE)
     if process.exitcode is None:
         process.kill()

@@ -42,16 +42,7 @@ PERIOD = {"move": 24, "sweep": 4}
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What the process holds at one moment.
-
-    Attributes
-    ----------
-    after : int
-        Moves or sweeps before it.
-    memory : int
-        Bytes of resident memory.
-    tensors, hooks, threads, files : int
-    """
+    """What the process holds after so many moves or sweeps; memory is resident, in bytes."""
 
     after: int
     memory: int
@@ -63,13 +54,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Soak:
-    """Checkpoints of one kind of step; the first is taken after the warm-up.
-
-    Attributes
-    ----------
-    step : {"move", "sweep"}
-    checkpoints : list of Checkpoint
-    """
+    """Checkpoints of one kind of step, "move" or "sweep"; the first is taken after the warm-up."""
 
     step: str
     checkpoints: list[Checkpoint]
@@ -102,16 +87,7 @@ class Soak:
 
 
 def soak(moves: int, sweeps: int, name: str = "scenes-4l", *, checkpoints: int = 10) -> list[Soak]:
-    """Move a panel and run sweeps in this process.
-
-    Parameters
-    ----------
-    moves, sweeps : int
-    name : str
-        A bundled model.
-    checkpoints : int
-        Of each; the first after the warm-up, a tenth of the steps, which fills what is kept on purpose.
-    """
+    """Move a panel and run sweeps; the first checkpoint is after a tenth, which fills what is kept on purpose."""
     model = mp.load(name, device="cpu")
     library = mp.concepts.scenes(concepts=list(CONCEPTS), pairs=4)
     fit, held_out = library.split()

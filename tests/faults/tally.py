@@ -23,17 +23,7 @@ Form: TypeAlias = Literal["short", "quick", "full"]
 
 @dataclass
 class Tally:
-    """What became of the tries of one promise.
-
-    Attributes
-    ----------
-    name, text : str
-    tried, held : int
-    lost : Counter
-        What was lost, and what else is counted, over all tries.
-    failures : list of str
-        What each try that did not hold says.
-    """
+    """What became of the tries of one promise: what was lost or counted, and a line for each try that failed."""
 
     name: str
     text: str
@@ -66,18 +56,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Whole:
-    """A store that was filled without a break.
-
-    Attributes
-    ----------
-    store : Path
-    contents, markers : dict of str to bytes
-        As ``subject.contents`` and ``subject.markers`` give them.
-    calls : int
-        Calls of the model's modules that it took.
-    seconds : float
-        CPU time that it took.
-    """
+    """A store that was filled without a break, and the calls of modules and the seconds of CPU time that it took."""
 
     store: Path
     contents: dict[str, bytes]
@@ -98,17 +77,7 @@ class Whole:
 
 @dataclass
 class Setting:
-    """Where a promise is tried, and against what.
-
-    Attributes
-    ----------
-    folder : Path
-        New and empty for every promise; other users may enter it.
-    whole : Whole
-    dice : random.Random
-        Seeded by the name of the promise.
-    form : {"short", "quick", "full"}
-    """
+    """The promise's own folder, which other users may enter, the store to equal, and dice seeded by its name."""
 
     folder: Path
     whole: Whole
@@ -121,16 +90,7 @@ Attempts = Callable[[Setting, Tally, int], None]
 
 @dataclass(frozen=True)
 class Promise:
-    """A promise, and how often it is tried.
-
-    Attributes
-    ----------
-    name, text : str
-    attempts : callable
-        Takes the setting, the tally and how many tries there are.
-    short, quick, full : int
-        Tries in ``make test``, with ``--quick`` and in the full form.
-    """
+    """A promise, and how often it is tried in ``make test``, with ``--quick`` and in the full form."""
 
     name: str
     text: str

@@ -148,9 +148,6 @@ def test_nothing_is_left_wherever_a_call_is_interrupted(tiny: Any, name: str, mo
 
 
 def test_a_first_sweep_is_interrupted_while_ways_are_tried(device: str) -> None:
-    from tests.conftest import put
-    from tests.zoo import tiny_llava
-
     model = put(tiny_llava(), device)
     steps = Steps(model)
     with steps.counting():
@@ -184,7 +181,7 @@ def test_what_a_store_holds_is_kept_and_completed(tiny: Any, name: str, tmp_path
     assert ours.equals(whole)
 
 
-FILES = {module.__file__ for module in (hooks, hooks, attention, probe_model)}
+FILES = {module.__file__ for module in (hooks, attention, probe_model)}
 
 
 class Lines:

@@ -49,15 +49,9 @@ CALLS: dict[str, tuple[Callable[[Any], Any], tuple[str, ...]]] = {
 
 
 class LittleMemory:
-    """Raises at some calls of the text model with more than two rows: a patched row and its own baseline always fit.
+    """Raises at calls ``at`` of the text model with more than two rows, and wherever there are more than ``most``.
 
-    Parameters
-    ----------
-    model : ProbeModel
-    at : set of int
-        Numbers of such calls.
-    most : int, optional
-        Rows of which more never fit.
+    Two rows, a patched one and its own baseline, always fit.
     """
 
     def __init__(self, model: Any, at: Collection[int] = (), most: int | None = None) -> None:
@@ -115,7 +109,7 @@ def test_answers_whose_perplexity_is_read_run_in_smaller_batches_too(tiny: Any) 
         ours = swept(tiny, metrics=("logprob", "perplexity"))
     assert memory.raised > 4 and active_hooks(tiny) == 0
     assert_same(ours, whole, ("logprob", "perplexity", "logprob_unsteered"))
-    assert "ran out of memory" in ours.attrs["halved"]
+    assert "ran out of memory" in ours.attrs["halved"] and ours.attrs["chunk_rows"] <= 6
 
 
 def test_a_store_agrees_to_rounding_and_its_markers_tell(tiny: Any, tmp_path: Path) -> None:

@@ -28,13 +28,7 @@ PAGE = 4096
 
 @contextmanager
 def mounted(target: Path, *options: str) -> Iterator[None]:
-    """Mount something for a while.
-
-    Raises
-    ------
-    AssertionError
-        Where this is refused.
-    """
+    """Mount something for a while; raise an AssertionError where this is refused."""
     target.mkdir(exist_ok=True)
     done = subprocess.run(["mount", *options, str(target)], capture_output=True, text=True)
     assert done.returncode == 0, f"mounting is refused here, which this try needs: {done.stderr.strip()}"
