@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,24 @@ from mllm_probe.loading.assembling import Assembly
 from mllm_probe.loading.decoder_cache import DECODERS
 from mllm_probe.loading.decoder_fetch import fetch
 from tests.loading import tiny_decoder
+
+TOOK = dict.fromkeys(("tower_wall", "tower_cpu", "language_wall", "language_cpu"), 0.0)
+
+
+@contextmanager
+def killed(monkeypatch: pytest.MonkeyPatch, module: object, name: str, at: int) -> Iterator[None]:
+    """Whatever trains in this block is killed in call number ``at`` of a function."""
+    calls, whole = [0], getattr(module, name)
+
+    def counted(*arguments: object, **named: object) -> object:
+        calls[0] += 1
+        if calls[0] == at:
+            raise ZeroDivisionError
+        return whole(*arguments, **named)
+
+    with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError):
+        patched.setattr(module, name, counted)
+        yield
 
 
 @pytest.fixture(scope="module")

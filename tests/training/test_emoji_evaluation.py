@@ -14,6 +14,7 @@ from PIL import Image
 from mllm_probe.emoji.emoji_scene import is_unseen
 from mllm_probe.emoji.lexicon import icons
 from mllm_probe.loading.assembling import Assembly
+from tests.training.conftest import TOOK
 from training.emoji import emoji_evaluation, emoji_recognition, language_kept
 from training.emoji.emoji_evaluation import evaluate_emoji, keep_results
 from training.emoji.emoji_folder import export
@@ -26,7 +27,6 @@ from training.evaluation.answerer import Answerer
 from training.model_evaluation import evaluate_listed
 
 CPU = torch.device("cpu")
-TOOK = dict.fromkeys(("tower_wall", "tower_cpu", "language_wall", "language_cpu"), 0.0)
 ARTWORK = {icon: np.full((96, 96, 4), 255, np.uint8) for icon in icons()}
 
 

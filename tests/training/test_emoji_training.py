@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,14 +15,17 @@ from transformers import LlamaForCausalLM
 import mllm_probe as mp
 from mllm_probe.loading.assembling import PARTS, Assembly
 from mllm_probe.scenes.language import Question
+from tests.training.conftest import TOOK, killed
 from training import training_state
 from training.emoji import emoji_run, language_training, teacher_answers, vision_training
+from training.emoji.emoji_folder import export
 from training.emoji.emoji_run import LANGUAGE, STEPS, TEACHER, TOWER, EmojiPlan, train
 from training.emoji.language_training import LanguagePlan, step_data, weighted
 from training.emoji.low_rank_adapters import adapters, without_adapters
 from training.emoji.seeing_decoder import SeeingDecoder, seeing_decoder
-from training.emoji.teacher_answers import TOP, TeacherPlan, divergence, prompts
+from training.emoji.teacher_answers import TOP, Taught, TeacherPlan, divergence, prompts
 from training.emoji.vision_training import VisionPlan, word_vectors
+from training.emoji.word_vectors import WordVectors
 from training.model_training import train_listed
 from training.optimizer import HybridOptimizer
 from training.parallel import Team
@@ -47,30 +48,28 @@ def finished(tiny_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
+def untrained(tiny_cache: Path) -> tuple[SeeingDecoder, WordVectors]:
+    """The made-up decoder with eyes, and the vectors of its words."""
+    model = seeing_decoder(tiny_cache, Assembly(), CPU)
+    return model, word_vectors(tiny_cache / "model.safetensors", tiny_cache)
+
+
+@pytest.fixture(scope="module")
+def taught(finished: Path, tiny_cache: Path) -> list[Taught]:
+    """The teacher's answers of the finished training."""
+    model, _ = untrained(tiny_cache)
+    work, plan = finished / "work" / TEACHER, PLAN.teacher
+    return teacher_answers.teacher_answers(model.decoder, model.tokens, prompts(plan), plan, work, Assembly().decoder)
+
+
 @pytest.fixture
 def model(tiny_cache: Path) -> SeeingDecoder:
     torch.manual_seed(0)
-    made = seeing_decoder(tiny_cache, Assembly(), CPU)
+    made, _ = untrained(tiny_cache)
     with torch.no_grad():
         for adapter in adapters(made.decoder).values():
             adapter.up.normal_(0, 0.1)
     return made
-
-
-@contextmanager
-def killed(monkeypatch: pytest.MonkeyPatch, module: object, name: str, at: int) -> Iterator[None]:
-    """Whatever trains in this block is killed in call number ``at`` of a function."""
-    calls, whole = [0], getattr(module, name)
-
-    def counted(*arguments: object, **named: object) -> object:
-        calls[0] += 1
-        if calls[0] == at:
-            raise ZeroDivisionError
-        return whole(*arguments, **named)
-
-    with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError):
-        patched.setattr(module, name, counted)
-        yield
 
 
 def same_weights(one: Path, other: Path) -> bool:
@@ -158,33 +157,19 @@ def test_minutes_become_steps_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     )
 
 
-def test_measuring_leaves_no_trace(finished: Path, tiny_cache: Path) -> None:
-    model = seeing_decoder(tiny_cache, Assembly(), CPU)
-    words = word_vectors(tiny_cache / "model.safetensors", tiny_cache)
-    asked = prompts(PLAN.teacher)
-    taught = teacher_answers.teacher_answers(
-        model.decoder, model.tokens, asked, PLAN.teacher, finished / "work" / TEACHER, Assembly().decoder
-    )
+def test_measuring_leaves_no_trace(finished: Path, tiny_cache: Path, taught: list[Taught]) -> None:
+    model, words = untrained(tiny_cache)
     tower = finished / "work" / TOWER
     measured = language_training.seconds_per_step(Team(0, 1, CPU), model, words, taught, PLAN.language, tower, count=2)
     assert measured > 0
     before = language_training._begin(model, words, PLAN.language, tower).state()
-    again = language_training._begin(seeing_decoder(tiny_cache, Assembly(), CPU), words, PLAN.language, tower).state()
+    again = language_training._begin(untrained(tiny_cache)[0], words, PLAN.language, tower).state()
     assert all(torch.equal(before["adapters"][name], again["adapters"][name]) for name in before["adapters"])
 
 
-def test_every_loss_falls(finished: Path, tiny_cache: Path) -> None:
+def test_every_loss_falls(finished: Path, tiny_cache: Path, taught: list[Taught]) -> None:
     """Of one batch, seen again and again by adapters, projector and tower."""
-    model = seeing_decoder(tiny_cache, Assembly(), CPU)
-    words = word_vectors(tiny_cache / "model.safetensors", tiny_cache)
-    taught = teacher_answers.teacher_answers(
-        model.decoder,
-        model.tokens,
-        prompts(PLAN.teacher),
-        PLAN.teacher,
-        finished / "work" / TEACHER,
-        Assembly().decoder,
-    )
+    model, words = untrained(tiny_cache)
     plan = replace(PLAN.language, steps=60, adam_rate=2e-2, muon_rate=1e-2, chats=1)
     learning = language_training._begin(model, words, plan, finished / "work" / TOWER)
     data = step_data(model, plan, taught, 0)
@@ -199,15 +184,7 @@ def test_every_loss_falls(finished: Path, tiny_cache: Path) -> None:
     assert all(parameter.grad is None for parameter in model.decoder.model.embed_tokens.parameters())
 
 
-def test_the_same_step_has_the_same_data(finished: Path, model: SeeingDecoder) -> None:
-    taught = teacher_answers.teacher_answers(
-        model.decoder,
-        model.tokens,
-        prompts(PLAN.teacher),
-        PLAN.teacher,
-        finished / "work" / TEACHER,
-        Assembly().decoder,
-    )
+def test_the_same_step_has_the_same_data(model: SeeingDecoder, taught: list[Taught]) -> None:
     one, same, other = (step_data(model, PLAN.language, taught, step) for step in (1, 1, 2))
     assert np.array_equal(one.images, same.images) and torch.equal(one.packed.ids, same.packed.ids)
     assert not np.array_equal(one.images, other.images)
@@ -218,11 +195,8 @@ def test_the_same_step_has_the_same_data(finished: Path, model: SeeingDecoder) -
 
 def test_training_computes_what_the_released_model_computes(model: SeeingDecoder, tmp_path: Path) -> None:
     """Packed, in a row of its own, and by the processor and the merged weights of the model's folder."""
-    from training.emoji.emoji_folder import export
-
     question = Question("see", "an a?", "an an.")
-    took = dict.fromkeys(("tower_wall", "tower_cpu", "language_wall", "language_cpu"), 0.0)
-    export(model, tmp_path / "model", PLAN, took)
+    export(model, tmp_path / "model", PLAN, TOOK)
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
     with torch.no_grad():
         seen, shown = model.look(np.asarray(image)[None])

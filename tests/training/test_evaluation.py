@@ -6,6 +6,7 @@ from mllm_probe.scenes import CATEGORIES, draw
 from mllm_probe.scenes.language import CAPTION_PROMPT, DEFAULT_PROMPT, caption
 from mllm_probe.scenes.scene import is_unseen, true_concepts
 from training.evaluation.accuracy import problems, recognition, scenes, score, table
+from training.evaluation.answerer import Answerer
 
 
 def _oracle(asked, wrong=()):
@@ -51,9 +52,6 @@ def test_a_table_shows_share_interval_and_count():
     assert math.isnan(score("none", []).share)
 
 
-@pytest.mark.parametrize("missing", ["no-such-folder"])
-def test_a_model_that_is_not_there_is_refused(missing, tmp_path):
-    from training.evaluation.answerer import Answerer
-
+def test_a_model_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(OSError):
-        Answerer(tmp_path / missing)
+        Answerer(tmp_path / "no-such-folder")

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from mllm_probe.scenes.language import Question
+from tests.training.conftest import killed
 from training.scenes import decoder, tower
 from training.scenes.architecture import build, tokenizer
 from training.scenes.card import write_card
@@ -43,22 +43,6 @@ def finished(tmp_path_factory):
 
 def _weights(folder):
     return load_file(folder / "model" / "model.safetensors")
-
-
-@contextmanager
-def killed(monkeypatch, stage, name, at):
-    """Whatever trains in this block is killed in call number ``at`` of a function of ``stage``."""
-    calls, whole = [0], getattr(stage, name)
-
-    def counted(*arguments, **named):
-        calls[0] += 1
-        if calls[0] == at:
-            raise KeyboardInterrupt
-        return whole(*arguments, **named)
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(stage, name, counted)
-        yield
 
 
 def test_a_finished_training_is_not_done_again(finished):
