@@ -9,7 +9,6 @@ import xarray as xr
 import mllm_probe as mp
 from mllm_probe.studies.localization_study import MEASURES, STATISTICS, _contrasts, localization, summary_of
 from mllm_probe.studies.multiverse import LOCALIZATION, asked
-from tests.zoo import tiny_llava
 
 BLOCK, LAYERS = 4, 6
 
@@ -67,13 +66,6 @@ def test_with_few_concepts_the_summary_concludes_nothing(study):
     assert "Fewer than 8 concepts of planted: nothing can be concluded" in study.attrs["summary"]
     assert study.attrs["n_concepts"] == 3 and study.sizes["contrast"] == 0
     assert list(study.measure.values) == list(MEASURES)
-
-
-def test_a_model_that_tells_nothing_apart_has_no_study():
-    library = mp.concepts.scenes(concepts=["cat", "house", "neon"], pairs=12)
-    found = localization(tiny_llava(), library, progress=False)
-    assert found.attrs["n_concepts"] == 0 and "Nothing to study: of 3 concepts" in found.attrs["summary"]
-    assert not found.data_vars
 
 
 def made_up(values):
@@ -137,10 +129,6 @@ def test_a_contrast_beside_the_changed_tokens_needs_more_concepts():
     said = summary_of(few)
     assert "beside the number of changed image tokens not known; positive in" in said
     assert not re.search(r"\bnan\b", said)
-
-
-def test_the_study_is_a_function_of_mp_studies_however_often_it_is_asked_for():
-    assert mp.studies.localization is localization and mp.studies.localization is localization
 
 
 def test_a_difference_is_concluded_only_where_the_measures_agree():

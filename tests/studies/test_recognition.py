@@ -14,7 +14,6 @@ from mllm_probe.studies.recognition_study import (
     recognition_vs_reasoning,
     scene_of,
 )
-from tests.zoo import tiny_llava
 
 RELATIONS = ["left", "right"]
 ANSWERING = "last_prompt+generated"
@@ -106,11 +105,6 @@ def test_what_is_missing_is_said(library):
     none = type(none)(lambda picture: None, none.answers, none.state, none.step, none.shown)
     with pytest.raises(ValueError, match="no image of the relation 'left' poses the problem"):
         posing(library.subset(concepts=RELATIONS), none, 2)
-
-
-def test_a_model_that_tells_nothing_apart_has_no_study(library):
-    nothing = recognition_vs_reasoning(tiny_llava(), library, progress=False)
-    assert nothing.attrs["n_concepts"] == 0 and nothing.attrs["summary"].startswith("Nothing to study")
 
 
 def _plain(seed):

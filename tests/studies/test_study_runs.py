@@ -3,7 +3,8 @@
 import pytest
 
 import mllm_probe as mp
-from mllm_probe.studies import reliability
+from mllm_probe.studies import reliability, study_runs
+from tests.zoo import tiny_llava
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +50,20 @@ def test_grids_of_other_vectors_are_refused(planted, vectors):
 
 
 def test_which_concepts_are_fit_is_found_out_once(planted, tmp_path, monkeypatch):
-    from mllm_probe.studies import study_runs
-
     first = study_runs.subject_of(planted.model, planted.library, store=tmp_path, progress=False)
     monkeypatch.setattr(study_runs, "check", lambda *a, **k: pytest.fail("it was found out again"))
     again = study_runs.subject_of(planted.model, planted.library, store=tmp_path, progress=False)
     assert again.concepts == first.concepts == list(planted.library)
     with pytest.raises(pytest.fail.Exception):
         study_runs.subject_of(planted.model, planted.library, prompt="what now ?", store=tmp_path, progress=False)
+
+
+STUDIES = ("atlas", "localization", "recognition_vs_reasoning", "reliability", "reverse_steering")
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_model_that_tells_nothing_apart_has_no_study(name):
+    library = mp.concepts.scenes(concepts=["left", "right", "cat", "neon"], pairs=12)
+    found = getattr(mp.studies, name)(tiny_llava(), library, progress=False)
+    assert found.attrs["n_concepts"] == 0 and not found.data_vars
+    assert found.attrs["summary"].startswith("Nothing to study: of ")
