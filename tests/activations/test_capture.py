@@ -1,5 +1,4 @@
 import copy
-import functools
 import types
 from contextlib import contextmanager
 
@@ -225,40 +224,6 @@ def test_steering_is_read_after_its_edit_and_changes_nothing_below(tiny, picture
     assert bool((difference.sel(layer=0) == 0).all())
     np.testing.assert_allclose(difference.sel(layer=1), 5, atol=1e-5)
     assert float(np.abs(difference.sel(layer=3)).max()) > 1e-3
-
-
-class Failing(Shift):
-    @contextmanager
-    def opened(self, model, rows):
-        with attached(model, lambda layer, h: (_ for _ in ()).throw(self.size)):
-            yield
-
-
-@pytest.mark.parametrize("error", [RuntimeError("no"), KeyboardInterrupt(), torch.OutOfMemoryError("full")])
-def test_no_hook_survives_a_capture_that_fails(tiny, pictures, error):
-    with pytest.raises(type(error)):
-        mp.capture(tiny, pictures[:1], steering=Failing(tiny, 0, error))
-    assert active_hooks(tiny) == 0
-    with tiny.lock.held():
-        mp.capture(tiny, pictures[:1])
-
-
-def test_batches_are_halved_when_a_device_runs_out_of_memory(tiny, pictures, monkeypatch):
-    rows, forward = [], tiny.hf.forward
-
-    @functools.wraps(forward)
-    def small(**tensors):
-        rows.append(len(tensors["input_ids"]))
-        if rows[-1] > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(**tensors)
-
-    monkeypatch.setattr(tiny.hf, "forward", small)
-    acts = mp.capture(tiny, pictures)
-    assert rows == [6, 3, 1, 1, 1, 1, 1, 1]
-    assert bool(acts.activation.notnull().all())
-    with pytest.raises(torch.OutOfMemoryError):
-        mp.capture(tiny, pictures, batch_size=4)
 
 
 def test_auto_batches_are_planned_against_the_free_memory(tiny, pictures, monkeypatch):

@@ -12,6 +12,7 @@ from mllm_probe.schema import ROLES
 from mllm_probe.steering.operations import random_direction
 from tests.conftest import noise_picture
 from tests.hooks import active_hooks
+from tests.patching.plain_interchange import pairs_of, stream_of
 from tests.sweeps.helpers import random_vectors, verified_family, wrapped_family
 
 FAMILIES = (
@@ -21,10 +22,6 @@ FAMILIES = (
 WITH_IMAGE_TOKENS = tuple(name for name in FAMILIES if name != "mllama")
 WORDS = {"cat": [7, [8, 9]], "dog": [11, 12]}
 TOLERANCE = 1e-4
-
-
-def stream_of(model, hidden):
-    return hidden if model.layout.stream_index is None else hidden[model.layout.stream_index]
 
 
 def plain(model, tensors, change=None):
@@ -141,7 +138,7 @@ def test_layers_above_are_moved_and_generation_takes_the_edit(case, name):
 
 
 def test_vectors_of_the_image_are_measured_there(tiny, pictures):
-    library = {"cat": concept(pictures[:3], pictures[3:])}
+    library = {"cat": pairs_of(pictures[:3], pictures[3:])}
     vectors = mp.concept_vectors(tiny, library, tokens="image", layers=["input", 0, -1], shuffled_draws=2)
     assert vectors.layer.values.tolist() == [schema.INPUT, 0, len(tiny.layers) - 1]
     entered = [plain(tiny, tiny.encode([picture]).tensors)[0][0] for picture in pictures]
@@ -155,12 +152,6 @@ def test_vectors_of_the_image_are_measured_there(tiny, pictures):
     assert every.layer.values.tolist() == list(tiny.layers)
     assert mp.Steering(vectors.sel(concept="cat"), "all", tokens="image").blocks == (0, len(tiny.layers) - 1)
     assert mp.Steering(vectors.sel(concept="cat"), -1, tokens="image").blocks == (len(tiny.layers) - 1,)
-
-
-def concept(positive, negative):
-    from types import SimpleNamespace
-
-    return SimpleNamespace(positive=positive, negative=negative, words=("cat",), category="entity", paired=True)
 
 
 def test_vectors_go_to_a_file_and_back(tiny, tmp_path):
@@ -177,7 +168,7 @@ TEXT = "a text position holds its token's own embedding"
 
 
 def test_text_scopes_are_refused_with_the_reason(tiny, pictures):
-    library = {"cat": concept(pictures[:3], pictures[3:])}
+    library = {"cat": pairs_of(pictures[:3], pictures[3:])}
     with pytest.raises(ValueError, match=TEXT + ".*'last_prompt' has no direction there. Give the scope 'image'"):
         mp.concept_vectors(tiny, library, layers=["input", 0])
     with pytest.raises(ValueError, match=TEXT):
@@ -225,9 +216,11 @@ def test_an_input_of_another_shape_is_refused_by_name(device):
     vectors = with_input(model)
 
     def cut(module, arguments, named):
+        if arguments:
+            return (arguments[0][:, 1:], *arguments[1:]), named
         return arguments, {**named, "hidden_states": named["hidden_states"][:, 1:]}
 
-    first = arguments_by_name(model, cut)
+    first = model.layout.blocks[0].register_forward_pre_hook(cut, with_kwargs=True)
     try:
         with pytest.raises(RuntimeError, match=r"the input of block 0 of .*llava.* has \(1, .*positions"):
             mp.capture(model, None, inputs=inputs, layers="input")
@@ -236,17 +229,6 @@ def test_an_input_of_another_shape_is_refused_by_name(device):
             mp.capture(model, None, inputs=inputs, layers=[0], steering=steering)
     finally:
         first.remove()
-
-
-def arguments_by_name(model, cut):
-    """A pre-hook that is there before those of the package, on whatever name the block's input has."""
-
-    def hook(module, arguments, named):
-        if arguments:
-            return (arguments[0][:, 1:], *arguments[1:]), named
-        return cut(module, arguments, named)
-
-    return model.layout.blocks[0].register_forward_pre_hook(hook, with_kwargs=True)
 
 
 def test_hooks_at_the_input_follow_the_others(tiny):

@@ -73,26 +73,21 @@ def chunks_of(folder):
     return {name: data for name, data in content(folder).items() if "unit_markers" not in name}
 
 
-def test_a_store_is_read_at_any_moment_without_a_warning(store):
+def test_a_store_is_made_and_read_at_any_moment_without_a_warning(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        store = create(tmp_path / "a.zarr")
         for options in ({}, {"consolidated": False}, {"chunks": None}):
             empty = xr.open_zarr(store.path, **options).load()
             assert np.isnan(empty.value).all() and (empty.n == -1).all() and (empty.text == "").all()
         store.write(1, regions(1))
         half = xr.open_zarr(store.path).load()
         xr.open_datatree(store.path, engine="zarr").close()
+    assert [one.name for one in tmp_path.iterdir()] == ["a.zarr"]
     assert half.sample.values.tolist() == [f"image {n}" for n in range(4)] and half.role.values[2] == "å"
     assert half.norm.values.tolist() == [0, 1, 2] and half.value.attrs == {"long_name": "x"}
     assert np.isnan(half.value[:2]).all() and (half.value[2:] == VALUES[2:]).all()
     assert half.text.values[2:].tolist() == TEXTS[2:].tolist() and half.n.values.tolist() == [-1, -1, 2, 3]
-
-
-def test_creating_writes_nothing_that_warns(tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        create(tmp_path / "a.zarr").write(0, regions(0))
-    assert [one.name for one in tmp_path.iterdir()] == ["a.zarr"]
 
 
 def test_a_store_is_of_format_3_with_checksums_and_known_codecs(full):
