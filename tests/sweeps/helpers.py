@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
@@ -13,9 +14,42 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy
+from mllm_probe.activations.hooks import before_backbone
 from tests.conftest import put
 
 SCOPES = ("last_prompt", "image", "text")
+JOINABLE = {"layers": [1, 3], "strengths": (0, 1, -0.5), "draws": 4, "max_new_tokens": 4, "progress": False}
+"""Settings of a sweep of several units."""
+
+
+def same(found, expected, rtol=1e-5, atol=2e-5):
+    """Floating-point variables are equal up to rounding, all else but attributes to the bit."""
+    floats = [name for name, variable in expected.data_vars.items() if variable.dtype.kind == "f"]
+    xr.testing.assert_identical(found.drop_vars(floats).drop_attrs(), expected.drop_vars(floats).drop_attrs())
+    for name in floats:
+        np.testing.assert_allclose(found[name].values, expected[name].values, rtol=rtol, atol=atol, err_msg=name)
+
+
+@contextmanager
+def forwards(model):
+    """Calls of the text model."""
+    seen = []
+    with before_backbone(model, lambda arguments, named: seen.append(1)):
+        yield seen
+
+
+@contextmanager
+def encoded_pictures(model):
+    """How many pictures each call of the vision tower has."""
+    seen = []
+    handle = model.layout.vision_tower.register_forward_pre_hook(
+        lambda module, arguments, named: seen.append(len(named.get("pixel_values", arguments and arguments[0]))),
+        with_kwargs=True,
+    )
+    try:
+        yield seen
+    finally:
+        handle.remove()
 
 
 def random_vectors(model, concepts=("cat", "dog"), *, draws=3, seed=0, words=None, scopes=SCOPES, norm=3.0):
@@ -85,21 +119,9 @@ def verified_family(name, device):
 
 def residual_norms(model, encoded):
     """Length of the residual stream at the last prompt token after every block, by plain hooks."""
-    found = []
-
-    def keep(module, arguments, output):
-        whole = output[0] if isinstance(output, tuple) else output
-        view = whole if model.layout.stream_index is None else whole[model.layout.stream_index]
-        found.append(float(view[0, encoded.prompt_length - 1].norm()))
-
-    handles = [block.register_forward_hook(keep) for block in model.layout.blocks]
-    try:
-        with torch.no_grad():
-            model.hf(**encoded.tensors, use_cache=False)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return np.array(found)
+    states = []
+    plain_batch(model, encoded, [[]], [[]], states)
+    return np.array([float(one[0, encoded.prompt_length - 1].norm()) for one in states])
 
 
 def longer(inputs, words):
@@ -125,11 +147,12 @@ def other_picture(inputs):
     return changed
 
 
-def plain_batch(model, encoded, following, edits):
+def plain_batch(model, encoded, following, edits, states=None):
     """Logits [rows, 1 + n, vocabulary] by plain forward hooks and one forward of ``model.hf``.
 
-    ``following`` are lists of tokens behind the prompt, one per row; ``edits`` the lists of edits of each row, as for
-    ``plain_logits``. Where a row's tokens end first, what comes behind is without meaning.
+    ``following`` are lists of tokens behind the prompt, one per row; ``edits`` the lists of edits of each row: (block,
+    columns of the prompt, whether what follows is edited too, function hidden → hidden). Where a row's tokens end
+    first, what comes behind is without meaning. ``states``, a list, gets the edited stream after every block.
     """
     from mllm_probe.models.inputs import append_tokens, join_inputs
     from mllm_probe.models.layout import family_of
@@ -158,7 +181,12 @@ def plain_batch(model, encoded, following, edits):
 
         return hook
 
+    def keep(module, arguments, output):
+        whole = output[0] if isinstance(output, tuple) else output
+        states.append(whole if model.layout.stream_index is None else whole[model.layout.stream_index])
+
     handles = [model.layout.blocks[layer].register_forward_hook(hook_of(layer)) for layer in by_layer]
+    handles += [block.register_forward_hook(keep) for block in model.layout.blocks if states is not None]
     try:
         with torch.no_grad():
             logits = model.hf(**tensors, use_cache=False).logits
@@ -169,37 +197,8 @@ def plain_batch(model, encoded, following, edits):
 
 
 def plain_logits(model, encoded, following, edits):
-    """Logits [1, 1 + n, vocabulary] of one row by plain forward hooks and one whole forward of ``model.hf``.
-
-    ``edits`` are (block, columns of the prompt, whether what follows is edited too, function hidden → hidden).
-    """
-    from mllm_probe.models.inputs import append_tokens
-    from mllm_probe.models.layout import family_of
-
-    tensors = dict(encoded.tensors)
-    if len(following):
-        kind = family_of(model.hf.config).continuation_type
-        tensors = append_tokens(tensors, [list(following)], model.pad_token_id, kind)
-    handles = []
-    for layer, columns, goes_on, change in edits:
-
-        def hook(module, arguments, output, columns=columns, goes_on=goes_on, change=change):
-            whole = output[0] if isinstance(output, tuple) else output
-            new = whole.clone()
-            view = new if model.layout.stream_index is None else new[model.layout.stream_index]
-            here = [*columns, *range(encoded.prompt_length, view.shape[1])] if goes_on else list(columns)
-            for column in here:
-                view[:, column] = change(view[:, column], column)
-            return (new, *output[1:]) if isinstance(output, tuple) else new
-
-        handles.append(model.layout.blocks[layer].register_forward_hook(hook))
-    try:
-        with torch.no_grad():
-            logits = model.hf(**tensors, use_cache=False).logits
-    finally:
-        for handle in handles:
-            handle.remove()
-    return logits[:, encoded.prompt_length - 1 :]
+    """Logits [1, 1 + n, vocabulary] of one row, see ``plain_batch``."""
+    return plain_batch(model, encoded, [list(following)], [edits])
 
 
 def plain_edit(model, vectors, encoded, concept, layer, strength, tokens, operation="add", to=None, direction=None):
@@ -212,7 +211,8 @@ def plain_edit(model, vectors, encoded, concept, layer, strength, tokens, operat
     chosen = [
         c
         for c in range(encoded.prompt_length)
-        if ("last_prompt" in names and c == last)
+        if c in names
+        or ("last_prompt" in names and c == last)
         or ("image" in names and roles[c] == "image")
         or ("text" in names and roles[c] == "text")
         or ("all" in names and ids[c] != begin)

@@ -8,25 +8,14 @@ import pytest
 import xarray as xr
 from distributed import Client, LocalCluster
 
-import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.cli import main
-from mllm_probe.sweeps import runner
-from mllm_probe.sweeps.runner import Limits
 from mllm_probe.sweeps.stored import store_inputs
+from tests.sweeps.helpers import JOINABLE as SETTINGS
 from tests.sweeps.helpers import random_vectors
 
-SETTINGS = {"layers": [1, 3], "strengths": (0, 1, -0.5), "draws": 4, "max_new_tokens": 4, "progress": False}
-
-
-@pytest.fixture(scope="module")
-def given():
-    """Model, vectors and images of a sweep."""
-    model = mp.load("scenes-4l", device="cpu")
-    library = mp.concepts.scenes(concepts=["cat", "house"], pairs=4)
-    vectors = mp.concept_vectors(model, library, tokens=("last_prompt",), probe_accuracy=False, progress=False)
-    return model, vectors, library
+pytestmark = pytest.mark.usefixtures("short_units")
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +27,6 @@ def client(tmp_path_factory):
         Client(cluster) as connected,
     ):
         yield connected
-
-
-@pytest.fixture(autouse=True)
-def short_units(monkeypatch):
-    monkeypatch.setattr(runner, "DEFAULT", Limits(unit_seconds=(0, 0)))
 
 
 def test_a_cluster_one_of_whose_workers_dies_gives_the_store_of_one_process(given, client, tmp_path):

@@ -1,69 +1,43 @@
 """What the engine shares, in which order it works, and how it gives way."""
 
 import threading
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
 
-import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.sweeps import runner
-from mllm_probe.sweeps import runner as runner_module
 from mllm_probe.sweeps.runner import Limits
 from mllm_probe.sweeps.scoring import Scorer
-from tests.conftest import noise_picture
 from tests.hooks import active_hooks
-from tests.sweeps.helpers import random_vectors
+from tests.sweeps.helpers import encoded_pictures, forwards, random_vectors, same
 from tests.zoo import tiny_llava
 
 FAST = {"metrics": ("logprob",), "progress": False, "draws": 4}
 ALL = {"progress": False, "draws": 4, "max_new_tokens": 3}
 
 
-@contextmanager
-def counted(model):
-    """Pictures that go through the vision tower."""
-    seen = []
-    handle = model.layout.vision_tower.register_forward_pre_hook(
-        lambda module, arguments, named: seen.append(len(named.get("pixel_values", arguments and arguments[0]))),
-        with_kwargs=True,
-    )
-    try:
-        yield seen
-    finally:
-        handle.remove()
-
-
-def same(left, right):
-    assert set(left.data_vars) == set(right.data_vars)
-    for name in left.data_vars:
-        if left[name].dtype.kind == "f":
-            np.testing.assert_allclose(left[name], right[name], rtol=1e-5, atol=2e-5, err_msg=name)
-        else:
-            np.testing.assert_array_equal(left[name], right[name], err_msg=name)
-
-
 @pytest.mark.parametrize("tokens", [("last_prompt", "generated"), "image"])
 def test_every_picture_is_encoded_once(tiny, pictures, tokens):
     vectors = random_vectors(tiny)
     sweeps.sweep(tiny, vectors, pictures[:1], tokens=tokens, strengths=(1,), **FAST)
-    with counted(tiny) as seen:
+    with encoded_pictures(tiny) as seen:
         grid = sweeps.sweep(tiny, vectors, pictures[:3], tokens=tokens, layers=[0, 2], strengths=(0, 1), **ALL)
     assert seen == [1] * 3
     assert grid.attrs["progress"] == 1.0 and active_hooks(tiny) == 0
 
 
-def test_pictures_are_encoded_once_where_they_cannot_all_be_kept(tiny, pictures, monkeypatch):
-    vectors = random_vectors(tiny)
-    whole = sweeps.sweep(tiny, vectors, pictures[:3], **FAST)
+def test_pictures_are_encoded_once_and_run_apart_where_they_cannot_all_be_kept(tiny, pictures, monkeypatch):
+    vectors, settings = random_vectors(tiny), FAST | {"layers": [0], "strengths": (1,)}
+    whole = sweeps.sweep(tiny, vectors, pictures[:3], **settings)
     monkeypatch.setattr(runner, "DEFAULT", Limits(prompt_share=1e-12))
-    with counted(tiny) as seen:
-        same(whole, sweeps.sweep(tiny, vectors, pictures[:3], **FAST))
-    assert seen == [1] * 3
+    with encoded_pictures(tiny) as seen:
+        apart = sweeps.sweep(tiny, vectors, pictures[:3], **settings)
+    assert seen == [1] * 3 and apart.attrs["images_together"] == 1 < whole.attrs["images_together"]
+    same(whole, apart)
 
 
 def test_strength_zero_is_the_baseline(tiny, pictures):
@@ -102,22 +76,6 @@ def test_the_size_of_chunks_changes_nothing(tiny, pictures, monkeypatch):
     same(whole, small)
 
 
-def test_chunks_are_halved_when_the_gpu_runs_out(tiny, pictures, monkeypatch):
-    vectors = random_vectors(tiny)
-    whole = sweeps.sweep(tiny, vectors, pictures[:2], **FAST)
-    run = Scorer.run
-
-    def out_of_memory(scorer, shared, parts, *others):
-        if sum(len(part.steerings) for part in parts) > 5:
-            raise torch.OutOfMemoryError("too much")
-        return run(scorer, shared, parts, *others)
-
-    monkeypatch.setattr(Scorer, "run", out_of_memory)
-    tight = sweeps.sweep(tiny, vectors, pictures[:2], **FAST)
-    same(whole, tight)
-    assert tight.attrs["chunk_rows"] <= 5 and "halved" in tight.attrs["halved"] and "halved" not in whole.attrs
-
-
 def test_not_even_one_row_fits(tiny, pictures, monkeypatch):
     vectors = random_vectors(tiny)
     sweeps.sweep(tiny, vectors, pictures[:1], strengths=(1,), **FAST)
@@ -135,7 +93,7 @@ def test_chunks_are_planned_within_the_free_memory(tiny, pictures, monkeypatch, 
     vectors = random_vectors(tiny)
     whole = sweeps.sweep(tiny, vectors, pictures[:2], tokens=tokens, **FAST)
     free = 40 * whole.attrs["bytes_per_row"]
-    monkeypatch.setattr(runner_module, "free_bytes", lambda device: free)
+    monkeypatch.setattr(runner, "free_bytes", lambda device: free)
     tight = sweeps.sweep(tiny, vectors, pictures[:2], tokens=tokens, **FAST)
     rows = tight.attrs["chunk_rows"]
     assert 1 < rows < whole.attrs["chunk_rows"] and tight.attrs["chunks"] > whole.attrs["chunks"]
@@ -145,7 +103,7 @@ def test_chunks_are_planned_within_the_free_memory(tiny, pictures, monkeypatch, 
 
 def test_a_row_that_does_not_fit_on_the_cpu_is_not_begun(pictures, monkeypatch):
     model = tiny_llava()
-    monkeypatch.setattr(runner_module, "free_bytes", lambda device: 1000)
+    monkeypatch.setattr(runner, "free_bytes", lambda device: 1000)
     with pytest.raises(MemoryError, match="one row of this sweep does not fit on cpu"):
         sweeps.sweep(model, random_vectors(model), pictures[:2], **FAST)
 
@@ -163,30 +121,6 @@ def test_the_map_is_coarse_first_and_grows_to_the_sweep(tiny, pictures):
     own = grids[0].logprob.sel(control="concept", draw=0)
     assert np.isnan(own.sel(strength=-1)).all(), "a yielded grid must not change later"
     same(grids[-1], sweeps.sweep(tiny, vectors, pictures[:2], strengths=(-1, 0, 1), **FAST))
-
-
-@pytest.mark.parametrize("tokens", [("last_prompt", "generated"), "image"])
-def test_the_effect_at_every_layer_is_known_after_a_tenth_of_the_work(tiny, pictures, tokens):
-    words = {name: [10 + number] for number, name in enumerate("abcdefgh")}
-    vectors = random_vectors(tiny, tuple(words), words=words, draws=8)
-    many = [*pictures, *(noise_picture(seed) for seed in range(50, 62))]
-    controls = ("random", "shuffled")
-    total = 4 * 4 * (8 + 8 + 64) * len(many)
-    grids = sweeps.sweep_iter(
-        tiny, vectors, many, tokens=tokens, metrics=("logprob",), controls=controls, progress=False
-    )
-    done = 0
-    for grid in grids:
-        runs = grid.logprob.sel(strength=[-2, -1, 1, 2]).notnull()
-        own, shared = runs.drop_sel(control="random"), runs.sel(control="random").isel(concept=0)
-        if int(own.sum() + shared.sum()) > total / 10:
-            break
-        done, last = int(own.sum() + shared.sum()), grid
-    grids.close()
-    effect = mp.effect(last, "logprob").sel(strength=1)
-    assert 0.05 * total < done <= 0.1 * total and (effect.n >= 6).all() and effect.sizes["layer"] == 4
-    for name in ("difference", "low", "high", "control_low", "control_high", "difference_low"):
-        assert np.isfinite(effect[name]).all(), name
 
 
 def test_closing_the_iterator_stops_and_leaves_the_model_free(tiny, pictures):
@@ -246,10 +180,10 @@ def test_an_interactive_job_goes_before_the_next_chunk(tiny, pictures):
 
 @pytest.mark.parametrize("tokens", [("last_prompt", "generated"), "image"])
 def test_logit_metrics_never_decode(tiny, pictures, tokens):
-    vectors, calls = random_vectors(tiny), []
+    vectors = random_vectors(tiny)
     settings = FAST | {"metrics": ("logprob", "logit"), "answer_prefix": "", "tokens": tokens, "layers": [1]}
     sweeps.sweep(tiny, vectors, pictures[:1], strengths=(0, 1), **settings)
-    with before_backbone(tiny, lambda arguments, named: calls.append(1)):
+    with forwards(tiny) as calls:
         grid = sweeps.sweep(tiny, vectors, pictures[:1], strengths=(0, 1), **settings)
     steps = 7  # of the unsteered answer, which says whether the image is eligible
     assert len(calls) <= 3 + steps, "one call for the prompt, one for the unsteered row and one for all steered ones"

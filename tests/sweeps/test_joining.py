@@ -9,33 +9,11 @@ import xarray as xr
 import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
 from mllm_probe.activations.unit_store import UnitStore
-from mllm_probe.concepts import Picture
-from mllm_probe.sweeps import runner
-from mllm_probe.sweeps.runner import Limits
 from mllm_probe.sweeps.stored import store_inputs
+from tests.sweeps.helpers import JOINABLE as SETTINGS
 from tests.sweeps.helpers import random_vectors
 
-SETTINGS = {"layers": [1, 3], "strengths": (0, 1, -0.5), "draws": 4, "max_new_tokens": 4, "progress": False}
-
-
-@pytest.fixture(scope="module")
-def model():
-    return mp.load("scenes-4l", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def library():
-    return mp.concepts.scenes(concepts=["cat", "house"], pairs=4)
-
-
-@pytest.fixture(scope="module")
-def vectors(model, library):
-    return mp.concept_vectors(model, library, tokens=("last_prompt",), probe_accuracy=False, progress=False)
-
-
-@pytest.fixture(autouse=True)
-def short_units(monkeypatch):
-    monkeypatch.setattr(runner, "DEFAULT", Limits(unit_seconds=(0, 0)))
+pytestmark = pytest.mark.usefixtures("short_units")
 
 
 def images_of(kind, library, folder):
@@ -108,17 +86,6 @@ def test_inputs_that_are_gone_or_changed_are_named(tmp_path, model, vectors, lib
         sweeps.join_sweep(store, model=model, progress=False)
     with pytest.raises(FileNotFoundError, match="no store at"):
         sweeps.join_sweep(tmp_path / "none", progress=False)
-
-
-def test_numbers_and_labels_as_numpy_and_pandas_have_them_are_kept_and_joined(tmp_path, model, vectors, library):
-    pictures = [Picture(one.image, labels=set(one.labels), pair=np.int64(one.pair)) for one in library.pictures[:3]]
-    given, settings = (model, vectors, pictures), SETTINGS | {"answer_prefix": [np.int64(5), np.int32(6)]}
-    whole = sweeps.sweep(*given, **settings)
-    sweeps.sweep(*given, **settings, store=tmp_path / "grid.zarr", shard="1/3")
-    joined = sweeps.join_sweep(tmp_path / "grid.zarr", model=model, progress=False)
-    assert joined.attrs["answer_prefix"] == whole.attrs["answer_prefix"] == [5, 6]
-    assert joined["pair"].values.tolist() == [one.pair for one in library.pictures[:3]]
-    xr.testing.assert_allclose(joined["logprob"].load(), whole["logprob"], atol=1e-4)
 
 
 def test_what_cannot_be_kept_leaves_no_store(tmp_path, model, vectors, library):

@@ -1,7 +1,6 @@
 """Stores in an object store: the same sweeps on a real S3 server, in a process of its own."""
 
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -20,8 +19,6 @@ from mllm_probe.activations.store_places import Bucket, Folder, place_of
 from mllm_probe.activations.unit_store import UnitStore
 from mllm_probe.cli import main
 from mllm_probe.cli.commands_common import write_settings
-from mllm_probe.sweeps import runner
-from mllm_probe.sweeps.runner import Limits
 from tests import object_server
 from tests.object_server import AT
 from tests.sweeps import killed
@@ -51,14 +48,6 @@ def written_by_units(content):
     return {key: value for key, value in content.items() if "/c." in key or key.endswith("/c") or "/c/" in key}
 
 
-def started(function, *arguments):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([killed.__name__])
-    process = context.Process(target=killed.with_environment, args=(*arguments[:1], function, *arguments[1:]))
-    process.start()
-    return process
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The folder of the sweep, filled by one process without a break."""
@@ -73,8 +62,8 @@ def whole(tmp_path_factory):
 def address(server, tmp_path_factory):
     """The sweep in the object store, begun and filled by two processes at once, of which one is killed."""
     at, told = f"{AT}/two/map.zarr", tmp_path_factory.mktemp("told") / "told.json"
-    dies = started(killed.main, server, at, "few", "chunk", 3)
-    ends = started(killed.fill, server, at, "few", told)
+    dies = killed.forked(killed.with_environment, server, killed.main, at, "few", "chunk", 3)
+    ends = killed.forked(killed.with_environment, server, killed.fill, at, "few", told)
     for process in (dies, ends):
         process.join(300)
     assert (dies.exitcode, ends.exitcode) == (-signal.SIGKILL, 0)
@@ -96,7 +85,7 @@ def test_two_workers_one_of_whom_is_killed_give_the_store_of_a_folder(address, w
 def test_a_killed_worker_leaves_what_the_next_goes_on_with(server, whole, monkeypatch):
     killed.small_chunks(monkeypatch.setattr)
     at = f"{AT}/alone.zarr"
-    dies = started(killed.main, server, at, "few", "chunk", 2)
+    dies = killed.forked(killed.with_environment, server, killed.main, at, "few", "chunk", 2)
     dies.join(300)
     assert dies.exitcode == -signal.SIGKILL
     before = sweeps.read_progress(at)
@@ -188,10 +177,9 @@ def test_a_capture_is_kept_there(server, tiny, pictures):
     assert mp.cache.check(f"{AT}/acts.zarr") == {}
 
 
-def test_a_command_joins_with_nothing_but_the_address_and_finds_the_images_there(server, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(runner, "DEFAULT", Limits(unit_seconds=(0, 0)))
-    model, library = mp.load("scenes-4l", device="cpu"), mp.concepts.scenes(concepts=["cat", "house"], pairs=4)
-    vectors = mp.concept_vectors(model, library, tokens=("last_prompt",), probe_accuracy=False, progress=False)
+@pytest.mark.usefixtures("server", "short_units")
+def test_a_command_joins_with_nothing_but_the_address_and_finds_the_images_there(given, tmp_path, capsys):
+    model, vectors, library = given
     library.pictures[0].image.save(tmp_path / "0.png")
     at = f"{AT}/joined.zarr"
     settings = {"layers": [1], "strengths": (0, 1), "draws": 4, "metrics": ("logprob",), "progress": False}

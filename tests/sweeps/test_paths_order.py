@@ -15,7 +15,7 @@ from mllm_probe.generation.decoders import prompts_of
 from mllm_probe.steering import Steering
 from mllm_probe.sweeps import plan, sweep
 from tests.conftest import put
-from tests.sweeps.helpers import random_vectors
+from tests.sweeps.helpers import random_vectors, same
 from tests.zoo import tiny_llava
 
 NEXT = ("last_prompt", "generated")
@@ -37,9 +37,7 @@ def test_a_sweep_over_the_prompt_leaves_later_sweeps_on_their_path(pictures, dev
     planned = plan(used, random_vectors(used), [pictures[0]], PROMPT, tokens=NEXT, **SETTINGS)
     found = run(used, pictures[0], NEXT)
     assert planned.path == found.attrs["path"] == expected.attrs["path"] == DepthPrefix.path
-    for name in expected.data_vars:
-        if expected[name].dtype.kind == "f":
-            np.testing.assert_array_equal(found[name], expected[name], err_msg=str(name))
+    same(found, expected, rtol=0, atol=0)
     again = run(used, pictures[0], first)
     assert again.attrs["path"] == before.attrs["path"]
     np.testing.assert_array_equal(again.logprob, before.logprob)

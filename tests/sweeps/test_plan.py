@@ -100,16 +100,6 @@ def test_predicted_forwards_are_those_of_the_sweep(endless, monkeypatch, tokens,
     assert (plan.forwards.word_steps > 0) == ("logprob" in metrics and path != "whole forwards")
 
 
-def test_a_plan_of_pictures_with_words_of_several_tokens(endless, monkeypatch, tiny, pictures):
-    vectors = random_vectors(tiny, words={"cat": ["cat", "red star"], "dog": ["dog"]})
-    settings = {"strengths": (-1, 0, 1), "draws": 4, "max_new_tokens": 3, "metrics": ("logprob", "named", "kl")}
-    plan = sweeps.plan(tiny, vectors, pictures[:3], **settings)
-    with counted(tiny, monkeypatch) as seen:
-        sweeps.sweep(tiny, vectors, pictures[:3], **settings, progress=False)
-    assert seen["rows"] == plan.rows * 3 and seen["chunks"] == plan.chunks
-    assert Forwards(seen["pictures"], seen["prompts"], seen["steps"], plan.forwards.word_steps) == plan.forwards
-
-
 def test_a_plan_reads_well(tiny, pictures):
     plan = sweeps.plan(tiny, random_vectors(tiny), pictures, strengths=(-1, 0, 1), draws=4, metrics=("logprob",))
     assert plan.rows == 4 * (2 * 2 + 4 + 4) and plan.samples == len(pictures) == plan.forwards.pictures

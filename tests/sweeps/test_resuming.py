@@ -8,8 +8,7 @@ from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.sweeps import runner
 from mllm_probe.sweeps.api import Grids
 from mllm_probe.sweeps.runner import Limits
-from tests.sweeps.helpers import random_vectors
-from tests.sweeps.test_engine import same
+from tests.sweeps.helpers import random_vectors, same
 
 SETTINGS = {"strengths": (0, 1, -1), "layers": [0, 2], "draws": 4, "max_new_tokens": 3, "progress": False}
 WAYS = {

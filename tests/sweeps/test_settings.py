@@ -1,7 +1,5 @@
 """Bad input to a sweep: each error says what was expected."""
 
-import inspect
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -96,15 +94,6 @@ def test_a_sweep_may_be_shared_out_by_pictures(tiny, vectors, pictures):
     joined = xr.concat(parts, "sample", data_vars="minimal", combine_attrs="drop_conflicts")
     np.testing.assert_allclose(joined.logprob, whole.logprob, atol=1e-5)
     assert joined.sample.values.tolist() == whole.sample.values.tolist()
-
-
-@pytest.mark.parametrize("function", [sweeps.sweep, sweeps.sweep_iter, sweeps.plan])
-def test_all_three_take_the_same_parameters(tiny, vectors, pictures, function):
-    assert inspect.signature(function).parameters == inspect.signature(sweeps.sweep).parameters
-    with pytest.raises(TypeError, match="unexpected keyword argument 'strength'"):
-        function(None, None, strength=1)
-    with pytest.raises(TypeError, match="takes from 2 to 4 positional arguments"):
-        function(tiny, vectors, pictures[:1], None, [1])
 
 
 def test_settings_are_checked_before_the_first_step(tiny, vectors, pictures):

@@ -1,10 +1,8 @@
 """Invariant 8: a sweep with a store loses at most the unit in flight, and is completed to the same bytes by anyone."""
 
-import json
 import math
 import signal
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -15,17 +13,14 @@ import mllm_probe as mp
 import mllm_probe.sweeps as sweeps
 from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy, tensor_of
-from mllm_probe.activations.hooks import before_backbone
 from mllm_probe.activations.unit_store import UnitStore
-from mllm_probe.sweeps.grid import Grid
 from mllm_probe.sweeps.record import Recording
 from mllm_probe.sweeps.runner import Runner
 from mllm_probe.sweeps.stored.unit_runs import UnitRuns
 from mllm_probe.sweeps.stored.units import UNSTEERED
 from tests.conftest import put
-from tests.hooks import active_hooks
 from tests.sweeps import killed
-from tests.sweeps.helpers import random_vectors, wrapped_family
+from tests.sweeps.helpers import forwards, random_vectors, same, wrapped_family
 from tests.zoo import tiny_llava
 
 SMALL = {"layers": [0, 2], "strengths": (0, 1), "draws": 4, "max_new_tokens": 3, "progress": False}
@@ -34,33 +29,6 @@ SMALL = {"layers": [0, 2], "strengths": (0, 1), "draws": 4, "max_new_tokens": 3,
 def exactly(found, expected):
     """Equal to the last bit, attributes too."""
     xr.testing.assert_identical(found.load(), expected.load())
-
-
-def to_rounding(found, expected):
-    """Equal attributes, coordinates, tokens and texts; numbers up to what another process rounds differently."""
-    floats = [name for name, variable in expected.data_vars.items() if variable.dtype.kind == "f"]
-    exactly(found.drop_vars(floats), expected.drop_vars(floats))
-    for name in floats:
-        np.testing.assert_allclose(found[name].values, expected[name].values, rtol=1e-5, atol=2e-5, err_msg=name)
-
-
-@contextmanager
-def forwards(model):
-    """Calls of the text model."""
-    seen = []
-    with before_backbone(model, lambda arguments, named: seen.append(1)):
-        yield seen
-
-
-@contextmanager
-def encoded_pictures(model):
-    """Calls of the vision tower."""
-    seen = []
-    handle = model.layout.vision_tower.register_forward_pre_hook(lambda module, arguments: seen.append(1))
-    try:
-        yield seen
-    finally:
-        handle.remove()
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +83,7 @@ def test_a_killed_sweep_is_completed_to_the_same_bytes(tmp_path, undisturbed, mo
     there = partial.done
     assert 0 < int(there.sum()) < int(whole.done.sum()) and not (there & ~whole.done).any()
     exactly(only_where(partial, there), only_where(whole, there))
-    with forwards(killed.arguments(scope)["model"]):
-        again = sweeps.sweep(**killed.arguments(scope), store=store)
+    again = sweeps.sweep(**killed.arguments(scope), store=store)
     exactly(xr.open_zarr(store).drop_attrs(), whole.drop_attrs())
     exactly(again.drop_attrs(), grid.drop_attrs())
     assert sweeps.read_progress(store).finished
@@ -219,7 +186,7 @@ def test_a_library_gives_the_same_with_a_store_in_batches_as_full(tmp_path, monk
     stored = sweeps.sweep(*given, **settings, max_new_tokens=2, progress=False, store=tmp_path / "grid.zarr")
     assert len(ran) - batches <= batches
     assert plain.logprob_unsteered.notnull().all()
-    to_rounding(stored.drop_attrs(), plain.drop_attrs())
+    same(stored, plain)
     units = UnitStore.open(tmp_path / "grid.zarr").units
     assert strengths != (0,) or len(units) == math.ceil(plain.sizes["sample"] / UNSTEERED)
 
@@ -228,12 +195,12 @@ def test_a_library_gives_the_same_with_a_store_in_batches_as_full(tmp_path, monk
 def test_a_store_gives_what_the_sweep_gives_without_one(undisturbed, monkeypatch, scope):
     killed.small_chunks(monkeypatch.setattr)
     grid, _ = undisturbed(scope)
-    to_rounding(grid.drop_attrs(), sweeps.sweep(**killed.arguments(scope)).drop_attrs())
+    same(grid, sweeps.sweep(**killed.arguments(scope)))
 
 
 def test_shards_in_any_order_and_repetition_fill_the_same_store(tmp_path, undisturbed, monkeypatch):
     killed.small_chunks(monkeypatch.setattr)
-    store, (grid, whole) = tmp_path / "grid.zarr", undisturbed("next")
+    store, (grid, whole) = tmp_path / "new folder" / "grid.zarr", undisturbed("next")
     killed_run(store, "next", "chunk", 2, shard="2/3")
     for shard in ("3/3", "1/3", "3/3"):
         part = sweeps.sweep(**killed.arguments("next"), store=store, shard=shard)
@@ -243,51 +210,12 @@ def test_shards_in_any_order_and_repetition_fill_the_same_store(tmp_path, undist
     exactly(xr.open_zarr(store).drop_attrs(), whole.drop_attrs())
 
 
-def test_processes_that_begin_one_store_at_once_all_end_with_the_whole_grid(tmp_path, undisturbed, monkeypatch):
-    store, (_, whole) = tmp_path / "grid.zarr", undisturbed("next")
-    processes = [killed.forked(killed.fill, store, "next", tmp_path / f"{n}.json") for n in range(2)]
-    for process in processes:
-        process.join(300)
-    assert [process.exitcode for process in processes] == [0, 0]
-    exactly(xr.open_zarr(store).drop_attrs(), whole.drop_attrs())
-    told = [json.loads((tmp_path / f"{n}.json").read_text()) for n in range(2)]
-    assert [one["progress"] for one in told] == [1, 1]
-
-
 @pytest.mark.parametrize("shard", ["0/3", "4/3", "3", 3, "a/b"])
 def test_a_shard_that_is_none_is_refused(tiny, pictures, tmp_path, shard):
     with pytest.raises(ValueError, match="expected a text such as '3/16'"):
         sweeps.sweep(tiny, random_vectors(tiny), pictures[:1], store=tmp_path / "s", shard=shard, **SMALL)
     with pytest.raises(ValueError, match="into a store that the others fill too: give store="):
         sweeps.sweep(tiny, random_vectors(tiny), pictures[:1], shard="1/2", **SMALL)
-
-
-@pytest.mark.parametrize("damage", ["deleted", "truncated", "emptied", "flipped", "marker flipped"])
-def test_a_damaged_store_is_named_and_mended(tmp_path, undisturbed, monkeypatch, damage):
-    killed.small_chunks(monkeypatch.setattr)
-    store, (_, whole) = tmp_path / "grid.zarr", undisturbed("next")
-    arguments = killed.arguments("next")
-    sweeps.sweep(**arguments, store=store)
-    chunk = max((store / "logprob").glob("c.*"))
-    marker = min(path for path in (store / "unit_markers").glob("0*.json"))
-    target = marker if damage == "marker flipped" else chunk
-    content = bytearray(target.read_bytes())
-    if damage == "deleted":
-        target.unlink()
-    else:
-        content[len(content) // 2] ^= 1
-        kept = {"truncated": content[: len(content) // 2], "emptied": b""}.get(damage, content)
-        target.write_bytes(kept)
-    with pytest.raises(ValueError, match="damaged") as caught:
-        sweeps.read_progress(store) if target == marker else sweeps.sweep(**arguments, store=store)
-    assert str(store) in str(caught.value) and "mp.cache.check" in str(caught.value)
-    opened = UnitStore.open(store)
-    wrong = opened.check()
-    assert len(wrong) == 1
-    opened.give_back(*wrong)
-    sweeps.sweep(**arguments, store=store)
-    exactly(xr.open_zarr(store).drop_attrs(), whole.drop_attrs())
-    assert not opened.check()
 
 
 def test_a_finished_store_runs_no_forward(tmp_path, tiny, pictures):
@@ -301,44 +229,6 @@ def test_a_finished_store_runs_no_forward(tmp_path, tiny, pictures):
     exactly(again, whole)
     exactly(last, whole)
     assert isinstance(tensor_of(again.activation), torch.Tensor)
-
-
-def test_a_sweep_that_was_closed_goes_on_from_its_store(tmp_path, tiny, pictures, monkeypatch):
-    killed.small_chunks(monkeypatch.setattr)
-    vectors, store = random_vectors(tiny), tmp_path / "new folder" / "grid.zarr"
-    whole = sweeps.sweep(tiny, vectors, pictures[:2], store=tmp_path / "whole", **SMALL)
-    grids = sweeps.sweep_iter(tiny, vectors, pictures[:2], store=store, **SMALL)
-    for _ in range(3):
-        last = next(grids)
-    grids.close()
-    assert not list(grids) and active_hooks(tiny) == 0
-    first = next(sweeps.sweep_iter(tiny, vectors, pictures[:2], store=store, **SMALL))
-    assert 0 < first.attrs["progress"] <= last.attrs["progress"] < 1, (
-        "a unit that was stopped in the middle is not there"
-    )
-    with encoded_pictures(tiny) as seen:
-        exactly(sweeps.sweep(tiny, vectors, pictures[:2], store=store, **SMALL), whole)
-    assert len(seen) <= 2
-
-
-def test_an_interrupted_sweep_keeps_what_it_has(tmp_path, tiny, pictures, monkeypatch):
-    killed.small_chunks(monkeypatch.setattr)
-    vectors, store = random_vectors(tiny), tmp_path / "grid.zarr"
-    whole = sweeps.sweep(tiny, vectors, pictures[:2], **SMALL)
-    put, count = Grid.put, []
-
-    def interrupted(*arguments):
-        count.append(1)
-        if len(count) == 3:
-            raise KeyboardInterrupt
-        put(*arguments)
-
-    monkeypatch.setattr(Grid, "put", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        sweeps.sweep(tiny, vectors, pictures[:2], store=store, **SMALL)
-    there = sweeps.read_progress(store)
-    assert 0 < there.done < there.total and active_hooks(tiny) == 0
-    to_rounding(sweeps.sweep(tiny, vectors, pictures[:2], store=store, **SMALL).drop_attrs(), whole.drop_attrs())
 
 
 def test_progress_can_be_read_while_another_process_fills_the_store(tmp_path, tiny, pictures, monkeypatch):
@@ -366,28 +256,18 @@ def test_the_grid_of_few_cells_is_few_files(tmp_path, tiny, pictures):
 
 
 CHANGES = [
-    ({"layers": [0, 1]}, r"layers: stored \[0, 2\], asked for \[0, 1\]"),
     ({"strengths": (0, 1, 2)}, r"strengths: stored \[0.0, 1.0\], asked for \[0.0, 1.0, 2.0\]"),
-    ({"tokens": "last_prompt"}, r"tokens: stored \['last_prompt', 'generated'\], asked for \['last_prompt'\]"),
-    ({"unit": "raw"}, r"unit: stored 'residual', asked for 'raw'"),
-    ({"operation": "ablate"}, r"operation: stored 'add', asked for 'ablate'"),
     (
         {"operation": "replace", "to": "dog"},
         r"operation: stored 'add', asked for 'replace'; to: stored None, asked for 'dog",
     ),
-    ({"metrics": ("logprob",)}, r"metrics: stored \['logprob', 'named', .*asked for \['logprob'\]"),
-    ({"controls": "random"}, r"controls: stored \['random', 'on_manifold'\], asked for \['random'\]"),
     ({"draws": 6}, r"draws: stored \[4, 4\], asked for \[6, 6\]"),
-    ({"seed": 1}, r"seed: stored 0, asked for 1"),
-    ({"max_new_tokens": 4}, r"max_new_tokens: stored 3, asked for 4"),
     ({"answer_prefix": "this is"}, r"answer_prefix: stored \[.*\], asked for \[.*\]"),
     ({"prompt": "what is this?"}, r"prompt: stored \['.*'\], asked for \['what is this\?'\]"),
     (
         {"record": ("residual_norm",), "read_layers": [1]},
         r"record: stored \['projection'\], asked for \['residual_norm'\]",
     ),
-    ({"read_layers": [2]}, r"read_layers: stored \[1\], asked for \[2\]"),
-    ({"read_tokens": [-2]}, r"read_tokens: stored \['last_prompt'\], asked for \[-2\]"),
 ]
 
 
@@ -401,11 +281,10 @@ def stored(tiny, pictures, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("changes", "message"), CHANGES)
-@pytest.mark.parametrize("function", [sweeps.sweep, sweeps.sweep_iter])
-def test_a_store_of_other_settings_names_the_field_and_both_values(tiny, pictures, stored, changes, message, function):
+def test_a_store_of_other_settings_names_the_field_and_both_values(tiny, pictures, stored, changes, message):
     settings, store = stored
     with pytest.raises(ValueError, match=rf"the store {store} holds a sweep with other settings.*{message}"):
-        function(tiny, random_vectors(tiny), pictures[:1], store=store, **settings | changes)
+        sweeps.sweep_iter(tiny, random_vectors(tiny), pictures[:1], store=store, **settings | changes)
 
 
 def test_a_store_of_other_images_vectors_words_or_another_model_is_refused(tiny, pictures, stored, device):

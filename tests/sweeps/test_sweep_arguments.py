@@ -50,11 +50,6 @@ NO_SETTING = {"model", "vectors", "images", "prompt", "inputs", "store", "client
 
 
 @pytest.fixture(scope="module")
-def model():
-    return mp.load("scenes-4l", device="cpu")
-
-
-@pytest.fixture(scope="module")
 def vectors(model):
     """Vectors whose numbers are the same on every machine."""
     made = random_vectors(model)
@@ -161,7 +156,7 @@ def test_a_new_argument_is_checked_stored_compared_and_offered(model, vectors, m
         {"strengths": (np.int64(0), np.float32(0.5)), "tokens": [np.int64(3)]},
         {"record": "activation", "read_layers": np.int64(1), "read_tokens": [np.int64(0)]},
         {"metrics": np.array(["logprob"]), "unit": np.str_("residual"), "operation": np.str_("add")},
-        {"images": [Picture(Path(__file__).parents[2] / "docs" / "emoji.png", pair=np.int64(0))]},
+        {"images": [Picture(Path(__file__).parents[2] / "docs" / "emoji.png", labels={"cat"}, pair=np.int64(0))]},
     ],
     ids=lambda given: ", ".join(given),
 )

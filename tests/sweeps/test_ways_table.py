@@ -10,9 +10,9 @@ from mllm_probe.decoding.paths import DecodingPath
 from mllm_probe.decoding.prefix import CopiedPrefix
 from mllm_probe.decoding.resume import CopiedResume, Resume
 from mllm_probe.metrics.metric import READS, built_in
-from mllm_probe.sweeps import plan, sweep
+from mllm_probe.sweeps import plan
 from tests.hooks import active_hooks
-from tests.sweeps.helpers import plain_batch, plain_edit, random_vectors, residual_norms, wrapped_family
+from tests.sweeps.test_families import Case, assert_cells
 
 NEXT = ("last_prompt", "generated")
 SCOPES = (NEXT, "last_prompt", "generated", "image", "text", "all", ("image", "generated"), [4, 6])
@@ -20,8 +20,7 @@ EACH = (*built_in(), "tokens")
 TOGETHER = tuple(name for name in EACH if name != "kept")
 """Processed tensors have no labels, which ``kept`` reads."""
 FEEDS = {name for name, metric in built_in().items() if READS[metric.reads].decodes or READS[metric.reads].unsteered}
-LAYERS = (0, 3)
-WORDS = {"cat": [7, [8, 9]], "dog": [11]}
+SETTINGS = {"strengths": (1,), "controls": (), "layers": (0, 3), "max_new_tokens": 3}
 WAYS = {
     ("llava", "sdpa"): (DepthPrefix, Resume),
     ("llava", "eager"): (CopiedPrefix, CopiedResume),
@@ -33,53 +32,19 @@ WAYS = {
 """Ways for scopes that leave the prompt alone up to its last token, and for others."""
 
 
-class Case:
+def case_of(name, attention, device):
     """A tiny family with one attention."""
-
-    def __init__(self, name, attention, device):
-        self.model, self.inputs = wrapped_family(name, device)
-        self.model.hf.set_attn_implementation(attention)
-        self.encoded = self.model.encode(None, inputs=self.inputs)
-        self.vectors = random_vectors(self.model, words=WORDS, norm=residual_norms(self.model, self.encoded))
-
-    def arguments(self, tokens, metrics):
-        return {
-            "inputs": self.inputs, "tokens": tokens, "metrics": metrics, "strengths": (1,), "controls": (),
-            "layers": LAYERS, "max_new_tokens": 3, "progress": False,
-        }  # fmt: skip
-
-    def sweep(self, tokens, metrics, **more):
-        return sweep(self.model, self.vectors, **self.arguments(tokens, metrics), **more)
-
-    def plan(self, tokens, metrics, store):
-        return plan(self.model, self.vectors, **self.arguments(tokens, metrics), store=store)
-
-    def plain(self, tokens, layer, following):
-        """Logits of one cell by plain hooks and a whole forward."""
-        edits = [plain_edit(self.model, self.vectors, self.encoded, "cat", layer, 1, tokens)]
-        if isinstance(tokens, list):
-            [(_, _, _, change)] = plain_edit(self.model, self.vectors, self.encoded, "cat", layer, 1, "all")
-            edits = [[(layer, tokens, False, change)]]
-        return plain_batch(self.model, self.encoded, [following], edits)[0]
+    case = Case(name, device)
+    case.model.hf.set_attn_implementation(attention)
+    return case
 
 
-def assert_equals_plain_hooks(case, grid, tokens):
-    cells = grid.sel(concept="cat", control="concept", strength=1).isel(draw=0, sample=0)
-    unsteered = [int(t) for t in grid.tokens_unsteered.values.ravel() if t >= 0]
-    for layer in LAYERS:
-        cell = cells.sel(layer=layer)
-        answer = [int(t) for t in cell.tokens.values if t >= 0]
-        own = case.plain(tokens, layer, answer[:-1])
-        scale = float(own.abs().max())
-        assert (own.amax(-1) - own[range(len(answer)), answer]).max() < 1e-3 * scale
-        first = own[0].log_softmax(-1)
-        second = case.plain(tokens, layer, [8])[1].log_softmax(-1)
-        logprob = np.logaddexp(float(first[7]), float(first[8] + second[9]))
-        assert abs(float(cell.logprob) - logprob) < 1e-4 * scale, (tokens, layer)
-        along = case.plain(tokens, layer, unsteered[:-1]).log_softmax(-1)
-        base = plain_batch(case.model, case.encoded, [unsteered[:-1]], [[]])[0].log_softmax(-1)
-        kl = (base.exp() * (base - along)).sum(-1).cpu().numpy()
-        np.testing.assert_allclose(cell.kl_step.values[: len(kl)], kl, atol=1e-4 * scale, err_msg=f"{tokens} {layer}")
+def run(case, tokens, metrics, **more):
+    return case.sweep(tokens, metrics=metrics, **SETTINGS, **more)
+
+
+def planned(case, tokens, metrics, store):
+    return plan(case.model, case.vectors, inputs=case.inputs, tokens=tokens, metrics=metrics, store=store, **SETTINGS)
 
 
 def refusal(tokens, metric):
@@ -92,25 +57,25 @@ def refusal(tokens, metric):
 
 
 def assert_refused(case, tokens, metric, store):
-    for refused in (case.sweep, case.plan):
+    for refused in (run, planned):
         with pytest.raises(ValueError, match=refusal(tokens, metric)):
-            refused(tokens, (metric,), store=store)
+            refused(case, tokens, (metric,), store=store)
     assert not store.exists()
 
 
 @pytest.mark.parametrize("name, attention", WAYS)
 def test_every_scope_and_metric_runs_or_is_refused(name, attention, tmp_path, device):
-    case = Case(name, attention, device)
+    case = case_of(name, attention, device)
     for tokens in SCOPES:
-        whole = case.sweep(tokens, TOGETHER)
+        whole = run(case, tokens, TOGETHER)
         kind = WAYS[name, attention][tokens not in (NEXT, "last_prompt", "generated")]
         assert whole.attrs["path"] == str(DecodingPath(kind)), (tokens, whole.attrs["refused_paths"])
-        assert_equals_plain_hooks(case, whole, tokens)
+        assert_cells(case, case.encoded, whole, tokens)
         for metric in EACH:
             if refusal(tokens, metric) is not None:
                 assert_refused(case, tokens, metric, tmp_path / metric)
                 continue
-            alone = case.sweep(tokens, (metric,))
+            alone = run(case, tokens, (metric,))
             for variable in set(alone.data_vars) & set(whole.data_vars):
                 if alone[variable].dtype.kind == "f":
                     np.testing.assert_allclose(
@@ -121,12 +86,12 @@ def test_every_scope_and_metric_runs_or_is_refused(name, attention, tmp_path, de
 
 
 def test_another_attention_is_tried_anew(device):
-    case = Case("llava", "sdpa", device)
-    assert case.sweep("image", ("kl",)).attrs["path"] == Resume.path
+    case = case_of("llava", "sdpa", device)
+    assert run(case, "image", ("kl",)).attrs["path"] == Resume.path
     case.model.hf.set_attn_implementation("eager")
-    assert case.sweep("image", ("kl",)).attrs["path"] == CopiedResume.path
+    assert run(case, "image", ("kl",)).attrs["path"] == CopiedResume.path
     case.model.hf.set_attn_implementation("sdpa")
-    assert case.sweep("image", ("kl",)).attrs["path"] == Resume.path
+    assert run(case, "image", ("kl",)).attrs["path"] == Resume.path
 
 
 @pytest.mark.parametrize("tokens", [NEXT, "image"])
@@ -134,8 +99,8 @@ def test_an_attention_that_somebody_registered(tokens, device):
     plain = ALL_ATTENTION_FUNCTIONS["sdpa"]
     ALL_ATTENTION_FUNCTIONS.register("somebodys", lambda *given, **named: plain(*given, **named))
     try:
-        case = Case("llava", "somebodys", device)
-        grid = case.sweep(tokens, TOGETHER)
-        assert_equals_plain_hooks(case, grid, tokens)
+        case = case_of("llava", "somebodys", device)
+        grid = run(case, tokens, TOGETHER)
+        assert_cells(case, case.encoded, grid, tokens)
     finally:
         del type(ALL_ATTENTION_FUNCTIONS)._global_mapping["somebodys"]
