@@ -46,7 +46,7 @@ def test_a_check_gives_damaged_units_back(begun):
     other.write_bytes(other.read_bytes()[:-1])
     told = store_status(store, check=True)
     assert 1 <= len(told.damaged) <= 2 and "given back" in str(told) and not told.progress.finished
-    assert "missing" in str(told.damaged) or "bytes" in str(told.damaged)
+    assert "missing" in str(told.damaged) and "bytes" in str(told.damaged)
     grid = go_on()
     assert grid.attrs["progress"] == 1 and store_status(store, check=True).damaged == {}
 
