@@ -34,7 +34,7 @@ _PARTIAL = re.compile(r"\..+\.[0-9a-f]{32}\.partial")
 
 
 @dataclass(frozen=True)
-class _Found:
+class _StoreEntry:
     """A store, and what its metadata say."""
 
     path: Path
@@ -45,14 +45,14 @@ class _Found:
     @property
     def files(self) -> dict[str, os.stat_result]:
         """Its files by their path in it."""
-        found = (Path(folder) / name for folder, _, names in os.walk(self.path) for name in names)
-        return {file.relative_to(self.path).as_posix(): file.lstat() for file in found}
+        paths = (Path(folder) / name for folder, _, names in os.walk(self.path) for name in names)
+        return {file.relative_to(self.path).as_posix(): file.lstat() for file in paths}
 
     def row(self) -> dict[str, Any]:
         """Its line of the table."""
         sizes = self.files.values()
-        changed = datetime.datetime.fromtimestamp(max((one.st_mtime for one in sizes), default=0.0))
-        size = sum(one.st_size for one in sizes)
+        changed = datetime.datetime.fromtimestamp(max((status.st_mtime for status in sizes), default=0.0))
+        size = sum(status.st_size for status in sizes)
         values = (str(self.path), self.kind, self.model, size, self.finished, changed.replace(microsecond=0))
         return dict(zip(COLUMNS, values, strict=True))
 
@@ -182,29 +182,29 @@ def _folder(folder: str | Path | None) -> Path:
     return given
 
 
-def _stores(folder: Path) -> Iterator[_Found]:
+def _stores(folder: Path) -> Iterator[_StoreEntry]:
     for name, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not _PARTIAL.fullmatch(name))
         if not {"zarr.json", ".zgroup"}.isdisjoint(files):
             folders.clear()
-            if (found := _described(Path(name))) is not None:
-                yield found
+            if (entry := _described(Path(name))) is not None:
+                yield entry
 
 
-def _described(path: Path) -> _Found | None:
+def _described(path: Path) -> _StoreEntry | None:
     """What a Zarr group is, None if this package did not write it or its metadata are not readable."""
     try:
         if (described := description(path)) is not None:
             store = UnitStore(place_of(path), described)
             done = len(store.finished()) / len(store.units)
-            return _Found(path, store.kind, str(store.settings.get("model", "")), done)
+            return _StoreEntry(path, store.kind, str(store.settings.get("model", "")), done)
         attrs = store_layout.read_json(path / ".zattrs") if (path / ".zattrs").is_file() else {}
         return _of_attributes(path, attrs)
     except ValueError:
         return None
 
 
-def _of_attributes(path: Path, attrs: JsonObject) -> _Found | None:
+def _of_attributes(path: Path, attrs: JsonObject) -> _StoreEntry | None:
     """A group that was written whole, or a sweep of an earlier layout."""
     kind, share = attrs.get(store_layout.STORE_KIND), 1.0
     if "store_settings" in attrs and "store_state" in attrs:
@@ -213,11 +213,11 @@ def _of_attributes(path: Path, attrs: JsonObject) -> _Found | None:
         return None
     model = attrs.get("model", attrs.get("models", ""))
     named = ", ".join(map(str, model)) if isinstance(model, builtins.list) else str(model or "")
-    return _Found(path, str(kind), named, finite_number("progress", share))
+    return _StoreEntry(path, str(kind), named, finite_number("progress", share))
 
 
 def _holds_other_files(path: str) -> bool:
-    others = [name for name in _Found(Path(path), "", "", 1.0).files if not _OURS.fullmatch(name)]
+    others = [name for name in _StoreEntry(Path(path), "", "", 1.0).files if not _OURS.fullmatch(name)]
     if others:
         warnings.warn(f"{path} is left: it holds {others[0]!r}, which is no file of a store.", stacklevel=4)
     return bool(others)

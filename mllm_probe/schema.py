@@ -190,7 +190,7 @@ def package_version() -> str:
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """`` (did you mean 'cat'?)`` with the name of ``known`` that is nearest, in any case; empty if none is near."""
-    names = {one.lower(): one for one in known}
+    names = {word.lower(): word for word in known}
     close = get_close_matches(str(name).lower(), names, n=1)
     return f" (did you mean {names[close[0]]!r}?)" if close else ""
 
@@ -233,12 +233,12 @@ def require_same_model(dataset: xr.Dataset, model: Any, what: str = "these vecto
 
     A dataset of several models names the weights of each.
     """
-    made_with, weights = dataset.attrs.get("model"), dataset.attrs.get("weights")
+    stored_model, weights = dataset.attrs.get("model"), dataset.attrs.get("weights")
     if weights is None:
         raise ValueError(f"{what} do not say which model they were made with (no attribute 'weights').")
     if model.fingerprint not in (weights if isinstance(weights, (list, tuple)) else [weights]):
         raise ValueError(
-            f"{what} were made with {made_with} (weights {weights}) but are used with {model.name} "
+            f"{what} were made with {stored_model} (weights {weights}) but are used with {model.name} "
             f"(weights {model.fingerprint}). Make them again with this model."
         )
 

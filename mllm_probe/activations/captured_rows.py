@@ -34,7 +34,7 @@ class BatchTokens:
 
 def batch_tokens(encoded: Encoded, places: Places) -> BatchTokens:
     """What to remember of a batch once its tensors are gone."""
-    columns = {name: _one_if_equal(values) for name, values in companions(encoded, places).items()}
+    columns = {name: _scalar_if_equal(values) for name, values in companions(encoded, places).items()}
     return BatchTokens(list(encoded.sample_ids), places.labels, columns)
 
 
@@ -68,7 +68,7 @@ def token_coordinates(batches: Sequence[BatchTokens], labels: Sequence[int], wit
     return coords
 
 
-def _one_if_equal(values: np.ndarray) -> np.ndarray:
+def _scalar_if_equal(values: np.ndarray) -> np.ndarray:
     return values[:1].copy() if (values == values[:1]).all() else values
 
 
@@ -90,11 +90,11 @@ class CapturedRows:
         device: torch.device | None = None,
         labels: Sequence[int] = (),
     ) -> None:
-        own = [next(model.layout.blocks[max(layer, 0)].parameters()).device for layer in layers]
+        block_devices = [next(model.layout.blocks[max(layer, 0)].parameters()).device for layer in layers]
         self.model, self.samples, self.layers, self.labels = model, samples, layers, list(labels)
         # A tensor's device has its index, which a name such as "cuda" may lack.
-        self._places = own if device is None else [torch.empty(0, device=device).device] * len(layers)
-        self._moved = self._places != own
+        self._places = block_devices if device is None else [torch.empty(0, device=device).device] * len(layers)
+        self._moved = self._places != block_devices
         self._whole: torch.Tensor | None = None
         self._views: dict[int, torch.Tensor] = {}
         self._finite = FiniteCounts()
@@ -190,21 +190,21 @@ class CapturedRows:
     def _require_room(self) -> None:
         """Raise a MemoryError that names what would fit, before anything is computed."""
         tokens, width, dtype = len(self.labels), self.model.hidden_size, self.model.dtype
-        one = tokens * width * dtype.itemsize
+        layer_bytes = tokens * width * dtype.itemsize
         for device in dict.fromkeys(self._places):
             layers, room = self._places.count(device), share_of_free_bytes(device)
-            if self.samples * layers * one <= room:
+            if self.samples * layers * layer_bytes <= room:
                 continue
             fewer = {
-                f"{self.samples} samples": room // (layers * one),
-                f"{layers} layers": room // (self.samples * one),
-                f"{tokens} tokens of each sample": room // (self.samples * layers * one // tokens),
+                f"{self.samples} samples": room // (layers * layer_bytes),
+                f"{layers} layers": room // (self.samples * layer_bytes),
+                f"{tokens} tokens of each sample": room // (self.samples * layers * layer_bytes // tokens),
             }
             would = " or ".join(f"{number} of the {whole}" for whole, number in fewer.items() if number)
             raise MemoryError(
                 f"the activations of {self.samples} samples × {layers} layers × {tokens} tokens × {width} in "
-                f"{dtype_name(dtype)} take {self.samples * layers * one / 1e9:.3g} GB but only {room / 1e9:.3g} GB of "
-                f"the free memory of {device} can be used: {would or 'nothing of it'} would fit. Ask for less, or "
+                f"{dtype_name(dtype)} take {self.samples * layers * layer_bytes / 1e9:.3g} GB but only {room / 1e9:.3g} GB "
+                f"of the free memory of {device} can be used: {would or 'nothing of it'} would fit. Ask for less, or "
                 "write them to the disk with store='acts.zarr'"
                 + (", or keep them elsewhere with device='cpu'." if device.type != "cpu" else ".")
             )

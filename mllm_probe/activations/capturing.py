@@ -25,13 +25,13 @@ from mllm_probe.activations.captured_rows import (
 )
 from mllm_probe.activations.device_array import dtype_name, host_dtype, lazy, on_host
 from mllm_probe.activations.device_memory import in_batches, rows_that_fit
-from mllm_probe.activations.hooks import require_one_edit, resolve_layers, run_forward
+from mllm_probe.activations.hooks import require_single_edit, resolve_layers, run_forward
 from mllm_probe.activations.not_finite import require_finite, unexplained
 from mllm_probe.activations.store_places import place_of
 from mllm_probe.activations.unit_store import Region, UnitStore, dataset_of
 from mllm_probe.models import Encoded, ProbeModel, Request, require_model
 from mllm_probe.models.argument_checks import batch_size_of, device_of
-from mllm_probe.models.prompts import one_continuation_each
+from mllm_probe.models.prompts import continuation_per_sample
 from mllm_probe.tokens.selection import Scope, find_places, parse_scope
 from mllm_probe.typing import (
     Attributes,
@@ -142,8 +142,8 @@ def _created(
     auto = reading.batch_size == "auto"
     size = rows_that_fit(reading.model, reading.encode(slice(1))) if auto else int(reading.batch_size)
     tokens, labels = _tokens(reading, size)
-    one = len(reading.layers) * len(labels) * reading.model.hidden_size * np.dtype(np.float32).itemsize
-    block = int(min(max(_BLOCK_BYTES // one, 1), _MOST_IMAGES, total))
+    image_bytes = len(reading.layers) * len(labels) * reading.model.hidden_size * np.dtype(np.float32).itemsize
+    block = int(min(max(_BLOCK_BYTES // image_bytes, 1), _MOST_IMAGES, total))
     plan = {"images_per_block": block, "batch_size": min(size, block), "token_labels": labels}
     first = _block(reading, plan, labels, 0)
     shape = (total, len(reading.layers), len(labels), reading.model.hidden_size)
@@ -289,9 +289,9 @@ def capture(
     require_model(model)
     chosen, scope = resolve_layers(layers, len(model.layers)), parse_scope(tokens)
     if steering is not None:
-        require_one_edit(steering)
+        require_single_edit(steering)
     requests = model.samples(images, prompt, inputs)
-    texts = None if continuation is None else one_continuation_each(continuation, len(requests))
+    texts = None if continuation is None else continuation_per_sample(continuation, len(requests))
     reading = Reading(model, requests, texts, chosen, scope, steering, batch_size_of(batch_size))
     if store is not None:
         _require_no_device(device)
@@ -344,4 +344,6 @@ def _sample_coordinates(images: Images, samples: int) -> Coordinates:
 def picture_coordinates(pictures: Sequence[object]) -> dict[str, list[Any]]:
     """Split and pair of pictures, each where all of them have it."""
     values = {name: [getattr(picture, name, None) for picture in pictures] for name in (schema.SPLIT, schema.PAIR)}
-    return {name: own for name, own in values.items() if all(isinstance(value, (str, Integral)) for value in own)}
+    return {
+        name: column for name, column in values.items() if all(isinstance(value, (str, Integral)) for value in column)
+    }

@@ -59,12 +59,12 @@ def vision_row_bytes(model: ProbeModel, encoded: Encoded) -> int:
     return _VISION_TOWER * pixels * model.dtype.itemsize
 
 
-def rows_that_fit(model: ProbeModel, one: Encoded, share: float = 0.5, most: int = _MOST_ROWS) -> int:
-    """Rows of samples like ``one`` that a forward pass can hold in a share of the free memory, at least 1.
+def rows_that_fit(model: ProbeModel, encoded: Encoded, share: float = 0.5, most: int = _MOST_ROWS) -> int:
+    """Rows of samples like ``encoded`` that a forward pass can hold in a share of the free memory, at least 1.
 
     Counts the memory of one block at a time and of the vision tower: an estimate on the safe side, not a bound.
     """
-    row = block_row_bytes(model, one.length, one.length) + vision_row_bytes(model, one)
+    row = block_row_bytes(model, encoded.length, encoded.length) + vision_row_bytes(model, encoded)
     return int(min(max(free_bytes(model.device) * share // row, 1), most))
 
 
@@ -136,11 +136,11 @@ class LivingTensors(TorchDispatchMode):
         self, function: Any, types: Any, arguments: tuple[Any, ...] = (), named: dict[str, Any] | None = None
     ) -> Any:
         """Run an operation and note the memory of what it gives that is none of its inputs' memory."""
-        old = {one.untyped_storage()._cdata for one in tree_leaves((arguments, named)) if _is_plain(one)}
+        old = {leaf.untyped_storage()._cdata for leaf in tree_leaves((arguments, named)) if _is_plain(leaf)}
         result = function(*arguments, **(named or {}))
-        for one in tree_leaves(result):
-            if _is_plain(one) and one.untyped_storage()._cdata not in old:
-                self._note(one.untyped_storage())
+        for leaf in tree_leaves(result):
+            if _is_plain(leaf) and leaf.untyped_storage()._cdata not in old:
+                self._note(leaf.untyped_storage())
         return result
 
     def _note(self, storage: torch.UntypedStorage) -> None:
@@ -156,8 +156,8 @@ class LivingTensors(TorchDispatchMode):
         self._now -= self._known.pop(key, 0)
 
 
-def _is_plain(one: object) -> bool:
-    return isinstance(one, torch.Tensor) and one.layout is torch.strided
+def _is_plain(leaf: object) -> bool:
+    return isinstance(leaf, torch.Tensor) and leaf.layout is torch.strided
 
 
 def peak_bytes(device: torch.device, job: Callable[[], object]) -> int:

@@ -143,7 +143,7 @@ def _remove(module: nn.Module, hook: _Hook) -> None:
         module._forward_hooks_with_kwargs,
         module._forward_hooks_always_called,
     )
-    for number in [number for table in tables for number, own in table.items() if own is hook]:
+    for number in [number for table in tables for number, registered in table.items() if registered is hook]:
         for table in (*others, *tables):
             table.pop(number, None)
 
@@ -171,18 +171,18 @@ def listed_layers(layers: Layers | None, total: int) -> list[int | str]:
     else:
         several = list(layers) if isinstance(layers, Mapping) else listed(layers)
         given = [layers] if several is None else several
-    if not given or not all(_names_a_layer(one) for one in given):
+    if not given or not all(_names_a_layer(layer) for layer in given):
         raise ValueError(
             f"layers: expected 'all', a number or a list of numbers (or a slice), or 'input' for what enters block 0: "
             f"one or more different blocks of {total}; got {layers!r}."
         )
-    return [schema.INPUT_NAME if isinstance(one, str) else int(one) for one in given]
+    return [schema.INPUT_NAME if isinstance(layer, str) else int(layer) for layer in given]
 
 
-def _names_a_layer(one: object) -> bool:
-    if isinstance(one, str):
-        return one == schema.INPUT_NAME
-    return isinstance(one, (int, np.integer)) and not isinstance(one, bool)
+def _names_a_layer(value: object) -> bool:
+    if isinstance(value, str):
+        return value == schema.INPUT_NAME
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def resolve_layers(layers: Layers | None, total: int) -> list[int]:
@@ -374,7 +374,7 @@ def editing(steering: object, model: ProbeModel, encoded: Encoded) -> AbstractCo
     )
 
 
-def require_one_edit(steering: object) -> None:
+def require_single_edit(steering: object) -> None:
     """Raise a ValueError unless ``steering`` is one edit for all samples, of a type that :func:`editing` takes."""
     # Rows of a list are lines of one batch, but samples are read in batches of a size that is planned: refused here.
     if isinstance(steering, (list, tuple)) or editing.dispatch(type(steering)) is editing.dispatch(object):

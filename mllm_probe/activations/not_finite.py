@@ -80,8 +80,8 @@ def find_fault(model: ProbeModel, encoded: Encoded, steering: Edits | None = Non
         if of_rows.any():
             row = int(of_rows.argmax())
             return _explained(model, encoded, row, layer, int(of_rows[row]))
-    found = next(_not_finite(_outside(model)), "")
-    return Fault(encoded.sample_ids[0], 0, None, 0, weight=found) if found else None
+    weight = next(_not_finite(_outside(model)), "")
+    return Fault(encoded.sample_ids[0], 0, None, 0, weight=weight) if weight else None
 
 
 def _explained(model: ProbeModel, encoded: Encoded, row: int, layer: int, count: int) -> Fault:
@@ -89,9 +89,9 @@ def _explained(model: ProbeModel, encoded: Encoded, row: int, layer: int, count:
     given = "" if layer != schema.INPUT else next(_not_finite(encoded.tensors.items()), "")
     if given:
         return Fault(sample, row, layer, count, given=given)
-    own = [] if layer == schema.INPUT else _tensors(model.layout.blocks[layer])
+    block_tensors = [] if layer == schema.INPUT else _tensors(model.layout.blocks[layer])
     names = {id(tensor): name for name, tensor in _tensors(model.hf)}
-    inside = ((names.get(id(tensor), name), tensor) for name, tensor in own)
+    inside = ((names.get(id(tensor), name), tensor) for name, tensor in block_tensors)
     weight = next(_not_finite(inside), "") or next(_not_finite(_outside(model)), "")
     return Fault(sample, row, layer, count, weight=weight)
 
@@ -124,10 +124,10 @@ def require_finite(
     """
     fault = find_fault(model, encoded, steering)
     if fault is not None:
-        raise ValueError(told(model, fault, number, steering=steering))
+        raise ValueError(fault_text(model, fault, number, steering=steering))
 
 
-def told(model: ProbeModel, fault: Fault, number: int | None = None, *, steering: Edits | None = None) -> str:
+def fault_text(model: ProbeModel, fault: Fault, number: int | None = None, *, steering: Edits | None = None) -> str:
     """A fault in words."""
     image = f"image {fault.sample}" if number is None else f"image {number + fault.row} ({fault.sample})"
     at = f", at {fault.count} of its positions" if fault.count else ""
@@ -172,7 +172,7 @@ class FiniteCounts:
         layers = list(self._counts[0])
         joined = [torch.cat([counts[layer] for counts in self._counts]) for layer in layers]
         numbers = np.concatenate(
-            [start + np.arange(len(own)) for start, own in zip(self._starts, self._expected, strict=True)]
+            [start + np.arange(len(counts)) for start, counts in zip(self._starts, self._expected, strict=True)]
         )
         wrong = (stacked_on_host(joined) != np.concatenate(self._expected)).any(0)
         return int(numbers[wrong.argmax()]) if wrong.any() else None

@@ -112,9 +112,14 @@ def write_group(dataset: xr.Dataset, path: str | Path, kind: str = "study") -> N
 
 def with_plain_texts(dataset: xr.Dataset) -> xr.Dataset:
     """Give every text a fixed width: others are read back as a type that few libraries know."""
-    texts = {name: one for name, one in dataset.variables.items() if one.dtype.kind in "OT" and one.size}
-    plain = {name: (one.dims, np.array(one.values.tolist(), dtype=str), one.attrs) for name, one in texts.items()}
-    coordinates = {name: one for name, one in plain.items() if name in dataset.coords}
+    texts = {
+        name: variable for name, variable in dataset.variables.items() if variable.dtype.kind in "OT" and variable.size
+    }
+    plain = {
+        name: (variable.dims, np.array(variable.values.tolist(), dtype=str), variable.attrs)
+        for name, variable in texts.items()
+    }
+    coordinates = {name: variable for name, variable in plain.items() if name in dataset.coords}
     return dataset.assign_coords(coordinates).assign({name: plain[name] for name in plain if name not in coordinates})
 
 
@@ -209,7 +214,7 @@ def description(place: Place | Path) -> JsonObject | None:
         )
     for name, kind in _DESCRIBED.items():
         value = described[name]
-        fits = isinstance(value, kind) and (kind is not list or all(isinstance(one, str) for one in list(value)))
+        fits = isinstance(value, kind) and (kind is not list or all(isinstance(item, str) for item in list(value)))
         if not fits:
             raise ValueError(
                 f"the layout of the store {where} is damaged ({name} is {described_value(value)}): copy it again, or "
@@ -268,7 +273,9 @@ def write_layout(
 
 def _with_any_length(dataset: xr.Dataset) -> xr.Dataset:
     """Texts as objects: those of a fixed width are not in the specification of format 3, and writing them warns."""
-    texts = {name: one.astype(object) for name, one in dataset.variables.items() if one.dtype.kind in "UT"}
+    texts = {
+        name: variable.astype(object) for name, variable in dataset.variables.items() if variable.dtype.kind in "UT"
+    }
     return dataset.assign_coords({n: v for n, v in texts.items() if n in dataset.coords}).assign(
         {n: v for n, v in texts.items() if n not in dataset.coords}
     )

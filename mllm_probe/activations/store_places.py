@@ -177,10 +177,10 @@ def every_key(store: Store) -> list[str]:
 def missing_keys(store: Store, keys: Sequence[str]) -> list[str]:
     """Those of the keys that are not there."""
 
-    async def there() -> list[bool]:
+    async def existing() -> list[bool]:
         return list(await asyncio.gather(*(store.exists(key) for key in keys)))
 
-    return [key for key, known in zip(keys, sync(there()), strict=True) if not known]
+    return [key for key, known in zip(keys, sync(existing()), strict=True) if not known]
 
 
 def irregular_keys(store: Store, keys: Iterable[str]) -> list[str]:
@@ -344,7 +344,7 @@ def place_of(path: object) -> Place:
 
 def is_address(path: object) -> bool:
     """Whether something is the address of an object store, such as ``"s3://bucket/map.zarr"``."""
-    return isinstance(path, str) and (found := _ADDRESS.fullmatch(path)) is not None and found[1].lower() in SCHEMES
+    return isinstance(path, str) and (match := _ADDRESS.fullmatch(path)) is not None and match[1].lower() in SCHEMES
 
 
 def as_folder(path: object) -> Path:
@@ -355,14 +355,14 @@ def as_folder(path: object) -> Path:
     """
     if not isinstance(path, (str, Path)):
         raise TypeError(f"expected the path of a Zarr store as text or a pathlib.Path, not {type(path).__name__}.")
-    found = _ADDRESS.fullmatch(str(path))
-    scheme = "" if found is None else found[1].lower()
-    if found is None or (scheme not in SCHEMES if isinstance(path, Path) else "://" not in path):
+    match = _ADDRESS.fullmatch(str(path))
+    scheme = "" if match is None else match[1].lower()
+    if match is None or (scheme not in SCHEMES if isinstance(path, Path) else "://" not in path):
         folder = path_of("the path of a Zarr store", path)
         require_short_name("the path of a Zarr store", folder)
         return folder
     if isinstance(path, Path):
-        raise ValueError(f"{path}: a Path cannot hold an address; give it as text, '{scheme}://{found[2]}{found[3]}'.")
+        raise ValueError(f"{path}: a Path cannot hold an address; give it as text, '{scheme}://{match[2]}{match[3]}'.")
     if scheme in SCHEMES:
         raise ValueError(
             f"{path} is in an object store, where a sweep, patch or capture with store= can be, and nothing else: give "
@@ -465,9 +465,9 @@ class Bucket(Place):
     shared = True
 
     def __init__(self, address: str) -> None:
-        found = _ADDRESS.fullmatch(address)
-        assert found is not None
-        scheme, bucket, key = found[1].lower(), found[2], found[3].strip("/")
+        match = _ADDRESS.fullmatch(address)
+        assert match is not None
+        scheme, bucket, key = match[1].lower(), match[2], match[3].strip("/")
         if not bucket or not key or not address[len(scheme) :].startswith("://"):
             raise ValueError(f"{address}: expected {scheme}://BUCKET/NAME, such as {scheme}://maps/cats.zarr.")
         self.path: str = f"{scheme}://{bucket}/{key}"
@@ -522,8 +522,8 @@ class Bucket(Place):
         """Contents of files with these names, at two levels."""
         below = [name for name in names_below(self._objects, "") if name not in names]
         keys = [*names, *(f"{folder}/{name}" for folder in below for name in names)]
-        found = zip(keys, read_keys(self._objects, keys), strict=True)
-        return {key: content for key, content in found if content is not None}
+        contents = zip(keys, read_keys(self._objects, keys), strict=True)
+        return {key: content for key, content in contents if content is not None}
 
     def read(self, key: str) -> bytes | None:
         """Content of an object; None where there is none."""

@@ -146,11 +146,11 @@ class UnitStore:
         place.complete()
         described = description(place)
         if described is None or (kind is not None and described["kind"] != kind):
-            expected, found = (
+            expected, actual = (
                 kind or "store of this package",
                 "" if described is None else f" but a {described['kind']}",
             )
-            raise ValueError(f"{place} exists and holds no {expected}{found}: give a new path as store=.")
+            raise ValueError(f"{place} exists and holds no {expected}{actual}: give a new path as store=.")
         store_layout.require_known_codecs(place)
         store = cls(place, described)
         store._require_layout()
@@ -389,14 +389,14 @@ class UnitStore:
 
     def _differing(self, chunks: Mapping[str, Any], contents: bool) -> Iterator[str]:
         keys = list(chunks)
-        found = each_key(self._store, keys) if contents else iter(key_sizes(self._store, keys))
-        for key, one in zip(keys, found, strict=True):
-            size, noted = len(one) if isinstance(one, bytes) else one, chunks[key]["bytes"]
+        results = each_key(self._store, keys) if contents else iter(key_sizes(self._store, keys))
+        for key, result in zip(keys, results, strict=True):
+            size, noted = len(result) if isinstance(result, bytes) else result, chunks[key]["bytes"]
             if size is None:
                 yield f"chunk {key} is missing"
             elif size != noted:
                 yield f"chunk {key} has {size} bytes, not {noted}"
-            elif isinstance(one, bytes) and checksum(one) != chunks[key]:
+            elif isinstance(result, bytes) and checksum(result) != chunks[key]:
                 yield f"chunk {key} was changed"
 
     def _require_layout(self) -> None:

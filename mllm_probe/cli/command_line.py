@@ -94,11 +94,11 @@ def help_of(command: Callable[..., Any]) -> str:
     """Description of a command and its examples, after those that make their input, as help shows them."""
     text = inspect.getdoc(command) or ""
     description = text.split("\nParameters\n---")[0].split("\nExamples\n---")[0].strip()
-    lines = [line for example in [*_needed_by(command), *_own_examples(command)] for line in example.splitlines()]
+    lines = [line for example in [*_needed_by(command), *_examples_of(command)] for line in example.splitlines()]
     return with_examples(description, lines)
 
 
-def _own_examples(command: Callable[..., Any]) -> list[str]:
+def _examples_of(command: Callable[..., Any]) -> list[str]:
     """Examples of a command's docstring, each with the lines on which it goes on."""
     text = (inspect.getdoc(command) or "").partition("\nExamples\n--------\n")[2]
     return [f"$ {example.rstrip()}" for example in text.split("$ ")[1:]]
@@ -107,7 +107,7 @@ def _own_examples(command: Callable[..., Any]) -> list[str]:
 def _needed_by(command: Callable[..., Any]) -> list[str]:
     """Examples of other commands that make what those of a command read, in their order."""
     before = _AFTER.get(command)
-    return [] if before is None else [*_needed_by(before), _own_examples(before)[0]]
+    return [] if before is None else [*_needed_by(before), _examples_of(before)[0]]
 
 
 def with_examples(description: str, lines: Sequence[str]) -> str:

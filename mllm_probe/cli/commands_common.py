@@ -59,9 +59,9 @@ def plain_value(value: Any) -> Any:
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, dict):
-        return {str(key): plain_value(one) for key, one in value.items()}
+        return {str(key): plain_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain_value(one) for one in value]
+        return [plain_value(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
@@ -120,7 +120,7 @@ Config = Annotated[
     ),
 ]
 """The option of every command that writes a result."""
-MADE_WITH = "made_with"
+PROVENANCE_TABLE = "made_with"
 """Table of a written file that records the command and the versions; it is no setting."""
 _NO_SETTINGS = {_OPTION, "--json"}
 
@@ -139,7 +139,7 @@ def settings_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentC
         if argument.name == _OPTION and argument.tokens:
             path = argument.tokens[0].value
             settings = _read(path)
-            _compare(settings.pop(MADE_WITH, {}), " ".join(commands), path)
+            _compare(settings.pop(PROVENANCE_TABLE, {}), " ".join(commands), path)
             _require_known(settings, arguments, path)
             for command in reversed(commands):  # without their names, keys that are commands too would be passed over
                 settings = {command: settings}
@@ -181,7 +181,7 @@ def settings_beside(result: str | Path) -> str | Path:
     else:
         result = path_of("the result", result)
         path = result.with_name(f"{result.name}.toml") if result.name else Path(f"{result}.toml")
-    written = MADE_WITH in _read(path) if _content(path) is not None else not os.path.lexists(path)
+    written = PROVENANCE_TABLE in _read(path) if _content(path) is not None else not os.path.lexists(path)
     if not written:
         raise ValueError(
             f"'{path}' is there, and no command wrote it: settings are kept beside their result under this name. Give "
@@ -219,7 +219,7 @@ def write_settings(command: str, result: str | Path, settings: Mapping[str, obje
     name = str(path).rpartition("/")[2]
     head = f"# mllm-probe {command} --config {name} repeats the run; paths are relative to the current folder.\n"
     head += f"# Not given, so that the defaults hold: {', '.join(left)}\n" if left else ""
-    record = {MADE_WITH: {"command": command, **schema.provenance()}}
+    record = {PROVENANCE_TABLE: {"command": command, **schema.provenance()}}
     _write(path, f"{head}{tomli_w.dumps(given)}\n{tomli_w.dumps(record)}".encode())
     return path
 
@@ -241,8 +241,8 @@ def _write(path: str | Path, content: bytes) -> None:
         partial.write_bytes(content)
         partial.replace(file)
     except OSError as error:
-        said = f"the settings '{path}' could not be written ({error.strerror or error})"
-        raise type(error)(error.errno, said) from error
+        message = f"the settings '{path}' could not be written ({error.strerror or error})"
+        raise type(error)(error.errno, message) from error
 
 
 def _content(path: str | Path) -> bytes | None:
@@ -271,7 +271,7 @@ def _read(path: str | Path) -> JsonObject:
 def _compare(record: object, command: str, path: str) -> None:
     """Refuse a file of another command, and say where versions differ from those that it was written with."""
     if not isinstance(record, dict):
-        raise ValueError(f"{path}: {MADE_WITH} is the table that a command writes, not {record!r}; remove it.")
+        raise ValueError(f"{path}: {PROVENANCE_TABLE} is the table that a command writes, not {record!r}; remove it.")
     if record.get("command", command) != command:
         raise ValueError(f"{path} holds settings of `mllm-probe {record['command']}`, not of `mllm-probe {command}`.")
     now = schema.provenance()
@@ -434,14 +434,19 @@ class LibrarySettings:
         ValueError, OSError
             As the functions of :mod:`mllm_probe.concepts`.
         """
-        own = self.resolved()
+        settings = self.resolved()
         try:
-            if own.is_drawn:
-                drawn = {"concepts": own.concepts, "pairs": own.pairs, "negative": own.negative, "size": own.size}
-                library = getattr(mp.concepts, str(own.library))(seed=own.library_seed, **drawn)
-                return library if own.categories is None else library.subset(categories=own.categories)
-            library = mp.concepts.from_folder(str(own.library), groups=own.groups)
-            return library.subset(concepts=own.concepts, categories=own.categories, pairs=own.pairs)
+            if settings.is_drawn:
+                drawn = {
+                    "concepts": settings.concepts,
+                    "pairs": settings.pairs,
+                    "negative": settings.negative,
+                    "size": settings.size,
+                }
+                library = getattr(mp.concepts, str(settings.library))(seed=settings.library_seed, **drawn)
+                return library if settings.categories is None else library.subset(categories=settings.categories)
+            library = mp.concepts.from_folder(str(settings.library), groups=settings.groups)
+            return library.subset(concepts=settings.concepts, categories=settings.categories, pairs=settings.pairs)
         except KeyError as error:  # an unknown concept; its text as it was written
             raise ValueError(error.args[0]) from error
 

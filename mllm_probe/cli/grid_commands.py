@@ -122,7 +122,7 @@ def export(store: str, out: str, *, metric: str | None = None, config: Config = 
     """
     path = writable_path_of("out", out)
     if path.suffix not in EXPORTED:
-        raise ValueError(f"{path.name}: sweeps are exported as {' or '.join(f'*{one}' for one in EXPORTED)}.")
+        raise ValueError(f"{path.name}: sweeps are exported as {' or '.join(f'*{ending}' for ending in EXPORTED)}.")
     settings_beside(path)
     grid = mp.sweeps.open_grid(store)
     if path.suffix == ".html":
@@ -205,8 +205,8 @@ def _status(data: xr.Dataset) -> int:
     """0 for a whole grid; 3, and a message, for one that is still filling."""
     from mllm_probe.reports.study_report import unfinished
 
-    if said := unfinished(data):
-        note(f"{said} Run the sweep again to finish it.")
+    if notice := unfinished(data):
+        note(f"{notice} Run the sweep again to finish it.")
         return INCOMPLETE
     return DONE
 

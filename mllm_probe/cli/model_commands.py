@@ -111,7 +111,7 @@ def list_models(*, as_json: AsJson = False) -> None:
     $ mllm-probe models
     """
     rows, notes = model_list.model_rows()
-    show(model_list.model_list(), {"models": rows, "notes": [one for one in notes if one]}, as_json)
+    show(model_list.model_list(), {"models": rows, "notes": [text for text in notes if text]}, as_json)
 
 
 def get_model(
@@ -131,8 +131,8 @@ def get_model(
     $ mllm-probe models get scenes-4l
     """
     with alone_on_stdout(as_json):
-        said = model_list.get(name, source)
-    show(said, {"model": name, "message": said}, as_json)
+        message = model_list.get(name, source)
+    show(message, {"model": name, "message": message}, as_json)
 
 
 def capture(
@@ -261,16 +261,21 @@ def vectors(
     writable_vector_file(out)
     fit = library.fit_half()
     loaded = loading.load(model)
-    own: dict[str, Any] = {"prompt": prompt, "method": method, "tokens": tokens, "layers": layers_of(layers)}
-    own |= {"shuffled_draws": shuffled_draws, "seed": seed, "batch_size": batch_size, "probe_accuracy": probe_accuracy}
-    made = mp.concept_vectors(loaded, fit, **own, progress=True)
-    mp.save_vectors(made, out)
-    settings = {"model": model, "out": out, **asdict(library.resolved()), **own, "prompt": made.attrs["prompt"]}
+    options: dict[str, Any] = {"prompt": prompt, "method": method, "tokens": tokens, "layers": layers_of(layers)}
+    options |= {
+        "shuffled_draws": shuffled_draws,
+        "seed": seed,
+        "batch_size": batch_size,
+        "probe_accuracy": probe_accuracy,
+    }
+    dataset = mp.concept_vectors(loaded, fit, **options, progress=True)
+    mp.save_vectors(dataset, out)
+    settings = {"model": model, "out": out, **asdict(library.resolved()), **options, "prompt": dataset.attrs["prompt"]}
     written = write_settings("vectors", out, settings | loading.resolved(loaded))
-    sizes, names = dict(made["vector"].sizes), made["concept"].values.tolist()
-    said = f"{out}: {shape_text(sizes)}, of {loaded.name} on {made.attrs['pictures']} images; settings in {written}"
+    sizes, names = dict(dataset["vector"].sizes), dataset["concept"].values.tolist()
+    text = f"{out}: {shape_text(sizes)}, of {loaded.name} on {dataset.attrs['pictures']} images; settings in {written}"
     document = {"out": out, "settings": written, "model": loaded.name, "concepts": names, "sizes": sizes}
-    show(said, document | {"attributes": provenance_of(made.attrs)}, as_json)
+    show(text, document | {"attributes": provenance_of(dataset.attrs)}, as_json)
 
 
 def _pictures(images: list[str] | None, library: LibrarySettings) -> tuple[list, dict[str, object]]:

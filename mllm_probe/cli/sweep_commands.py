@@ -138,12 +138,14 @@ def options_of(arguments: type[Arguments]) -> type[Arguments]:
     An option that may be left out is None then, and the default of the package holds.
     """
     options = []
-    for one in fields(arguments):
-        kind, default = one.metadata["option"], one.default
+    for setting in fields(arguments):
+        kind, default = setting.metadata["option"], setting.default
         if kind is not None:
             several = (default,) if kind == SCOPES and isinstance(default, str) else default
-            explained = Parameter(help=one.metadata["help"], consume_multiple=True)
-            options.append((one.name, Annotated[kind, explained], None if type(None) in get_args(kind) else several))
+            explained = Parameter(help=setting.metadata["help"], consume_multiple=True)
+            options.append(
+                (setting.name, Annotated[kind, explained], None if type(None) in get_args(kind) else several)
+            )
     named = {"__module__": __name__}  # else cyclopts takes it for a type of Python's own
     return Parameter(name="*")(make_dataclass("SweepSettings", options, frozen=True, namespace=named))
 
@@ -156,10 +158,14 @@ else:
 
 def arguments_of(settings: SweepSettings) -> dict[str, Any]:
     """Keyword arguments of :func:`mllm_probe.sweep` that options mean; those that were left out are not among them."""
-    typed = [(one, getattr(settings, one.name)) for one in fields(Arguments) if one.metadata["option"] is not None]
+    typed = [
+        (setting, getattr(settings, setting.name))
+        for setting in fields(Arguments)
+        if setting.metadata["option"] is not None
+    ]
     return {
-        one.name: layers_of(value) if one.metadata["option"] == BLOCKS else value
-        for one, value in typed
+        setting.name: layers_of(value) if setting.metadata["option"] == BLOCKS else value
+        for setting, value in typed
         if value is not None
     }
 
@@ -319,23 +325,23 @@ def status(
     """
     if not 0.1 <= every <= _LONGEST_WAIT:
         raise ValueError(f"every: expected 0.1 … {_LONGEST_WAIT} seconds; got {every:g}.")
-    told = mp.sweeps.store_status(store, check=check)
-    while watch and not told.progress.finished:
-        for line in str(told).splitlines():
+    state = mp.sweeps.store_status(store, check=check)
+    while watch and not state.progress.finished:
+        for line in str(state).splitlines():
             note(line)
         time.sleep(every)
-        told = mp.sweeps.store_status(store)
-    show(str(told), told.plain(), as_json)
-    if told.damaged:
+        state = mp.sweeps.store_status(store)
+    show(str(state), state.plain(), as_json)
+    if state.damaged:
         return CHECK_FAILED
-    return DONE if told.progress.finished else INCOMPLETE
+    return DONE if state.progress.finished else INCOMPLETE
 
 
 def _images(library: LibrarySettings, halves: str) -> ConceptLibrary:
-    made = library.make()
+    every = library.make()
     if halves == "both":
-        return made.with_split(library.fit, library.split_seed)
-    return made.split(library.fit, library.split_seed)[1]
+        return every.with_split(library.fit, library.split_seed)
+    return every.split(library.fit, library.split_seed)[1]
 
 
 def _vectors(
@@ -354,18 +360,18 @@ def _worked(
         grid = work()
     except KeyboardInterrupt:
         return _interrupted(store, settings, as_json)
-    told, sizes = mp.sweeps.read_progress(store), dict(grid.sizes)
+    progress, sizes = mp.sweeps.read_progress(store), dict(grid.sizes)
     document = {
         "store": store,
         "settings": settings,
-        "finished": told.finished,
+        "finished": progress.finished,
         "shard": shard,
         "sizes": sizes,
         "attributes": provenance_of(grid.attrs),
     }
     share = "" if shard is None else f"shard {shard} is done; "
     beside = "" if settings is None else f"; settings in {settings}"
-    units = f"{told.units_done} of {told.units} units"
+    units = f"{progress.units_done} of {progress.units} units"
     show(f"{store}: {share}{units}; {shape_text(sizes)}, of {grid.attrs['model']}{beside}", document, as_json)
     return DONE
 

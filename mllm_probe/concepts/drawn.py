@@ -206,7 +206,7 @@ PAIRS = 24
 """Pairs of each concept: half make the vectors, half are steered and reported on."""
 FIRST_LOOK_PAIRS = 12
 """The same for a model that is not bundled, which may be large; `check` needs six held-out ones for its verdict."""
-_MADE_BY = {"scenes": scenes, "emoji": emoji}
+_FUNCTIONS = {"scenes": scenes, "emoji": emoji}
 
 
 @dataclass(frozen=True)
@@ -256,7 +256,7 @@ class LibraryCall:
 
     def __call__(self) -> ConceptLibrary:
         """Make the library."""
-        return _MADE_BY[self.function](**self.arguments)
+        return _FUNCTIONS[self.function](**self.arguments)
 
 
 def library_call(model: str, pairs: int | None = None) -> LibraryCall:

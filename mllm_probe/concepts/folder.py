@@ -162,11 +162,11 @@ def _concept(folder: Path, category: str) -> Concept:
 def _class(folder: Path, side: str) -> dict[str, Path]:
     """Image files of one class by their stem, sorted."""
     path = folder / side
-    there = _is_folder(path)
-    files = [p for p in _entries(path) if p.suffix.lower() in _ENDINGS] if there else []
+    exists = _is_folder(path)
+    files = [p for p in _entries(path) if p.suffix.lower() in _ENDINGS] if exists else []
     if not files:
         others = ", ".join(repr(p.name) for p in _folders(folder)) or "no folders"
-        problem = f"holds no images ({', '.join(_ENDINGS)})" if there else "is missing"
+        problem = f"holds no images ({', '.join(_ENDINGS)})" if exists else "is missing"
         raise ValueError(
             f"concept {folder.name!r}: the folder {str(path)!r} {problem} (there: {others}). A direction needs "
             f"images with the concept and images without it; expected {_LAYOUT}."

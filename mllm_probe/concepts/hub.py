@@ -246,7 +246,7 @@ def _collect(
             if content not in seen:
                 seen.add(content)
                 rows[name].append(images)
-        if expected and all(len(rows.get(one, ())) >= pairs for one in expected):
+        if expected and all(len(rows.get(name, ())) >= pairs for name in expected):
             return
 
 
@@ -275,7 +275,7 @@ def _paired(
     seed: int,
 ) -> Concept:
     sides = zip(*rows[name], strict=True)
-    positive, negative = ([Picture(one, pair=number) for number, one in enumerate(side)] for side in sides)
+    positive, negative = ([Picture(image, pair=number) for number, image in enumerate(side)] for side in sides)
     return Concept(name, category, words, positive, negative, paired=True)
 
 

@@ -288,7 +288,9 @@ class ConceptLibrary(Mapping[str, Concept]):
             ``groups`` names images that are not there.
         """
         marked = self.with_split(fit, seed, groups=groups, fixed=fixed)
-        return marked.where(lambda picture: picture.split == "fit"), marked.where(lambda one: one.split == "held_out")
+        return marked.where(lambda picture: picture.split == "fit"), marked.where(
+            lambda image: image.split == "held_out"
+        )
 
     def with_split(
         self, fit: float = 0.5, seed: int = 0, *, groups: Groups | None = None, fixed: bool = False
@@ -319,7 +321,7 @@ class ConceptLibrary(Mapping[str, Concept]):
         if groups is not None:
             return ConceptLibrary(with_groups(self.values(), groups), self.source).with_split(fit, seed, fixed=fixed)
         keys = fit_keys(list(self._concepts.values()), fit, seed, fixed=fixed)
-        return self._each_picture(lambda one: one.marked(split="fit" if one.key in keys else "held_out"))
+        return self._each_picture(lambda image: image.marked(split="fit" if image.key in keys else "held_out"))
 
     def where(self, keep: Callable[[Picture], bool]) -> ConceptLibrary:
         """Return the library of some of its images.
@@ -432,9 +434,11 @@ def _thinned(concept: Concept, count: int, seed: int) -> Concept:
 
 
 def _first(concept: Concept, pairs: int) -> Concept:
-    there = min(len(concept.positive), len(concept.negative))
-    if not 1 <= checked_count("pairs", pairs) <= there:
-        raise ValueError(f"concept {concept.name!r} has {there} pairs of images; pairs={pairs} must be 1 to {there}.")
+    available = min(len(concept.positive), len(concept.negative))
+    if not 1 <= checked_count("pairs", pairs) <= available:
+        raise ValueError(
+            f"concept {concept.name!r} has {available} pairs of images; pairs={pairs} must be 1 to {available}."
+        )
     return replace(concept, positive=concept.positive[:pairs], negative=concept.negative[:pairs])
 
 
@@ -506,7 +510,7 @@ def _in_turn(library: ConceptLibrary) -> Iterator[Picture]:
 def _lacked(library: ConceptLibrary, picture: Picture) -> list[str]:
     if picture.labels is not None:
         return [name for name in library if name not in picture.labels]
-    return [name for name, concept in library.items() if any(picture is one for one in concept.negative)]
+    return [name for name, concept in library.items() if any(picture is image for image in concept.negative)]
 
 
 def showing_images(library: ConceptLibrary, count: int) -> ConceptLibrary:

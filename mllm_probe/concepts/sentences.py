@@ -115,17 +115,17 @@ def from_text(
     >>> told["cat"].positive[0].source.text, told["cat"].negative[0].source.text
     ('The picture shows a cat.', 'The picture shows a dog.')
     """
-    told = _told(concepts, category)
+    entries = _text_concepts(concepts, category)
     by_category: dict[str, list[TextConcept]] = defaultdict(list)
-    for one in told:
-        by_category[one.category].append(one)
+    for entry in entries:
+        by_category[entry.category].append(entry)
     lonely = next((members[0].name for members in by_category.values() if len(members) < 2), None)
     if lonely is not None:
         raise ValueError(
             f"from_text: {lonely!r} is the only concept of its category, so there is nothing to contrast it with: give "
             "at least two concepts of every category."
         )
-    return ConceptLibrary((_concept(one, by_category[one.category], templates) for one in told), "sentences")
+    return ConceptLibrary((_concept(entry, by_category[entry.category], templates) for entry in entries), "sentences")
 
 
 def sentences_about(name: str, category: str, *, denied: bool = False) -> tuple[str, ...]:
@@ -137,15 +137,15 @@ def sentences_about(name: str, category: str, *, denied: bool = False) -> tuple[
     ('There is a cat in the picture.', 'There is no cat in the picture.')
     """
     texts = DENIALS.get(category, _ABSENT) if denied else TEMPLATES.get(category, OTHERS)
-    said = _bare(name) if denied else _said(name, category)
-    return tuple(text.format(said) for text in texts)
+    wording = _bare(name) if denied else _wording(name, category)
+    return tuple(text.format(wording) for text in texts)
 
 
-def _told(concepts: object, category: str | Mapping[str, str] | None) -> list[TextConcept]:
+def _text_concepts(concepts: object, category: str | Mapping[str, str] | None) -> list[TextConcept]:
     if isinstance(concepts, ConceptLibrary):
         if category is not None:
             raise TypeError("from_text: category is for a mapping of names; a library's concepts have theirs.")
-        return [TextConcept(c.name, c.category, c.words, _said(c.name, c.category)) for c in concepts.values()]
+        return [TextConcept(c.name, c.category, c.words, _wording(c.name, c.category)) for c in concepts.values()]
     if not isinstance(concepts, Mapping) or not all(isinstance(text, str) for text in concepts.values()):
         raise TypeError(
             "from_text: expected a concept library, or a mapping from names to what sentences say, such as "
@@ -161,7 +161,7 @@ def _told(concepts: object, category: str | Mapping[str, str] | None) -> list[Te
     return [TextConcept(name, category_name(kinds[name]), (name,), text) for name, text in concepts.items()]
 
 
-def _said(name: str, category: str) -> str:
+def _wording(name: str, category: str) -> str:
     """What a sentence says for a concept: a thing with its article, everything else by its name."""
     if name in NOUNS:
         return phrase(name)
@@ -172,20 +172,20 @@ def _bare(name: str) -> str:
     """A concept as it follows "no": a noun without its article."""
     if name not in NOUNS:
         return name
-    said = phrase(name)
-    return said.split(" ", 1)[1] if said.startswith(("a ", "an ", "the ")) else said
+    text = phrase(name)
+    return text.split(" ", 1)[1] if text.startswith(("a ", "an ", "the ")) else text
 
 
-def _concept(one: TextConcept, members: Sequence[TextConcept], templates: Sequence[str] | None) -> Concept:
-    texts = TEMPLATES.get(one.category, OTHERS) if templates is None else tuple(templates)
+def _concept(entry: TextConcept, members: Sequence[TextConcept], templates: Sequence[str] | None) -> Concept:
+    texts = TEMPLATES.get(entry.category, OTHERS) if templates is None else tuple(templates)
     unfit = next((text for text in texts if "{}" not in text), None)
     if unfit is not None or not texts:
         raise ValueError(f"from_text: expected templates with {{}} in the place of the concept; got {unfit!r}.")
-    others = [other for other in members if other is not one]
+    others = [other for other in members if other is not entry]
     sides: tuple[list[Picture], list[Picture]] = ([], [])
     for number, text in enumerate(texts):
         other = others[number % len(others)]
-        for side, shown in zip(sides, (one, other), strict=True):
+        for side, shown in zip(sides, (entry, other), strict=True):
             sentence = Sentence(text.format(shown.phrase))
             side.append(Picture(sentence, labels=frozenset({shown.name}), pair=number))
-    return Concept(one.name, one.category, one.words, *sides, paired=True)
+    return Concept(entry.name, entry.category, entry.words, *sides, paired=True)

@@ -141,7 +141,7 @@ class StaticDecoder:
         self.state = _State(shared, rows, steps)
         self.name = f"static_prefix_{next(_NUMBERS)}"
         self._attends = self._attend
-        self._compiled = None if compiler is None else compiler(_own_code(self._step))
+        self._compiled = None if compiler is None else compiler(_with_private_code(self._step))
         self._hooks: list[Any] | None = None
         self._owner: weakref.ref[StaticRows] | None = None
         self.compiled = False
@@ -179,7 +179,7 @@ class StaticDecoder:
         started.logits = self.step(token, self.shared.positions[..., -1:])
         return started
 
-    def own(self, rows: StaticRows) -> None:
+    def restore(self, rows: StaticRows) -> None:
         """Put the keys and values of rows in place; those that were there are kept with theirs."""
         if rows.shared is not self.shared:
             raise RuntimeError("the decoder went on to another prompt, so these rows have ended.")
@@ -244,7 +244,7 @@ class _State:
         self.steps, self.filled, self.serial = steps, 0, next(_NUMBERS)
         self.capacity = -(-layers[0].keys.shape[2] // _ROOM) * _ROOM
         self.prefix = [[_room(t, 1, self.capacity) for t in (layer.keys, layer.values)] for layer in layers]
-        self.own = [[_room(t, rows, steps) for t in (layer.keys, layer.values)] for layer in layers]
+        self.answer = [[_room(t, rows, steps) for t in (layer.keys, layer.values)] for layer in layers]
         device = shared.model.device
         exact = torch.promote_types(layers[0].keys.dtype, torch.float32)
         self.hidden = torch.zeros(self.capacity, device=device, dtype=exact)
@@ -269,18 +269,18 @@ class _State:
 
     def taken(self) -> Taken:
         """Copies of the rows' own keys and values."""
-        return [k.clone() for k, _ in self.own], [v.clone() for _, v in self.own], self.filled
+        return [k.clone() for k, _ in self.answer], [v.clone() for _, v in self.answer], self.filled
 
     def put(self, taken: Taken) -> None:
         """Restore the rows' own keys and values."""
-        for (keys, values), k, v in zip(self.own, *taken[:2], strict=True):
+        for (keys, values), k, v in zip(self.answer, *taken[:2], strict=True):
             keys[: len(k)].copy_(k)
             values[: len(v)].copy_(v)
         self.filled = taken[2]
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """Add one token of every row, and attend to the prompt and to all that was added: [rows, 1, heads, width]."""
-        (prompt_keys, prompt_values), (keys, values) = self.prefix[layer], self.own[layer]
+        (prompt_keys, prompt_values), (keys, values) = self.prefix[layer], self.answer[layer]
         # The column is a tensor, not a Python number: that would become a constant of the compiled step and of its CUDA
         # graph, and each step of the answer would be compiled again.
         keys.index_copy_(2, self.at, key)
@@ -291,8 +291,8 @@ class _State:
         # One softmax over prompt and own columns: exact without the merge by log-sum-exp that `attention._shared`
         # needs.
         later = torch.where(self.columns <= self.at, 0.0, -torch.inf)
-        over_own = (query @ keys.transpose(-1, -2)).to(self.hidden.dtype) * scale + later
-        share = torch.softmax(torch.cat([over_prompt, over_own], -1), -1).to(values.dtype)
+        over_answer = (query @ keys.transpose(-1, -2)).to(self.hidden.dtype) * scale + later
+        share = torch.softmax(torch.cat([over_prompt, over_answer], -1), -1).to(values.dtype)
         out = _folded(share[..., : self.capacity], prompt_values) + share[..., self.capacity :] @ values
         return out.reshape(rows, heads, count, -1).transpose(1, 2)
 
@@ -344,7 +344,7 @@ class StaticRows:
 
     def feed(self, tokens: Tensor) -> Tensor:
         """Feed tokens [rows, n]; the logits after each of them, [rows, n, vocabulary]."""
-        self.decoder.own(self)
+        self.decoder.restore(self)
         logits = []
         for column in tokens.unbind(1):
             positions = continuation_positions(self.shared.positions, self.fed)
@@ -400,7 +400,7 @@ def _no_mask(*_: object, **__: object) -> None:
     return None
 
 
-def _own_code(step: Any) -> Callable[..., Any]:
+def _with_private_code(step: Any) -> Callable[..., Any]:
     """A copy of a bound method with its own code object."""
     # torch.compile caches by code object and gives up after a few recompilations of one (recompile_limit), which
     # several decoders in one process would reach together.

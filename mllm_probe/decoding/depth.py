@@ -24,7 +24,7 @@ from mllm_probe.decoding.rows import (
     CachedRows,
     PrefixLayer,
     map_layers,
-    require_own_keys,
+    require_unshared_keys,
     select_layer,
     share_layer,
     step,
@@ -92,8 +92,8 @@ class Groups:
 class DepthRows(CachedRows):
     """Cached rows that share the blocks below their edits.
 
-    `model`, `encoded`, `positions`, `cache`, `logits`, `fed`, `one_by_one`: as for ``CachedRows``; every layer of the
-    cache holds the groups of its block.
+    `model`, `encoded`, `positions`, `cache`, `logits`, `fed`, `token_by_token`: as for ``CachedRows``; every layer of
+    the cache holds the groups of its block.
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class DepthRows(CachedRows):
         cache: Cache,
         logits: Tensor,
         fed: int = 0,
-        one_by_one: bool = False,
+        token_by_token: bool = False,
     ) -> None:
-        super().__init__(model, encoded, positions, cache, logits, fed, one_by_one)
+        super().__init__(model, encoded, positions, cache, logits, fed, token_by_token)
         self.groups = groups
 
     def _step(self, tokens: Tensor) -> Tensor:
@@ -129,14 +129,14 @@ class DepthRows(CachedRows):
         groups = self.groups.chosen(index)
         cache = _regrouped(self.cache, self.groups, groups, index)
         logits = self.logits[torch.from_numpy(index).to(self.logits.device)]
-        return DepthRows(groups, self.model, self.encoded, self.positions, cache, logits, self.fed, self.one_by_one)
+        return DepthRows(groups, self.model, self.encoded, self.positions, cache, logits, self.fed, self.token_by_token)
 
 
 class DepthPrefix(SharedPrefix):
     """One prefill, then rows that share the blocks below their edits as long as they were fed the same tokens."""
 
     path = "shared prefix, blocks below the edit shared"
-    require = staticmethod(require_own_keys)
+    require = staticmethod(require_unshared_keys)
 
     def start(self, rows: int, unedited_part: SharedPrefixSpan = UNEDITED_NONE) -> CachedRows:
         """Run the last prompt token as ``rows`` rows."""
@@ -156,7 +156,7 @@ def start_rows(members: Sequence[SharedPrefix], owners: np.ndarray, unedited_par
     tokens = last[torch.from_numpy(owners).to(last.device)]
     with grouped_blocks(model, groups):
         logits = step(model, encoded, tokens, first.positions[..., -1:], cache, spread=False)[:, -1]
-    return DepthRows(groups, model, encoded, first.positions, cache, logits, 0, first.one_by_one)
+    return DepthRows(groups, model, encoded, first.positions, cache, logits, 0, first.token_by_token)
 
 
 def _cache_of_groups(caches: Sequence[Cache], owners: np.ndarray, groups: Groups, device: torch.device) -> Cache:

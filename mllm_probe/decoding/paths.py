@@ -59,7 +59,7 @@ class Verdict:
     """
 
     way: str
-    one_by_one: bool
+    token_by_token: bool
     tried: dict[str, str] = field(default_factory=dict)
 
 
@@ -78,7 +78,7 @@ def verdict_key(model: ProbeModel, kind: object) -> JsonObject:
     versions = {name: value for name, value in schema.dependency_versions().items() if name != "xarray"}
     key = {
         "format": _FORMAT, **architecture(model.hf), "kind": kind, "dtype": str(model.dtype),
-        "device": model.device.type, "versions": versions, "code": _own_code(),
+        "device": model.device.type, "versions": versions, "code": _code_hash(),
     }  # fmt: skip
     plain: JsonObject = json.loads(json.dumps(key, default=sorted))
     return plain
@@ -96,21 +96,26 @@ def read_verdict(key: JsonObject, ways: Mapping[str, Any]) -> Verdict | None:
         about = path.lstat()
         if not stat.S_ISREG(about.st_mode) or about.st_size > _MOST_BYTES:
             return None
-        found = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return _checked(found, key, ways)
+    return _checked(stored, key, ways)
 
 
-def _checked(found: object, key: JsonObject, ways: Mapping[str, Any]) -> Verdict | None:
-    if not isinstance(found, dict) or set(found) != {"key", "way", "one_by_one", "tried"} or found["key"] != key:
+def _checked(stored: object, key: JsonObject, ways: Mapping[str, Any]) -> Verdict | None:
+    if not isinstance(stored, dict) or set(stored) != {"key", "way", "one_by_one", "tried"} or stored["key"] != key:
         return None
-    way, one_by_one, tried = found["way"], found["one_by_one"], found["tried"]
-    if not isinstance(way, str) or way not in ways or not isinstance(one_by_one, bool) or not isinstance(tried, dict):
+    way, token_by_token, tried = stored["way"], stored["one_by_one"], stored["tried"]
+    if (
+        not isinstance(way, str)
+        or way not in ways
+        or not isinstance(token_by_token, bool)
+        or not isinstance(tried, dict)
+    ):
         return None
     texts = [text for pair in tried.items() for text in pair]
     plain = all(isinstance(text, str) and text.isprintable() and len(text) <= _MOST_TEXT for text in texts)
-    return Verdict(way, one_by_one, tried) if plain and len(tried) <= _MOST_TRIED else None
+    return Verdict(way, token_by_token, tried) if plain and len(tried) <= _MOST_TRIED else None
 
 
 def keep_verdict(key: JsonObject, verdict: Verdict | None) -> None:
@@ -123,7 +128,7 @@ def keep_verdict(key: JsonObject, verdict: Verdict | None) -> None:
             path.unlink(missing_ok=True)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = {"key": key, "way": verdict.way, "one_by_one": verdict.one_by_one, "tried": verdict.tried}
+        content = {"key": key, "way": verdict.way, "one_by_one": verdict.token_by_token, "tried": verdict.tried}
         partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
         try:
             partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
@@ -139,7 +144,7 @@ def _file(key: JsonObject) -> Path | None:
 
 
 @cache
-def _own_code() -> str:
+def _code_hash() -> str:
     """Hash of the ways' own sources: a verdict on other code says nothing."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
@@ -151,25 +156,25 @@ def _own_code() -> str:
 class DecodingPath:
     """A chosen way of sharing a prompt.
 
-    `one_by_one`: several tokens are fed as single steps. `tried`: ways that were refused, and why.
+    `token_by_token`: several tokens are fed as single steps. `tried`: ways that were refused, and why.
     """
 
     kind: type[Shared]
-    one_by_one: bool = False
+    token_by_token: bool = False
     tried: dict[str, str] = field(default_factory=dict)
 
     def open(self, model: ProbeModel, encoded: Encoded, read_layers: Iterable[int] = ()) -> Shared:
         """What the rows of one sample share; of ``read_layers``, also the unedited outputs that no row will compute."""
-        return self.kind(model, with_pictures_encoded(model, encoded), self.one_by_one, read_layers)
+        return self.kind(model, with_pictures_encoded(model, encoded), self.token_by_token, read_layers)
 
     def open_to_try(self, model: ProbeModel, encoded: Encoded) -> Shared:
         """The same, with what :func:`choose_path` compares the model's cached decoding with."""
         if not issubclass(self.kind, SharedPrefix):
             return self.open(model, encoded)
-        return self.kind(model, with_pictures_encoded(model, encoded), self.one_by_one, ending=_ENDING + 1)
+        return self.kind(model, with_pictures_encoded(model, encoded), self.token_by_token, ending=_ENDING + 1)
 
     def __str__(self) -> str:
-        return self.kind.path + (", token by token" if self.one_by_one else "")
+        return self.kind.path + (", token by token" if self.token_by_token else "")
 
 
 PROMPT_WAYS: tuple[type[Shared], ...] = (Resume, CopiedResume, Replay)
@@ -238,7 +243,7 @@ def choose_path(
             known = _tested(model, encoded, trial, prompt_edited, on_opened)
             # What shares nothing is tried again: a way may have failed for want of something that is there next time.
             shares = known.kind is not WholeForwards
-            keep_verdict(key, Verdict(known.kind.__name__, known.one_by_one, known.tried) if shares else None)
+            keep_verdict(key, Verdict(known.kind.__name__, known.token_by_token, known.tried) if shares else None)
         model.state.of(ChosenPaths).by_kind[kind] = known
     return known
 
@@ -255,7 +260,7 @@ def _read(
     verdict = read_verdict(key, ways)
     if verdict is None:
         return None
-    path = DecodingPath(ways[verdict.way], verdict.one_by_one, verdict.tried)
+    path = DecodingPath(ways[verdict.way], verdict.token_by_token, verdict.tried)
     tokens = _by_row(trial_tokens(model, encoded, 3), trial.rows)
     first = replace(trial, batches=trial.batches[:1])
     rows = list(first.batches[0][0])
@@ -264,11 +269,11 @@ def _read(
         if isinstance(shared, SharedPrefix) and not isinstance(shared, CopiedPrefix):
             # That cached decoding equals whole forwards is the architecture's, which the verdict is kept by; what runs
             # otherwise on another machine is the package's own attention and grouping of rows.
-            found = _decoded(shared, first, tokens, rows, one_by_one=True)
+            logits = _decoded(shared, first, tokens, rows, token_by_token=True)
         else:
-            found = _whole(model, encoded, first, tokens, rows)
-        expected = found.new_zeros(trial.rows, *found.shape[1:])
-        expected[rows] = found
+            logits = _whole(model, encoded, first, tokens, rows)
+        expected = logits.new_zeros(trial.rows, *logits.shape[1:])
+        expected[rows] = logits
         largest = _largest_difference(shared, first, expected, tokens)
     except torch.OutOfMemoryError:
         raise
@@ -306,8 +311,8 @@ def _tested(
     expected: Tensor | None = None
     tried: dict[str, str] = {}
     for kind in _ways(prompt_edited):
-        for one_by_one in (False, True):
-            path = DecodingPath(kind, one_by_one, tried)
+        for token_by_token in (False, True):
+            path = DecodingPath(kind, token_by_token, tried)
             with _noting(path, tried):
                 shared = path.open_to_try(model, encoded)
                 expected = _expected(shared, trial, tokens) if expected is None else expected
@@ -345,9 +350,9 @@ def _expected(shared: Shared, trial: Trial, tokens: Tensor) -> Tensor:
     if not isinstance(shared, SharedPrefix):
         return _whole(model, encoded, trial, tokens, rows)
     if _decodes_as_it_prefills(shared):
-        return _decoded(shared, trial, tokens, rows, one_by_one=False)
+        return _decoded(shared, trial, tokens, rows, token_by_token=False)
     # Caches that cannot be cut back, and attention that reads a prompt in both directions: one row tells.
-    decoded = _decoded(shared, trial, tokens, rows, one_by_one=True)
+    decoded = _decoded(shared, trial, tokens, rows, token_by_token=True)
     first = _whole(model, encoded, trial, tokens, rows[:1])
     equal = difference(decoded[:1], first) <= tolerance(model.dtype)
     others = decoded[1:] if equal else _whole(model, encoded, trial, tokens, rows[1:])
@@ -358,12 +363,12 @@ def _decodes_as_it_prefills(shared: SharedPrefix) -> bool:
     """Whether the last tokens of the prefill give the same logits where they are fed to a cache of those before."""
     ids = shared.encoded.tensors["input_ids"][:1, -1 - _ENDING : -1]
     try:
-        found = shared.before_the_end(_ENDING).feed(ids)
+        logits = shared.before_the_end(_ENDING).feed(ids)
     except torch.OutOfMemoryError:
         raise
     except REFUSALS:
         return False
-    return difference(found, shared.logits[:, -_ENDING:]) <= tolerance(shared.model.dtype)
+    return difference(logits, shared.logits[:, -_ENDING:]) <= tolerance(shared.model.dtype)
 
 
 def _whole(model: ProbeModel, encoded: Encoded, trial: Trial, tokens: Tensor, rows: Sequence[int]) -> Tensor:
@@ -373,10 +378,12 @@ def _whole(model: ProbeModel, encoded: Encoded, trial: Trial, tokens: Tensor, ro
         return whole_forward(model, encoded, tokens[rows], read)[:, -read:]
 
 
-def _decoded(shared: SharedPrefix, trial: Trial, tokens: Tensor, rows: Sequence[int], *, one_by_one: bool) -> Tensor:
+def _decoded(
+    shared: SharedPrefix, trial: Trial, tokens: Tensor, rows: Sequence[int], *, token_by_token: bool
+) -> Tensor:
     """Logits of some rows by the model's own cached decoding, from the prefill that is there."""
     with trial.edits(rows):
-        copied = shared.copied(len(rows), one_by_one=one_by_one)
+        copied = shared.copied(len(rows), token_by_token=token_by_token)
         return torch.cat([copied.logits[:, None], copied.feed(tokens[rows])], 1)
 
 
@@ -442,7 +449,7 @@ class PromptBatch(Shared):
                 f"{', '.join(sorted({type(m).__name__ for m in members}))}."
             )
         self.owners = np.repeat(np.arange(len(members)), counts)
-        self.model, self.encoded, self.one_by_one = first.model, first.encoded, first.one_by_one
+        self.model, self.encoded, self.token_by_token = first.model, first.encoded, first.token_by_token
         self.positions, self.unedited = first.positions, {}
         self.nbytes = sum(member.nbytes for member in members)
 

@@ -103,8 +103,8 @@ def _updated_by(layer: CacheLayerMixin, update: Compute) -> Iterator[None]:
 class SharedPrefix(Shared):
     """One prefill of the prompt without its last token; for edits that touch nothing before that token.
 
-    `model`, `encoded`, `one_by_one`, `read_layers`: as for ``Shared``. `ending`: tokens at the end of the prefill whose
-    logits are computed too. `logits`: Tensor [1, ending, vocabulary].
+    `model`, `encoded`, `token_by_token`, `read_layers`: as for ``Shared``. `ending`: tokens at the end of the prefill
+    whose logits are computed too. `logits`: Tensor [1, ending, vocabulary].
     """
 
     path = "shared prefix"
@@ -116,12 +116,12 @@ class SharedPrefix(Shared):
         self,
         model: ProbeModel,
         encoded: Encoded,
-        one_by_one: bool = False,
+        token_by_token: bool = False,
         read_layers: Iterable[int] = (),
         ending: int = 0,
     ) -> None:
         self.require(model)
-        super().__init__(model, encoded, one_by_one)
+        super().__init__(model, encoded, token_by_token)
         self.cache = empty_cache(model)
         layers = list(read_layers)
 
@@ -152,11 +152,11 @@ class SharedPrefix(Shared):
 
     def start(self, rows: int, unedited_part: SharedPrefixSpan = UNEDITED_NONE) -> CachedRows:
         """Run the last prompt token as ``rows`` rows."""
-        return self._started(self.for_rows(self.cache, rows, self.model.device), rows, self.one_by_one)
+        return self._started(self.for_rows(self.cache, rows, self.model.device), rows, self.token_by_token)
 
-    def copied(self, rows: int, *, one_by_one: bool) -> CachedRows:
+    def copied(self, rows: int, *, token_by_token: bool) -> CachedRows:
         """The same by the model's own cached decoding: rows copy keys and values."""
-        return self._started(expand_rows(self.cache, rows, self.model.device), rows, one_by_one)
+        return self._started(expand_rows(self.cache, rows, self.model.device), rows, token_by_token)
 
     def before_the_end(self, back: int) -> CachedRows:
         """A row with all but the last ``back`` tokens of the prefill, which the model's cached decoding can be fed.
@@ -167,11 +167,11 @@ class SharedPrefix(Shared):
         before = self.positions[..., : -1 - back]
         return CachedRows(self.model, self.encoded, before, cache, self.logits[:, -back - 1])
 
-    def _started(self, cache: Cache, rows: int, one_by_one: bool) -> CachedRows:
+    def _started(self, cache: Cache, rows: int, token_by_token: bool) -> CachedRows:
         model, encoded = self.model, self.encoded
         tokens = encoded.tensors["input_ids"][:, -1:].expand(rows, 1)
         logits = step(model, encoded, tokens, self.positions[..., -1:], cache)[:, -1]
-        return CachedRows(model, encoded, self.positions, cache, logits, 0, one_by_one)
+        return CachedRows(model, encoded, self.positions, cache, logits, 0, token_by_token)
 
     @classmethod
     def planned_row_bytes(

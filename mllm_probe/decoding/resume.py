@@ -24,7 +24,7 @@ from mllm_probe.decoding.rows import (
     empty_cache,
     expand_rows,
     logits_kept,
-    require_own_keys,
+    require_unshared_keys,
     share_rows,
 )
 from mllm_probe.decoding.shared_prompt import (
@@ -77,7 +77,7 @@ class Unsteered:
     """
 
     def __init__(self, model: ProbeModel, encoded: Encoded, with_input: bool = False) -> None:
-        require_own_keys(model)
+        require_unshared_keys(model)
         self.entered: Tensor | None = None
         self.model, self.length = model, encoded.sequence.shape[1]
         self.cache = empty_cache(model)
@@ -180,9 +180,9 @@ class Resume(Shared):
     for_rows = staticmethod(share_rows)
 
     def __init__(
-        self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
+        self, model: ProbeModel, encoded: Encoded, token_by_token: bool = False, read_layers: Iterable[int] = ()
     ) -> None:
-        super().__init__(model, encoded, one_by_one)
+        super().__init__(model, encoded, token_by_token)
         self.run = Unsteered(model, encoded, with_input=INPUT in read_layers)
         self.nbytes += self.run.nbytes
         self._take_positions(self.run.named)
@@ -219,8 +219,10 @@ class Resume(Shared):
         # Blocks up to `layer` were replaced and gave no keys to the cache: the baseline's take their place. They are
         # exact for steered rows, as keys of block l depend on the output of block l − 1, and `layer` is the first block
         # whose output is edited.
-        cache.layers = self._unsteered_layers(rows, layer + 1) + [_growing(own) for own in cache.layers[layer + 1 :]]
-        return CachedRows(model, self.encoded, self.positions, cache, logits, 0, self.one_by_one)
+        cache.layers = self._unsteered_layers(rows, layer + 1) + [
+            _growing(cached) for cached in cache.layers[layer + 1 :]
+        ]
+        return CachedRows(model, self.encoded, self.positions, cache, logits, 0, self.token_by_token)
 
     def _replay(
         self, rows: int, column: int, cache: Cache, _: tuple[Any, ...], __: dict[str, Any]

@@ -51,11 +51,11 @@ class GrowingLayer(DynamicLayer):
         """Append the states of new tokens; all keys and values."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        there = self.keys.shape[-2] if self.keys.numel() else 0
-        if not there:
+        filled = self.keys.shape[-2] if self.keys.numel() else 0
+        if not filled:
             self.keys, self.values = key_states, value_states
             return self.keys, self.values
-        length = there + key_states.shape[-2]
+        length = filled + key_states.shape[-2]
         # `self.keys` is a view of the room only if nobody replaced it since (`reorder_cache`, `crop`): then the room
         # holds another's tokens. This test and `__copy__` keep forks apart. DynamicLayer concatenates instead, which
         # took 88 ms per tensor, layer and step at 144 rows.
@@ -63,7 +63,7 @@ class GrowingLayer(DynamicLayer):
             room = length + max(_ROOM, length // _ROOM_SHARE)
             self._room = _with_room(self.keys, room), _with_room(self.values, room)
         for whole, new in zip(self._room, (key_states, value_states), strict=True):
-            whole[..., there:length, :] = new
+            whole[..., filled:length, :] = new
         self.keys, self.values = (whole[..., :length, :] for whole in self._room)
         self._in_front = self.keys
         return self.keys, self.values
@@ -103,13 +103,13 @@ class PrefixLayer(GrowingLayer):
         return keys, values
 
     @property
-    def own(self) -> int:
+    def answer_tokens(self) -> int:
         """Tokens after the prompt."""
         return 0 if not self.is_initialized or self.keys is None or self.keys.numel() == 0 else self.keys.shape[-2]
 
     def get_seq_length(self) -> int:
         """Tokens of the prompt and after it."""
-        return self.prefixes[0][0].shape[-2] + self.own
+        return self.prefixes[0][0].shape[-2] + self.answer_tokens
 
     def select(self, index: Tensor) -> PrefixLayer:
         """Rows ``index`` as a layer of their own; the prompts are shared."""
@@ -129,7 +129,7 @@ def empty_cache(model: ProbeModel) -> DynamicCache:
     return cache
 
 
-def require_own_keys(model: ProbeModel) -> None:
+def require_unshared_keys(model: ProbeModel) -> None:
     """Raise where blocks read keys and values of a block below, so that all must compute the same rows."""
     if getattr(text_config(model.hf), "num_kv_shared_layers", None):
         raise NotImplementedError("layers share keys and values, so that blocks cannot be left out.")
@@ -220,8 +220,8 @@ def select_layer(layer: CacheLayerMixin, index: Tensor | None) -> CacheLayerMixi
 
 def _rows_of(layer: CacheLayerMixin, index: Tensor) -> tuple[Tensor, Tensor]:
     """Keys and values of some rows."""
-    there = index.to(layer.keys.device)
-    return layer.keys.index_select(0, there), layer.values.index_select(0, there)
+    rows = index.to(layer.keys.device)
+    return layer.keys.index_select(0, rows), layer.values.index_select(0, rows)
 
 
 def _copied(part: CacheLayerMixin, index: Tensor | None) -> CacheLayerMixin:
@@ -255,7 +255,7 @@ class CachedRows:
     `cache`: for as many rows as ``logits`` has.
     `logits`: Tensor [rows, vocabulary].
     `fed`: tokens that follow the prompt already.
-    `one_by_one`: feed several tokens as single steps, for layers whose state only advances so.
+    `token_by_token`: feed several tokens as single steps, for layers whose state only advances so.
     """
 
     def __init__(
@@ -266,14 +266,14 @@ class CachedRows:
         cache: Cache,
         logits: Tensor,
         fed: int = 0,
-        one_by_one: bool = False,
+        token_by_token: bool = False,
     ) -> None:
         self.model, self.encoded, self.positions = model, encoded, positions
-        self.cache, self.logits, self.fed, self.one_by_one = cache, logits, fed, one_by_one
+        self.cache, self.logits, self.fed, self.token_by_token = cache, logits, fed, token_by_token
 
     def feed(self, tokens: Tensor) -> Tensor:
         """Feed tokens [rows, n], on the host or the device; the logits after each of them, [rows, n, vocabulary]."""
-        width = 1 if self.one_by_one else max(tokens.shape[1], 1)
+        width = 1 if self.token_by_token else max(tokens.shape[1], 1)
         pieces = [self._step(tokens[:, i : i + width]) for i in range(0, tokens.shape[1], width)]
         logits = torch.cat(pieces, 1) if pieces else self.logits[:, None][:, :0]
         if pieces:
@@ -292,7 +292,7 @@ class CachedRows:
         index = None if rows is None else torch.as_tensor(list(rows), dtype=torch.long)
         logits = self.logits if index is None else self.logits.index_select(0, index.to(self.logits.device))
         cache = select_rows(self.cache, index)
-        return CachedRows(self.model, self.encoded, self.positions, cache, logits, self.fed, self.one_by_one)
+        return CachedRows(self.model, self.encoded, self.positions, cache, logits, self.fed, self.token_by_token)
 
 
 class RecomputedRows:

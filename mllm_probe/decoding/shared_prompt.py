@@ -83,7 +83,7 @@ class Shared:
     """State that all rows of one sample share.
 
     `encoded`: one sample: image and prompt.
-    `one_by_one`: whether rows must take several tokens as single steps.
+    `token_by_token`: whether rows must take several tokens as single steps.
     `read_layers`: blocks whose output is to be kept in ``unedited`` where rows do not compute it; ``schema.INPUT`` for
         what enters block 0.
     `path`: name of the way, for attributes.
@@ -94,9 +94,9 @@ class Shared:
     path = ""
 
     def __init__(
-        self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
+        self, model: ProbeModel, encoded: Encoded, token_by_token: bool = False, read_layers: Iterable[int] = ()
     ) -> None:
-        self.model, self.encoded, self.one_by_one = model, encoded, one_by_one
+        self.model, self.encoded, self.token_by_token = model, encoded, token_by_token
         self.positions = prompt_positions(model, encoded)
         self.unedited: dict[int, Tensor] = {}
         self.nbytes = sum(t.nbytes for t in encoded.tensors.values())
@@ -217,9 +217,9 @@ class Replay(Shared):
     path = "replayed text model"
 
     def __init__(
-        self, model: ProbeModel, encoded: Encoded, one_by_one: bool = False, read_layers: Iterable[int] = ()
+        self, model: ProbeModel, encoded: Encoded, token_by_token: bool = False, read_layers: Iterable[int] = ()
     ) -> None:
-        super().__init__(model, encoded, one_by_one)
+        super().__init__(model, encoded, token_by_token)
         calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
         def keep(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -248,7 +248,7 @@ class Replay(Shared):
 
         with before_backbone(model, replay):
             logits = model.hf(**self._outer(rows), **cache_argument(model.hf, cache), **logits_kept(model.hf, 1)).logits
-        return CachedRows(model, encoded, self.positions, cache, logits[:, -1], 0, self.one_by_one)
+        return CachedRows(model, encoded, self.positions, cache, logits[:, -1], 0, self.token_by_token)
 
     def _outer(self, rows: int) -> dict[str, Tensor]:
         """Arguments of the whole model's call without the image."""

@@ -42,7 +42,7 @@ COLOURS: dict[str, Colour] = {
 }
 """Background colours by name."""
 TEXTURES = ("plain", "gradient", "cloudy")
-_OWN_GROUNDS = {"blueprint": "blue", "neon": "black"}
+_GROUND_OF_STYLE = {"blueprint": "blue", "neon": "black"}
 GROUNDS = (*COLOURS, "black")
 """Every colour that a background is said to have."""
 
@@ -107,7 +107,7 @@ class EmojiScene:
     @property
     def ground(self) -> str:
         """Name of the colour that the background has in this style, one of `GROUNDS`."""
-        return _OWN_GROUNDS.get(self.style, self.background)
+        return _GROUND_OF_STYLE.get(self.style, self.background)
 
 
 def true_concepts(scene: EmojiScene) -> tuple[str, ...]:
@@ -197,7 +197,7 @@ def arranged_names(g: np.random.Generator, arrangement: str) -> list[str]:
     return random_names(g, 1 if arrangement == "loneliness" else int(g.integers(1, 3)))
 
 
-def _draw_one(g: np.random.Generator, kind: str, style: str) -> EmojiScene:
+def _random_scene(g: np.random.Generator, kind: str, style: str) -> EmojiScene:
     if kind == "relation":
         relation = choose(g, RELATIONS)
         return replace(scene_of(g, related_names(g), style), relation=relation)
@@ -221,7 +221,7 @@ def sample(rng: np.random.Generator, combinations: str = "any", kind: str | None
         raise ValueError(f"kind is one of {', '.join(kinds)}, not {kind!r}")
     while True:
         drawn = kind or kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))]
-        scene = _draw_one(rng, drawn, choose(rng, STYLES))
+        scene = _random_scene(rng, drawn, choose(rng, STYLES))
         if combinations == "any" or is_unseen(scene) == (combinations == "unseen"):
             return scene
 
@@ -235,7 +235,7 @@ EmojiPair = tuple[EmojiScene, EmojiScene]
 
 
 def _other(g: np.random.Generator, among: Sequence[str], name: str) -> str:
-    return choose(g, [one for one in among if one != name])
+    return choose(g, [other for other in among if other != name])
 
 
 def _with(scene: EmojiScene, place: int, item: Item) -> EmojiScene:
@@ -285,7 +285,7 @@ def _emotion(concept: str, g: np.random.Generator, negative: str) -> EmojiPair:
 def _abstract(concept: str, g: np.random.Generator, negative: str) -> EmojiPair:
     names = arranged_names(g, concept)
     with_it = replace(scene_of(g, names, choose(g, STYLES)), arrangement=concept)
-    others = [one for one in ARRANGEMENTS if one != "loneliness" or len(names) == 1]
+    others = [arrangement for arrangement in ARRANGEMENTS if arrangement != "loneliness" or len(names) == 1]
     return with_it, replace(with_it, arrangement=None if negative == "remove" else _other(g, others, concept))
 
 

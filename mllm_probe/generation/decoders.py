@@ -335,8 +335,8 @@ def is_plain_greedy(model: ProbeModel, options: Mapping[str, object]) -> bool:
     """Whether ``hf.generate`` with these options takes the best token of each step, as :class:`Greedy` does."""
     if any(name not in _GREEDY or value != _GREEDY[name] for name, value in options.items()):
         return False
-    own = type(model.hf)
-    if any(getattr(own, name, None) is not getattr(GenerationMixin, name, None) for name in _OVERRIDDEN):
+    model_class = type(model.hf)
+    if any(getattr(model_class, name, None) is not getattr(GenerationMixin, name, None) for name in _OVERRIDDEN):
         return False
     config = model.hf.generation_config
     return set(config.to_diff_dict()) <= _HARMLESS and config.use_cache is not False

@@ -134,9 +134,9 @@ def decoder_weights(decoder: Path, entries: int) -> dict[str, Tensor]:
     with safe_open(decoder / "model.safetensors", "pt") as file:
         weights = {DECODER + name.removeprefix("model."): file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     name = f"{DECODER}embed_tokens.weight"
-    own = weights[name]
-    mean = own.float().mean(0, keepdim=True).to(own.dtype)
-    weights[name] = torch.cat([own, mean.expand(entries - len(own), -1)])
+    matrix = weights[name]
+    mean = matrix.float().mean(0, keepdim=True).to(matrix.dtype)
+    weights[name] = torch.cat([matrix, mean.expand(entries - len(matrix), -1)])
     return weights
 
 
@@ -237,6 +237,6 @@ def assemble(
     """
     assembly = read_assembly(folder)
     decoder = cached_decoder(folder.name, assembly.decoder)
-    hf, made, info = build(decoder, read_parts(folder), assembly.scale, dtype, **placing)
+    hf, processor, info = build(decoder, read_parts(folder), assembly.scale, dtype, **placing)
     title = known_decoder(folder.name, assembly.decoder).title
-    return hf, made, info, f"{title}; with a vision tower, a projector and adapters that were trained here"
+    return hf, processor, info, f"{title}; with a vision tower, a projector and adapters that were trained here"

@@ -355,7 +355,7 @@ def checked_facts(facts: object, source: str) -> JsonObject:
 
 
 def _are_texts(value: object) -> bool:
-    return isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
 
 
 _KNOWN_FACTS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {

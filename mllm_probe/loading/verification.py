@@ -70,7 +70,7 @@ class VerificationReport:
 
     def as_json(self) -> JsonObject:
         """The report as plain values: ``model``, ``family``, ``parts``, ``verified`` and ``checks``."""
-        checks = [{"name": one.name, "outcome": one.outcome.value, "detail": one.detail} for one in self.checks]
+        checks = [{"name": check.name, "outcome": check.outcome.value, "detail": check.detail} for check in self.checks]
         facts = {"model": self.model, "family": self.family, "parts": self.parts}
         return {**facts, "verified": self.passed, "checks": checks}
 
@@ -181,30 +181,30 @@ def hidden_states(model: ProbeModel, encoded: Encoded) -> Result:
     seen: dict[int, Tensor] = {}
     with attached(model, lambda layer, hidden: seen.__setitem__(layer, hidden)):
         output = _forward(model, encoded, output_hidden_states=True)
-    own = _own_hidden_states(output)
-    if own is None:
+    reported = _reported_hidden_states(output)
+    if reported is None:
         return Outcome.DOES_NOT_APPLY, "the model reports no hidden states of its own"
     missing = [layer for layer in model.layers if layer not in seen]
-    if missing or len(own) != len(model.layers) + 1:
+    if missing or len(reported) != len(model.layers) + 1:
         return (
             Outcome.FAILED,
-            f"{len(model.layers)} blocks, of which {len(seen)} ran; the model reports {len(own)} hidden states",
+            f"{len(model.layers)} blocks, of which {len(seen)} ran; the model reports {len(reported)} hidden states",
         )
-    own = [state[model.layout.stream_index] if state.ndim == 4 else state for state in own]
-    own = [state.to(seen[max(layer - 1, 0)].device) for layer, state in enumerate(own)]
-    wrong = [layer for layer in model.layers[:-1] if not torch.equal(seen[layer], own[layer + 1])]
-    if not torch.isfinite(own[-1]).all():
+    reported = [state[model.layout.stream_index] if state.ndim == 4 else state for state in reported]
+    reported = [state.to(seen[max(layer - 1, 0)].device) for layer, state in enumerate(reported)]
+    wrong = [layer for layer in model.layers[:-1] if not torch.equal(seen[layer], reported[layer + 1])]
+    if not torch.isfinite(reported[-1]).all():
         fault = find_fault(model, encoded)
         return Outcome.FAILED, "NaN or infinity" + (f", first in {fault.site}. {fault.cause}" if fault else "")
     last, normed = seen[model.layers[-1]], _final_norm(model, seen[model.layers[-1]])
-    scale = VERIFICATION_TOLERANCE[model.dtype] * float(own[-1].abs().max())
-    if not (torch.equal(last, own[-1]) or torch.allclose(normed, own[-1], rtol=0, atol=scale)):
+    scale = VERIFICATION_TOLERANCE[model.dtype] * float(reported[-1].abs().max())
+    if not (torch.equal(last, reported[-1]) or torch.allclose(normed, reported[-1], rtol=0, atol=scale)):
         wrong.append(model.layers[-1])
     if wrong:
         first = f"the output of block {wrong[0]} is not hidden_states[{wrong[0] + 1}]"
         return Outcome.FAILED, f"{first} ({len(wrong)} differ)"
-    end = "the last without a norm" if torch.equal(last, own[-1]) else "the last after the final norm"
-    return Outcome.PASSED, f"{len(own) - 1} blocks equal the model's own, {end}"
+    end = "the last without a norm" if torch.equal(last, reported[-1]) else "the last after the final norm"
+    return Outcome.PASSED, f"{len(reported) - 1} blocks equal the model's own, {end}"
 
 
 def edits(model: ProbeModel, encoded: Encoded, layers: list[int]) -> Result:
@@ -300,7 +300,7 @@ def padding(model: ProbeModel, encoded: Encoded) -> Result:
     kind = family_of(model.hf.config).prompt_type or 0
     longer = append_tokens(short, [short["input_ids"][0, -1:].tolist() * 3], model.pad_token_id, kind)
     both = model.encode(None, inputs=[short, longer])
-    alone, batch = (_read(model, one)[0] for one in (encoded, both))
+    alone, batch = (_read(model, inputs)[0] for inputs in (encoded, both))
     length = encoded.length
     errors = [difference(batch[layer][:1, -length:], alone[layer]) for layer in model.layers]
     return _within(
@@ -417,7 +417,7 @@ def _final_norm(model: ProbeModel, hidden: Tensor) -> Tensor:
     return hidden if norm is None else norm(hidden)
 
 
-def _own_hidden_states(output: ModelOutput) -> list[Tensor] | None:
+def _reported_hidden_states(output: ModelOutput) -> list[Tensor] | None:
     for source in (output, getattr(output, "language_model_outputs", None)):
         for name in ("decoder_hidden_states", "hidden_states"):
             states = getattr(source, name, None)

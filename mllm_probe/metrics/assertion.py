@@ -161,8 +161,8 @@ def _verb_reaches(text: str, low: int, cue: re.Match[str], between: str) -> bool
         verb = between[: definite.start()]
         sees = _SEEING.search(verb) and _WRITER.search(text, low, cue.start())
         return bool(_SHOWING.search(verb) or sees)
-    one_phrase = _INDEFINITE.match(between) and _IN_PHRASE.match(between)
-    return bool(one_phrase or _IN_REACH.match(between) or _OPAQUE.match(between))
+    same_phrase = _INDEFINITE.match(between) and _IN_PHRASE.match(between)
+    return bool(same_phrase or _IN_REACH.match(between) or _OPAQUE.match(between))
 
 
 def _but_reaches(text: str, low: int, cue: re.Match[str], between: str) -> bool:

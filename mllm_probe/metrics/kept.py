@@ -11,9 +11,9 @@ from mllm_probe.schema import EXCLUSIVE_CATEGORIES
 
 def slot_of(name: str, categories: Mapping[str, str]) -> set[str]:
     """The concept, and the labels that it replaces in an image: all of an exclusive category, such as styles."""
-    own = categories.get(name)
-    replaced = categories.items() if own in EXCLUSIVE_CATEGORIES else ()
-    return {name} | {label for label, other in replaced if other == own}
+    category = categories.get(name)
+    replaced = categories.items() if category in EXCLUSIVE_CATEGORIES else ()
+    return {name} | {label for label, other in replaced if other == category}
 
 
 def score(answer: Answer, concept: ScoredConcept) -> float:

@@ -207,7 +207,7 @@ def as_metrics(given: Iterable[str | Metric] | str | Metric) -> tuple[Metric, ..
     name.
     """
     listed = [given] if isinstance(given, (str, Metric)) else list(given)
-    metrics = [_as_metric(one) for one in listed]
+    metrics = [_as_metric(item) for item in listed]
     metrics += [built_in()[name] for metric in metrics for name in metric.brings]
     by_name: dict[str, Metric] = {}
     for metric in metrics:
@@ -216,13 +216,13 @@ def as_metrics(given: Iterable[str | Metric] | str | Metric) -> tuple[Metric, ..
     return tuple(by_name.values())
 
 
-def _as_metric(one: str | Metric) -> Metric:
-    if isinstance(one, Metric):
-        return one
-    if isinstance(one, str) and one in built_in():
-        return built_in()[one]
+def _as_metric(name: str | Metric) -> Metric:
+    if isinstance(name, Metric):
+        return name
+    if isinstance(name, str) and name in built_in():
+        return built_in()[name]
     raise ValueError(
-        f"unknown metric {one!r}{did_you_mean(one, built_in())}; there are {', '.join(built_in())}, or an mp.Metric."
+        f"unknown metric {name!r}{did_you_mean(name, built_in())}; there are {', '.join(built_in())}, or an mp.Metric."
     )
 
 
@@ -232,8 +232,8 @@ def metrics_of(grid: xr.Dataset) -> list[str]:
     A user's metric is known by the attributes that its variable was written with, also in a grid read from a file.
     """
     known = [name for name in built_in() if name in grid and not built_in()[name].every_concept]
-    own = [str(name) for name, variable in grid.data_vars.items() if variable.attrs.get("reads") in READS]
-    return known + [name for name in own if name not in built_in()]
+    recorded = [str(name) for name, variable in grid.data_vars.items() if variable.attrs.get("reads") in READS]
+    return known + [name for name in recorded if name not in built_in()]
 
 
 def label_of(grid: xr.Dataset, name: str) -> str:

@@ -86,7 +86,7 @@ def borrowed_scopes(activations: xr.Dataset, vectors: xr.Dataset) -> list[str]:
     if vectors.attrs.get("method") == "given":
         return [""] * len(kinds)
     directions = directions_of(vectors)
-    pairs = [(kind, directions.scope_for(own)) for kind, own in zip(kinds, measured_names(kinds), strict=True)]
+    pairs = [(kind, directions.scope_for(name)) for kind, name in zip(kinds, measured_names(kinds), strict=True)]
     return ["" if scope == kind else scope for kind, scope in pairs]
 
 

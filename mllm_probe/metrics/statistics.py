@@ -31,15 +31,15 @@ class Draws(NamedTuple):
     `mean` (float array [...]): over the draws.
     `spread` (float array [...]): estimated variance of ``mean`` from draw to draw; NaN where there are too few draws.
     `spread_df` (float array [...]): its degrees of freedom.
-    `one_more` (float array [...]): variance of the difference between one more draw and ``mean``.
-    `one_more_df`: float array [...].
+    `next_draw` (float array [...]): variance of the difference between one more draw and ``mean``.
+    `next_draw_df`: float array [...].
     """
 
     mean: np.ndarray
     spread: np.ndarray
     spread_df: np.ndarray
-    one_more: np.ndarray
-    one_more_df: np.ndarray
+    next_draw: np.ndarray
+    next_draw_df: np.ndarray
 
 
 def summarise_draws(draws: object, *, antithetic: bool) -> Draws:
@@ -99,7 +99,7 @@ def difference_interval(
     if bounded:
         low, high = np.clip(low, -1.0, 1.0), np.clip(high, -1.0, 1.0)
     elif skewed.any():
-        spread, spread_df = (np.broadcast_to(one, count.shape)[skewed] for one in (draws.spread, draws.spread_df))
+        spread, spread_df = (np.broadcast_to(values, count.shape)[skewed] for values in (draws.spread, draws.spread_df))
         below, above = _bootstrap_t(table[skewed], spread, spread_df, level, seed)
         error = np.sqrt(squared[skewed])
         low[skewed], high[skewed] = centre[skewed] - above * error, centre[skewed] - below * error
@@ -108,11 +108,11 @@ def difference_interval(
 
 
 def share_interval(
-    own: object, control: object, draws: Draws, *, level: float = LEVEL
+    steered: object, control: object, draws: Draws, *, level: float = LEVEL
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interval of the difference between a concept's share and its control's.
 
-    `own` (array-like of float [..., images]): 0 or 1; NaN marks an image that does not count.
+    `steered` (array-like of float [..., images]): 0 or 1; NaN marks an image that does not count.
     `control` (array-like of float [..., images]): share of the control's draws in which each image scores 1.
     `draws`: of the same cells.
     `level`: coverage, 0.95 by default.
@@ -123,10 +123,10 @@ def share_interval(
     shares, squared and added. The control's Wilson limits take the number of independent trials that has its variance
     over images and draws.
     """
-    own, control = np.asarray(own, dtype=np.float64), np.asarray(control, dtype=np.float64)
-    count, share, own_variance = _moments(own)
-    _, other, variance = _moments(np.where(np.isfinite(own), control, np.nan))
-    own_limits = _wilson_limits(share, count, stats.norm.ppf((1 + level) / 2))
+    steered, control = np.asarray(steered, dtype=np.float64), np.asarray(control, dtype=np.float64)
+    count, share, steered_variance = _moments(steered)
+    _, other, variance = _moments(np.where(np.isfinite(steered), control, np.nan))
+    steered_limits = _wilson_limits(share, count, stats.norm.ppf((1 + level) / 2))
     squared, df = _satterthwaite((variance / count, count - 1), (draws.spread, draws.spread_df))
     trials = _independent_trials(other, squared, count)
     other_limits = _wilson_limits(
@@ -135,14 +135,14 @@ def share_interval(
     with np.errstate(invalid="ignore", divide="ignore"):
         # Both shares are of the same images: φ is their correlation over images, and the distances to the Wilson limits
         # combine as √(a² + b² − 2φab). A negative φ, which would widen, is taken as 0.
-        together = mean((own - share[..., None]) * (control - other[..., None])) / (count - 1)
-        correlation = np.nan_to_num(together / np.sqrt(own_variance / count * squared)).clip(0, 1)
+        together = mean((steered - share[..., None]) * (control - other[..., None])) / (count - 1)
+        correlation = np.nan_to_num(together / np.sqrt(steered_variance / count * squared)).clip(0, 1)
 
-    def distance(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-        return np.sqrt(np.maximum(one**2 + two**2 - 2 * correlation * one * two, 0.0))
+    def distance(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        return np.sqrt(np.maximum(left**2 + right**2 - 2 * correlation * left * right, 0.0))
 
-    low = share - other - distance(share - own_limits[0], other_limits[1] - other)
-    high = share - other + distance(own_limits[1] - share, other - other_limits[0])
+    low = share - other - distance(share - steered_limits[0], other_limits[1] - other)
+    high = share - other + distance(steered_limits[1] - share, other - other_limits[0])
     known = (count >= LEAST_SHARES) & np.isfinite(draws.spread)
     return np.where(known, low, np.nan), np.where(known, high, np.nan)
 
@@ -155,12 +155,12 @@ def draw_test(value: object, draws: Draws, *, least_variance: object = 0.0) -> n
     [...]: 1 where the concept equals its control exactly; NaN where there are too few draws.
     """
     distance = np.asarray(value, dtype=np.float64) - draws.mean
-    variance = np.maximum(draws.one_more, np.asarray(least_variance, dtype=np.float64))
+    variance = np.maximum(draws.next_draw, np.asarray(least_variance, dtype=np.float64))
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * stats.t.sf(np.abs(distance) / np.sqrt(variance), draws.one_more_df)
+        p = 2 * stats.t.sf(np.abs(distance) / np.sqrt(variance), draws.next_draw_df)
     # Draws without any spread: t is 0/0 or infinite.
     p = np.where(variance == 0, np.where(distance == 0, 1.0, 0.0), p)
-    return np.where(np.isfinite(distance) & np.isfinite(draws.one_more), p, np.nan)
+    return np.where(np.isfinite(distance) & np.isfinite(draws.next_draw), p, np.nan)
 
 
 def least_share_variance(share: np.ndarray, images: np.ndarray) -> np.ndarray:
@@ -178,7 +178,7 @@ def draw_interval(draws: Draws, *, level: float = LEVEL) -> tuple[np.ndarray, np
 
     `level`: coverage, 0.95 by default. Returns float64 array [...]: NaN where there are too few draws.
     """
-    half = np.where(draws.one_more == 0, 0.0, _quantile(level, draws.one_more_df) * np.sqrt(draws.one_more))
+    half = np.where(draws.next_draw == 0, 0.0, _quantile(level, draws.next_draw_df) * np.sqrt(draws.next_draw))
     return draws.mean - half, draws.mean + half
 
 
@@ -254,10 +254,10 @@ def sign_flip_test(values: np.ndarray, *, flips: int = 9999, seed: int = 0) -> f
 
 
 def _weighted_means(weights: np.ndarray, table: np.ndarray) -> np.ndarray:
-    there = np.isfinite(table)
-    total = weights @ there
+    finite = np.isfinite(table)
+    total = weights @ finite
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(total > 0, weights @ np.where(there, table, 0.0) / total, np.nan)
+        return np.where(total > 0, weights @ np.where(finite, table, 0.0) / total, np.nan)
 
 
 def median_interval(values: object, *, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
@@ -275,9 +275,9 @@ def median_interval(values: object, *, level: float = LEVEL) -> tuple[np.ndarray
     # X ~ Bin(n, ½); k is the largest with P(X ≤ k) ≤ tail, and −1 where there is none.
     below = stats.binom.ppf((1 - level) / 2, np.maximum(count, 1), 0.5).astype(int)
     below -= stats.binom.cdf(below, np.maximum(count, 1), 0.5) > (1 - level) / 2
-    there = (count > 0) & (below >= 0)
-    ends = [np.where(there, below, 0), np.where(there, count - 1 - below, 0)]
-    low, high = (np.where(there, np.take_along_axis(table, end[..., None], -1)[..., 0], np.nan) for end in ends)
+    known = (count > 0) & (below >= 0)
+    ends = [np.where(known, below, 0), np.where(known, count - 1 - below, 0)]
+    low, high = (np.where(known, np.take_along_axis(table, end[..., None], -1)[..., 0], np.nan) for end in ends)
     return low, high
 
 
@@ -340,12 +340,12 @@ def median(values: np.ndarray) -> np.ndarray:
 
 def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How many values along the last axis are finite, their mean, and their variance (NaN of fewer than two)."""
-    there = np.isfinite(values)
-    count = there.sum(-1).astype(np.float64)
-    filled = np.where(there, values, 0.0)
+    finite = np.isfinite(values)
+    count = finite.sum(-1).astype(np.float64)
+    filled = np.where(finite, values, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         centre = filled.sum(-1) / np.where(count > 0, count, np.nan)
-        squares = np.where(there, values - centre[..., None], 0.0) ** 2
+        squares = np.where(finite, values - centre[..., None], 0.0) ** 2
         variance = squares.sum(-1) / np.where(count > 1, count - 1, np.nan)
     # Equal values differ from their mean by rounding, which is no spread.
     variance = np.where(variance <= (1e-12 * np.abs(centre)) ** 2, 0.0, variance)
@@ -396,9 +396,9 @@ def _bootstrap_t(
     ends = []
     for rows in np.array_split(np.arange(len(values)), 1 + len(values) * RESAMPLES // _BLOCK):
         centred = (values[rows] - mean(values[rows])[:, None]).T
-        there = np.isfinite(centred)
-        filled = np.where(there, centred, 0.0)
-        count = weights @ there
+        finite = np.isfinite(centred)
+        filled = np.where(finite, centred, 0.0)
+        count = weights @ finite
         with np.errstate(invalid="ignore", divide="ignore"):
             moved = weights @ filled / count
             # T* = (mean* − mean + error of the draws*) / SE*, with SE*² = s*²/n + variance of the draws' mean*. Mean

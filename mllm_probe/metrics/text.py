@@ -62,8 +62,8 @@ def _derived(word: str) -> list[str]:
     fitting = [
         [(end, new) for end, new in line if word.endswith(end) and not (end == "y" and keeps_y)] for line in DERIVED
     ]
-    made = [word.removesuffix(line[0][0]) + line[0][1] for line in fitting]
-    return [form for form in made if form not in NOT_DERIVED]
+    forms = [word.removesuffix(line[0][0]) + line[0][1] for line in fitting]
+    return [form for form in forms if form not in NOT_DERIVED]
 
 
 class Finder(NamedTuple):
@@ -81,7 +81,7 @@ class Finder(NamedTuple):
         lower = text.lower()
         if not any(stem in lower for stem in self.stems):
             return []
-        return [found.span(found.lastgroup) for found in self.pattern.finditer(text) if found.lastgroup]
+        return [match.span(match.lastgroup) for match in self.pattern.finditer(text) if match.lastgroup]
 
 
 @lru_cache(maxsize=4096)
@@ -200,8 +200,8 @@ def kept(
 
     Returns: 0 … 1; NaN without labels, or when nothing is left to name.
     """
-    there, of = kept_labels(text, labels, words, without=without)
-    return there / of if of else float("nan")
+    hits, of = kept_labels(text, labels, words, without=without)
+    return hits / of if of else float("nan")
 
 
 def kept_labels(

@@ -29,7 +29,7 @@ def words_of(dataset: xr.Dataset) -> dict[str, list[str]]:
     if WORDS not in dataset:
         return {name: [name.replace("_", " ")] for name in names}
     listed = [json.loads(str(text)) for text in dataset[WORDS].values]
-    return {name: [word for word in own if isinstance(word, str)] for name, own in zip(names, listed, strict=True)}
+    return {name: [word for word in forms if isinstance(word, str)] for name, forms in zip(names, listed, strict=True)}
 
 
 def word_variants(model: ProbeModel, words: Iterable[Word]) -> tuple[tuple[int, ...], ...]:
@@ -73,18 +73,18 @@ class WordTable:
 
     `variants`: per concept its token sequences, see :func:`word_variants`; empty for a concept without words. `first`
     (Tensor of int64 [concepts, most]): first sub-tokens of each concept, without repetitions, padded with 0.
-    `first_there`, `single_there` (Tensor of bool [concepts, most]): which entries of ``first`` are there, and which of
+    `first_valid`, `single_valid` (Tensor of bool [concepts, most]): which entries of ``first`` are there, and which of
     them are a whole word by themselves.
     """
 
     variants: tuple[tuple[tuple[int, ...], ...], ...]
     first: torch.Tensor
-    first_there: torch.Tensor
-    single_there: torch.Tensor
+    first_valid: torch.Tensor
+    single_valid: torch.Tensor
 
     def to(self, device: torch.device) -> WordTable:
         """The same table with its tensors on a device."""
-        tensors = {name: getattr(self, name).to(device) for name in ("first", "first_there", "single_there")}
+        tensors = {name: getattr(self, name).to(device) for name in ("first", "first_valid", "single_valid")}
         return replace(self, **tensors)
 
     @property
@@ -109,16 +109,16 @@ def word_table(model: ProbeModel, words: Sequence[Iterable[Word]]) -> WordTable:
 
     `words`: one entry per concept.
     """
-    variants = tuple(word_variants(model, own) for own in words)
-    firsts = [list(dict.fromkeys(v[0] for v in own)) for own in variants]
+    variants = tuple(word_variants(model, forms) for forms in words)
+    firsts = [list(dict.fromkeys(v[0] for v in spellings)) for spellings in variants]
     most = max((len(ids) for ids in firsts), default=0) or 1
     first = torch.zeros(len(variants), most, dtype=torch.long)
-    there, single = torch.zeros_like(first, dtype=torch.bool), torch.zeros_like(first, dtype=torch.bool)
+    valid, single = torch.zeros_like(first, dtype=torch.bool), torch.zeros_like(first, dtype=torch.bool)
     for row, ids in enumerate(firsts):
         first[row, : len(ids)] = torch.tensor(ids, dtype=torch.long)
-        there[row, : len(ids)] = True
+        valid[row, : len(ids)] = True
         single[row, : len(ids)] = torch.tensor([(i,) in variants[row] for i in ids], dtype=torch.bool)
-    return WordTable(variants, first, there, single)
+    return WordTable(variants, first, valid, single)
 
 
 def single_token_logprob(logits: torch.Tensor, table: WordTable) -> torch.Tensor:
@@ -127,19 +127,19 @@ def single_token_logprob(logits: torch.Tensor, table: WordTable) -> torch.Tensor
     `logits`: Tensor [..., vocabulary]. Returns Tensor of float32 [..., concepts]: on the device of ``logits``; -inf for
     a concept all of whose words have several sub-tokens.
     """
-    return _gathered(torch.log_softmax(logits.float(), -1), table.first, table.single_there)
+    return _gathered(torch.log_softmax(logits.float(), -1), table.first, table.single_valid)
 
 
 def first_token_logit(logits: torch.Tensor, table: WordTable) -> torch.Tensor:
     """Log-sum-exp of the raw logits of the first sub-tokens of each concept's words, [..., concepts] float32."""
-    return _gathered(logits.float(), table.first, table.first_there)
+    return _gathered(logits.float(), table.first, table.first_valid)
 
 
 def first_token_logprob(logits: torch.Tensor, table: WordTable) -> torch.Tensor:
     """Log-probability that the next token begins a word of each concept, [..., concepts] float32."""
-    return _gathered(torch.log_softmax(logits.float(), -1), table.first, table.first_there)
+    return _gathered(torch.log_softmax(logits.float(), -1), table.first, table.first_valid)
 
 
-def _gathered(scores: torch.Tensor, ids: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+def _gathered(scores: torch.Tensor, ids: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     picked = scores[..., ids.to(scores.device)]
-    return picked.masked_fill(~there.to(scores.device), -torch.inf).logsumexp(-1)
+    return picked.masked_fill(~valid.to(scores.device), -torch.inf).logsumexp(-1)

@@ -84,11 +84,11 @@ def every_module(hf: nn.Module) -> list[nn.Module]:
 
     ``hf.modules()`` also makes names, which takes longer than what is read here at every move of a slider.
     """
-    found = [hf]
-    for module in found:  # grows while it is read
+    modules = [hf]
+    for module in modules:  # grows while it is read
         if module._modules:
-            found += [child for child in module._modules.values() if child is not None]
-    return found
+            modules += [child for child in module._modules.values() if child is not None]
+    return modules
 
 
 def _read_values(hf: HfModel) -> list[torch.Tensor]:

@@ -124,7 +124,7 @@ def split_inputs(inputs: Mapping[str, Tensor] | Sequence[Mapping[str, Tensor]]) 
     if isinstance(inputs, (list, tuple)):
         if not inputs:
             raise ValueError("inputs= expects processed tensors of at least one sample; got an empty list.")
-        return [request for one in inputs for request in split_inputs(one)]
+        return [request for item in inputs for request in split_inputs(item)]
     expected = "inputs= expects processed tensors with 'input_ids' [rows, tokens]"
     if not isinstance(inputs, Mapping):
         raise ValueError(f"{expected}, or a list of such dicts; got {described(inputs)}.")

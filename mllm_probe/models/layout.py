@@ -129,8 +129,8 @@ def find_layout(hf: nn.Module, blocks: str | Iterable[nn.Module] | None = None) 
     """
     _require_vision(hf)
     names = {module: name for name, module in hf.named_modules()}
-    blocks_found = _given_blocks(hf, blocks) if blocks is not None else _general_blocks(hf)
-    backbone = _owner(hf, blocks_found, names)
+    decoder_blocks = _given_blocks(hf, blocks) if blocks is not None else _general_blocks(hf)
+    backbone = _owner(hf, decoder_blocks, names)
     head = _head(hf)
     parts: dict[str, nn.Module | None] = {
         "backbone": backbone,
@@ -142,13 +142,13 @@ def find_layout(hf: nn.Module, blocks: str | Iterable[nn.Module] | None = None) 
     caller = family_of(hf.config).caller
     paths = {part: names[module] for part, module in parts.items() if module is not None and module in names}
     return Layout(
-        blocks=blocks_found,
+        blocks=decoder_blocks,
         image_token_id=_image_token(hf),
         caller=hf.get_submodule(caller) if caller else hf,
         # Gemma 3n: block input and output are [4, rows, tokens, width] (AltUp), and one of the streams is the active
         # one.
         stream_index=getattr(text_config(hf), "altup_active_idx", None),
-        paths=paths | {"blocks": _common_path([names.get(block, "") for block in blocks_found])},
+        paths=paths | {"blocks": _common_path([names.get(block, "") for block in decoder_blocks])},
         **parts,  # type: ignore[arg-type]
     )
 

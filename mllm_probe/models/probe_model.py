@@ -15,7 +15,7 @@ from mllm_probe.models.argument_checks import described
 from mllm_probe.models.fingerprints import Weights
 from mllm_probe.models.inputs import Encoded, Request, split_inputs
 from mllm_probe.models.layout import Layout, configured_ids, find_layout, text_config
-from mllm_probe.models.prompts import encode_requests, one_per_sample
+from mllm_probe.models.prompts import encode_requests, prompt_per_sample
 from mllm_probe.typing import Continuation, HfModel, Images, Inputs, JsonObject, Processor
 
 
@@ -297,7 +297,7 @@ class ProbeModel:
         listed = list(images) if _is_list(images) else [images]
         if not listed:
             raise ValueError("Expected at least one image; got an empty list.")
-        prompts = one_per_sample(self.default_prompt if prompt is None else prompt, len(listed))
+        prompts = prompt_per_sample(self.default_prompt if prompt is None else prompt, len(listed))
         return [Request(images=_pictures(sample), prompt=text) for sample, text in zip(listed, prompts, strict=True)]
 
     def encode_samples(self, requests: Sequence[Request], continuation: Continuation = None) -> Encoded:
@@ -387,8 +387,8 @@ def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
-def _pictures(one: object) -> tuple[Any, ...]:
-    return () if one is None else tuple(one) if _is_list(one) else (one,)
+def _pictures(value: object) -> tuple[Any, ...]:
+    return () if value is None else tuple(value) if _is_list(value) else (value,)
 
 
 def placement(model: ProbeModel) -> dict[str, str]:
@@ -396,16 +396,16 @@ def placement(model: ProbeModel) -> dict[str, str]:
     layout = model.layout
     named = {"embeddings": model.hf.get_input_embeddings(), "vision tower": layout.vision_tower}
     named |= {"projector": layout.projector, "final norm": layout.final_norm, "head": layout.head}
-    found: dict[str, list[str]] = {}
+    by_device: dict[str, list[str]] = {}
     blocks: dict[str, list[int]] = {}
     for number, block in enumerate(layout.blocks):
         blocks.setdefault(_device_of(block), []).append(number)
     for device, numbers in blocks.items():
-        found[device] = [f"blocks {_spans(numbers)}"]
+        by_device[device] = [f"blocks {_spans(numbers)}"]
     for name, module in named.items():
         if module is not None and (device := _device_of(module)):
-            found.setdefault(device, []).append(name)
-    return {device: ", ".join(parts) for device, parts in found.items()} if len(found) > 1 else {}
+            by_device.setdefault(device, []).append(name)
+    return {device: ", ".join(parts) for device, parts in by_device.items()} if len(by_device) > 1 else {}
 
 
 def _device_of(module: nn.Module) -> str:

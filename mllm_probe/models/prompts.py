@@ -37,7 +37,7 @@ _WORDS = r"[^\W_]+(?:['’-][^\W_]+)*|[^\w\s!-~]"
 _TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids", "moe_mm_token_type_ids")
 
 
-def one_per_sample(prompt: str | Iterable[str], samples: int) -> list[str]:
+def prompt_per_sample(prompt: str | Iterable[str], samples: int) -> list[str]:
     """Prompts of all samples from one text, or one text for each.
 
     Raises ValueError for anything but text, text that cannot be encoded, or another number of texts.
@@ -51,17 +51,17 @@ def one_per_sample(prompt: str | Iterable[str], samples: int) -> list[str]:
     return prompts
 
 
-def one_continuation_each(continuation: str | Sequence[str | Sequence[int]], samples: int) -> list[str | list[int]]:
+def continuation_per_sample(continuation: str | Sequence[str | Sequence[int]], samples: int) -> list[str | list[int]]:
     """Continuations of all samples, as texts or token ids, from one text or from one for each.
 
     Raises ValueError for anything else, or another number of them.
     """
-    if not isinstance(continuation, Sequence) or not all(isinstance(one, (str, Sequence)) for one in continuation):
+    if not isinstance(continuation, Sequence) or not all(isinstance(item, (str, Sequence)) for item in continuation):
         raise ValueError(
             f"continuation: expected a text, or one text (or list of token ids) per sample; got {continuation!r}."
         )
     several = [continuation] * samples if isinstance(continuation, str) else continuation
-    texts = [one if isinstance(one, str) else _listed_ids(one, "continuation") for one in several]
+    texts = [item if isinstance(item, str) else _listed_ids(item, "continuation") for item in several]
     if len(texts) != samples:
         raise ValueError(f"Expected one continuation, or one per sample ({samples}); got {len(texts)}.")
     return texts
@@ -268,7 +268,7 @@ def _require_vocabulary(model: ProbeModel, ids: Tensor, name: str) -> None:
 def _continuation_ids(
     model: ProbeModel, continuation: str | Sequence[str | Sequence[int]], rows: int
 ) -> list[list[int]]:
-    texts = one_continuation_each(continuation, rows)
+    texts = continuation_per_sample(continuation, rows)
     pieces = [model.text_ids(text, leading_space=False) if isinstance(text, str) else text for text in texts]
     if not any(pieces):
         raise ValueError(f"Expected a continuation with at least one token; got {texts[0]!r}.")

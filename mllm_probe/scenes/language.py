@@ -235,8 +235,8 @@ def questions(scene: Scene, g: np.random.Generator, most: int) -> list[Question]
     always = [ask(scene, "list", g), ask(scene, "caption", g)]
     about = [existence(scene, g), existence(scene, g)]
     rest = ["style", "things"]
-    for kind, there in (("emotion", scene.face), ("arrangement", scene.arrangement), ("relation", scene.relation)):
-        if there:
+    for kind, fact in (("emotion", scene.face), ("arrangement", scene.arrangement), ("relation", scene.relation)):
+        if fact:
             about.insert(0, ask(scene, kind, g))
         else:
             rest.append(kind)

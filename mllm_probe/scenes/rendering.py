@@ -406,12 +406,12 @@ def draw(scene: Scene, size: int = 512) -> Image.Image:
     for points in lines_in(scene):
         canvas.line((points * side / SIDE).ravel().tolist(), fill=ink(scene), width=round(side * 14 / 256))
     placed = shapes_in(scene)
-    for one in placed:
-        _shape(canvas, scene, one, side, over=False)
+    for entity in placed:
+        _shape(canvas, scene, entity, side, over=False)
     if scene.style in SCREENED:
         image = through_screen(image, scene.style)
         canvas = ImageDraw.Draw(image)
-        for one in placed:
-            _shape(canvas, scene, one, side, over=True)
+        for entity in placed:
+            _shape(canvas, scene, entity, side, over=True)
     image = finish(image, scene.style)
     return image if side == size else image.resize((size, size), Image.Resampling.BOX)

@@ -117,7 +117,7 @@ def related_kinds(g: np.random.Generator) -> list[str]:
     return [choose(g, ENTITIES)]
 
 
-def _draw_one(g: np.random.Generator, kind: str, style: str | None) -> Scene:
+def _random_scene(g: np.random.Generator, kind: str, style: str | None) -> Scene:
     if kind == "free":
         return free_scene(g, style, different_kinds(g, choose(g, (0, *[1] * 9, *[2] * 9, *[3] * 4))))
     if kind == "face":
@@ -169,7 +169,7 @@ def sample(rng: np.random.Generator, combinations: str = "any", kind: str | None
     kinds, shares = list(MIXTURE), np.array(list(MIXTURE.values()))
     while True:
         drawn = kind or kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))]
-        scene = _draw_one(rng, drawn, random_style(rng))
+        scene = _random_scene(rng, drawn, random_style(rng))
         if combinations == "any" or is_unseen(scene) == (combinations == "unseen"):
             return scene
 
@@ -179,7 +179,7 @@ Pair = tuple[Scene, Scene]
 
 
 def _other(g: np.random.Generator, among: Sequence[str], name: str) -> str:
-    return choose(g, [one for one in among if one != name])
+    return choose(g, [other for other in among if other != name])
 
 
 def _entity(concept: str, g: np.random.Generator, negative: str) -> Pair:
@@ -215,7 +215,7 @@ def _abstract(concept: str, g: np.random.Generator, negative: str) -> Pair:
         with_it = arranged(g, random_style(g), concept)
     if negative == "remove":
         return with_it, replace(with_it, arrangement=None)
-    others = [one for one in ABSTRACT if one != "loneliness" or len(with_it.entities) == 1]
+    others = [arrangement for arrangement in ABSTRACT if arrangement != "loneliness" or len(with_it.entities) == 1]
     return with_it, replace(with_it, arrangement=_other(g, others, concept))
 
 

@@ -248,7 +248,7 @@ FACE_COLOURS: tuple[Colour, ...] = (
 
 
 def _distance(a: Colour, b: Colour) -> int:
-    return sum(abs(one - other) for one, other in zip(a, b, strict=True))
+    return sum(abs(left - right) for left, right in zip(a, b, strict=True))
 
 
 def brightness(colour: Colour) -> float:

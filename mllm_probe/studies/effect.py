@@ -338,7 +338,7 @@ def _p_values(
     known = (count >= least_images(scores.scale)) & (average == "mean") & scores.tested
     exact = _difference(value, draws.mean)
     # Where nothing differs at all, as at strength 0, there is nothing to test.
-    known &= ~((exact == 0) & (draws.one_more == 0))
+    known &= ~((exact == 0) & (draws.next_draw == 0))
     least = _least_variance(scores.scale, draws.mean, count)
     p = statistics.draw_test(draws.mean + exact, draws, least_variance=least)
     return np.where(known, p, np.nan), np.where(known, statistics.rank_test(value, means), np.nan)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mllm_probe.activations.device_array import index_tensors
-from mllm_probe.activations.not_finite import find_fault, is_finite, require_finite, told, unexplained
+from mllm_probe.activations.not_finite import fault_text, find_fault, is_finite, require_finite, unexplained
 from mllm_probe.decoding.rows import Rows
 from mllm_probe.decoding.shared_prompt import Shared, SharedPrefixSpan, WholeForwards
 from mllm_probe.metrics.metric import Answer, Metric, ScoredConcept, built_in
@@ -222,7 +222,7 @@ class FiniteRows:
         fault = find_fault(self.model, self.model.encode_samples([request]), steering)
         where = unexplained(self.model, f"on image {sample} ({request.id}), steered with {steering}")
         if fault is not None:
-            where = told(self.model, fault, sample, steering=steering)
+            where = fault_text(self.model, fault, sample, steering=steering)
         return f"{where} Such runs have no scores (NaN) and count for nothing; of others this sweep does not tell."
 
 

@@ -190,7 +190,7 @@ class _Costs:
     begin: Forwards
     feed: Forwards
     whole: bool
-    one_by_one: bool
+    token_by_token: bool
     prefix: int
     steps: int
 
@@ -202,7 +202,7 @@ class _Costs:
             begin=Forwards(steps=1) if issubclass(kind, SharedPrefix) else Forwards(prompts=1),
             feed=Forwards(prompts=1) if whole else Forwards(steps=1),
             whole=whole,
-            one_by_one=job.path.one_by_one,
+            token_by_token=job.path.token_by_token,
             prefix=len(job.prefix),
             steps=job.settings.max_new_tokens - 1,
         )
@@ -222,7 +222,7 @@ class _Costs:
 
     def _calls(self, tokens: int) -> int:
         """Calls that feed so many tokens."""
-        return tokens if self.one_by_one else min(tokens, 1)
+        return tokens if self.token_by_token else min(tokens, 1)
 
 
 MOST_RUNS = 10_000_000

@@ -226,7 +226,7 @@ def test_steerings_are_told_apart_by_their_vectors_too(tiny, pictures, tmp_path)
 def test_what_a_store_cannot_take_is_refused(tiny, pictures, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="device= keeps activations in memory and store= on the disk"):
         mp.capture(tiny, pictures[:1], device="cpu", store=tmp_path / "acts.zarr")
-    monkeypatch.setattr(capturing, "require_one_edit", lambda edit: None)
+    monkeypatch.setattr(capturing, "require_single_edit", lambda edit: None)
     with pytest.raises(ValueError, match="steering of type object has no attribute 'identity'"):
         mp.capture(tiny, pictures[:1], steering=object(), store=tmp_path / "acts.zarr")
     (tmp_path / "thesis").mkdir()

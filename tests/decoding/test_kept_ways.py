@@ -77,7 +77,7 @@ def test_the_next_model_of_an_architecture_is_checked_and_not_tried(
     trials.clear()
     again = chosen(device, prompt_edited=prompt_edited)
     assert trials == (["whole"] if prompt_edited else [])
-    assert (again.kind, again.one_by_one, again.tried) == (first.kind, first.one_by_one, first.tried)
+    assert (again.kind, again.token_by_token, again.tried) == (first.kind, first.token_by_token, first.tried)
 
 
 @pytest.mark.parametrize("family", ["llava", "gemma3", "mllama", "qwen2_5_vl"])
@@ -120,8 +120,8 @@ def test_where_cached_decoding_differs_every_row_is_compared_with_a_whole_forwar
 ) -> None:
     plain = DepthPrefix.copied
 
-    def wrong(self: Any, rows: int, *, one_by_one: bool) -> Any:
-        copied = plain(self, rows, one_by_one=one_by_one)
+    def wrong(self: Any, rows: int, *, token_by_token: bool) -> Any:
+        copied = plain(self, rows, token_by_token=token_by_token)
         copied.logits = copied.logits + torch.linspace(0, 1, copied.logits.shape[-1]).to(copied.logits)
         return copied
 
@@ -287,8 +287,8 @@ def test_what_is_no_file_is_ignored(kept: Path, tmp_path: Path) -> None:
     file.rename(elsewhere)
     file.symlink_to(elsewhere)
     assert read_verdict(KEY, WAYS) is None
-    keep_verdict(KEY, replace(GOOD, one_by_one=True))
-    assert not file.is_symlink() and read_verdict(KEY, WAYS) == replace(GOOD, one_by_one=True)
+    keep_verdict(KEY, replace(GOOD, token_by_token=True))
+    assert not file.is_symlink() and read_verdict(KEY, WAYS) == replace(GOOD, token_by_token=True)
     assert json.loads(elsewhere.read_text(encoding="utf-8"))["one_by_one"] is False
     file.unlink()
     os.mkfifo(file)

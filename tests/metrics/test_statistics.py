@@ -80,7 +80,7 @@ def test_the_mean_of_antithetic_draws_has_no_odd_part():
     draws = summarise_draws(np.stack([even + odd, even - odd], 1).reshape(-1), antithetic=True)
     assert draws.mean == pytest.approx(even.mean())
     assert draws.spread == pytest.approx(even.var(ddof=1) / 3)
-    assert draws.one_more == pytest.approx((odd**2).mean() + even.var(ddof=1) * 4 / 3)
+    assert draws.next_draw == pytest.approx((odd**2).mean() + even.var(ddof=1) * 4 / 3)
 
 
 def test_half_a_pair_does_not_count():
@@ -93,7 +93,7 @@ def test_one_draw_has_no_interval():
     draws = summarise_draws(np.array([[1.0, np.nan], [np.nan, np.nan]]), antithetic=False)
     assert draws.mean[0] == 1 and np.isnan(draws.mean[1])
     assert np.isnan(draw_interval(draws)).all() and np.isnan(draw_test(np.ones(2), draws)).all()
-    assert np.isnan(summarise_draws(np.array([1.0, 2.0]), antithetic=True).one_more)
+    assert np.isnan(summarise_draws(np.array([1.0, 2.0]), antithetic=True).next_draw)
 
 
 def test_draws_without_spread_tell_any_difference():
