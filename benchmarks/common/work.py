@@ -17,7 +17,7 @@ import mllm_probe as mp
 from common.models import Subject
 from mllm_probe import schema
 from mllm_probe.activations.device_array import lazy
-from mllm_probe.vectors.directions import OWN_NORM
+from mllm_probe.vectors.directions import SCOPE_NORM
 
 Cell = tuple[int, float]
 CONCEPT, WORDS = "w25", ("w25", "w26")
@@ -79,7 +79,7 @@ class Work:
     @cached_property
     def doses(self) -> Tensor:
         """Vector that strength 1 adds at each layer, [layers of the model, width], in the model's dtype."""
-        name = OWN_NORM.format("image" if self.tokens == IMAGE else "last_prompt")
+        name = SCOPE_NORM.format("image" if self.tokens == IMAGE else "last_prompt")
         vector = torch.from_numpy(np.array(self.vectors["vector"].values))[0, 0]
         norms = torch.from_numpy(np.array(self.vectors[name].values)).to(vector)
         model = self.subject.model

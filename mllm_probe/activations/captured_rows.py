@@ -203,9 +203,9 @@ class CapturedRows:
             would = " or ".join(f"{number} of the {whole}" for whole, number in fewer.items() if number)
             raise MemoryError(
                 f"the activations of {self.samples} samples × {layers} layers × {tokens} tokens × {width} in "
-                f"{dtype_name(dtype)} take {self.samples * layers * layer_bytes / 1e9:.3g} GB but only {room / 1e9:.3g} GB "
-                f"of the free memory of {device} can be used: {would or 'nothing of it'} would fit. Ask for less, or "
-                "write them to the disk with store='acts.zarr'"
+                f"{dtype_name(dtype)} take {self.samples * layers * layer_bytes / 1e9:.3g} GB but only {room / 1e9:.3g}"
+                f" GB of the free memory of {device} can be used: {would or 'nothing of it'} would fit. Ask for less, "
+                "or write them to the disk with store='acts.zarr'"
                 + (", or keep them elsewhere with device='cpu'." if device.type != "cpu" else ".")
             )
 

@@ -57,28 +57,28 @@ def why_no_pixels(model: ProbeModel, encoded: Encoded) -> str:
     return f"pixels of shape {list(shape)} are not known to lie as its image tokens do"
 
 
-def changed_tokens(model: ProbeModel, one: Encoded, other: Encoded, requests: tuple[Request, Request]) -> np.ndarray:
+def changed_tokens(model: ProbeModel, base: Encoded, other: Encoded, requests: tuple[Request, Request]) -> np.ndarray:
     """Image tokens whose own pixels differ by more than ``THRESHOLD`` of 255, before normalisation.
 
-    `one`, `other`: of a pair, with equal layout; see :func:`why_no_pixels`. `requests`: the same, to process them anew
+    `base`, `other`: of a pair, with equal layout; see :func:`why_no_pixels`. `requests`: the same, to process them anew
     where the model's type holds pixels only roughly. Returns bool array [tokens].
     """
-    exact = [encoded.tensors for encoded in (one, other)]
+    exact = [encoded.tensors for encoded in (base, other)]
     if model.dtype.itemsize < torch.float32.itemsize:
         exact = [processed_tensors(model, [request]) for request in requests]
     first, second = (tensors["pixel_values"].float().cpu() for tensors in exact)
-    image = one.roles[0].numpy() == 1
+    image = base.roles[0].numpy() == 1
     tokens = int(image.sum())
     if first.ndim == 2:
         differs = _of_patches(model, first, second, tokens)
     else:
-        rows, columns = int(one.patch_row[0].max()) + 1, int(one.patch_column[0].max()) + 1
+        rows, columns = int(base.patch_row[0].max()) + 1, int(base.patch_column[0].max()) + 1
         grid = _of_image(model, first.reshape(-1, *first.shape[-3:])[0], second.reshape(-1, *second.shape[-3:])[0])
         cells = _tiles(grid, rows, columns)
-        differs = cells[one.patch_row[0, image], one.patch_column[0, image]]
-    found = np.zeros(len(image), bool)
-    found[image] = differs
-    return found
+        differs = cells[base.patch_row[0, image], base.patch_column[0, image]]
+    changed = np.zeros(len(image), bool)
+    changed[image] = differs
+    return changed
 
 
 def _of_patches(model: ProbeModel, first: Tensor, second: Tensor, tokens: int) -> np.ndarray:
@@ -183,8 +183,8 @@ class Group:
         """
         roles, last = layout.roles, np.arange(len(layout.roles)) == layout.last
         if self.patch is not None:
-            own = (layout.patch_row == self.patch[0]) & (layout.patch_column == self.patch[1])
-            return own if self.kind == PATCHES else _everything(layout) & ~own
+            inside = (layout.patch_row == self.patch[0]) & (layout.patch_column == self.patch[1])
+            return inside if self.kind == PATCHES else _everything(layout) & ~inside
         if self.kind in _OF_PIXELS:
             assert changed is not None
             return (roles == IMAGE) & (changed if self.kind == "changed" else ~changed)
@@ -219,19 +219,19 @@ def resolve_groups(model: ProbeModel, encoded: Encoded, asked: Sequence[str]) ->
     Raises ValueError if this family has no image tokens, or no known pixels of each, and a group needs them; or if a
     group is empty.
     """
-    layout, found = TokenLayout.of(encoded), list[Group]()
+    layout, groups = TokenLayout.of(encoded), list[Group]()
     for name in asked:
         _require_known(model, encoded, name)
         if name in (PATCHES, ALL_BUT):
             rows, columns = layout.grid
             for place in np.ndindex(rows, columns):
-                found.append(Group(schema.patch_name(*place, all_but=name == ALL_BUT), name, place))
+                groups.append(Group(schema.patch_name(*place, all_but=name == ALL_BUT), name, place))
             continue
         group = Group(name, name)
         if name not in _OF_PIXELS and not group.columns(layout, None).any():
             raise ValueError(f"groups: the prompt has no {name} tokens: it has {layout}. Leave '{name}' out.")
-        found.append(group)
-    return found
+        groups.append(group)
+    return groups
 
 
 def _require_known(model: ProbeModel, encoded: Encoded, name: str) -> None:
@@ -315,8 +315,8 @@ class Counterfactuals:
         has no donor.
         """
         self.pairs = {name: list(self._read(name, pixels)) for name in self.library}
-        for name, own in self.pairs.items():
-            for pair in own:
+        for name, pairs in self.pairs.items():
+            for pair in pairs:
                 pair.counterpart = self._counterpart(name, pair)
                 for control in controls:
                     self._choose(control, name, pair, seed)
@@ -329,7 +329,7 @@ class Counterfactuals:
     @cached_property
     def counterparts(self) -> list[str]:
         """Names that stand in a concept's place somewhere."""
-        return sorted({pair.counterpart for own in self.pairs.values() for pair in own if pair.counterpart})
+        return sorted({pair.counterpart for pairs in self.pairs.values() for pair in pairs if pair.counterpart})
 
     def words(self, name: str) -> tuple[Any, ...]:
         """Words of a concept of the library, or of a label outside of it: its name."""
@@ -347,11 +347,11 @@ class Counterfactuals:
         for number, requests in enumerate(zip(*sides, strict=True)):
             pictures = (concept.positive[number], concept.negative[number])
             both = [self._encoded(request) for request in requests]
-            one, other = (self._side(*each) for each in zip(requests, both, pictures, strict=True))
-            _require_alike(name, number, one, other)
+            first, other = (self._side(*each) for each in zip(requests, both, pictures, strict=True))
+            _require_alike(name, number, first, other)
             changed = changed_tokens(self.model, both[0], both[1], requests) if pixels else None
             label = getattr(pictures[0], "pair", None)
-            yield Pair(number, number if label is None else int(label), one, other, changed, {})
+            yield Pair(number, number if label is None else int(label), first, other, changed, {})
 
     def _side(self, request: Request, encoded: Encoded, picture: object) -> Side:
         name = encoded.sample_ids[0]
@@ -367,8 +367,12 @@ class Counterfactuals:
         if pair.positive.labels is None or pair.negative.labels is None:
             return ""
         new = sorted(pair.negative.labels - pair.positive.labels)
-        own = str(self.library[name].category)
-        alike = [one for one in new if one in self.library and str(self.library[one].category) == own]
+        category = str(self.library[name].category)
+        alike = [
+            candidate
+            for candidate in new
+            if candidate in self.library and str(self.library[candidate].category) == category
+        ]
         among = alike or new
         return among[0] if len(among) == 1 else ""
 
@@ -376,24 +380,24 @@ class Counterfactuals:
         """Find the donor of a control, among prompts of the same layout."""
         same = [other for other in self._others(name, pair, seed) if _fits(other, pair)]
         if control == "other_positive":
-            found = next((other.positive for other in same if other.positive.id != pair.positive.id), None)
+            donor = next((other.positive for other in same if other.positive.id != pair.positive.id), None)
         else:
-            elsewhere = (other for own in self.pairs if own != name for other in self.pairs[own])
+            elsewhere = (other for concept in self.pairs if concept != name for other in self.pairs[concept])
             among = chain(same, (other for other in elsewhere if _fits(other, pair)))
-            found = self._unrelated(name, pair, (other.negative for other in among))
-        if found is None:
+            donor = self._unrelated(name, pair, (other.negative for other in among))
+        if donor is None:
             raise ValueError(
                 f"controls: '{control}' of '{name}' needs another pair whose prompt has the token layout of pair "
                 f"{pair.number} ({pair.positive.layout}), and there is none: give more pairs, images of one size, or "
                 f"leave '{control}' out."
             )
-        pair.donors[control] = found
+        pair.donors[control] = donor
 
     def _others(self, name: str, pair: Pair, seed: int) -> list[Pair]:
         """The other pairs of the concept, beginning behind this one so that neighbours share what is in memory."""
-        own = self.pairs[name]
-        first = pair.number + 1 + seed % max(len(own) - 1, 1)
-        order = [own[(first + step) % len(own)] for step in range(len(own))]
+        pairs = self.pairs[name]
+        first = pair.number + 1 + seed % max(len(pairs) - 1, 1)
+        order = [pairs[(first + step) % len(pairs)] for step in range(len(pairs))]
         return [other for other in order if other is not pair]
 
     def _unrelated(self, name: str, pair: Pair, among: Iterable[Side]) -> Side | None:
@@ -418,7 +422,7 @@ class Counterfactuals:
 
 def _fits(other: Pair, pair: Pair) -> bool:
     """Whether images of another pair may be donors: of one token layout, and no near-duplicates of the pair's."""
-    groups = [{side.group for side in (one.positive, one.negative)} - {None} for one in (other, pair)]
+    groups = [{side.group for side in (member.positive, member.negative)} - {None} for member in (other, pair)]
     return other.positive.layout.key == pair.positive.layout.key and groups[0].isdisjoint(groups[1])
 
 
@@ -438,10 +442,10 @@ def _checked(library: object) -> Library:
     return library
 
 
-def _require_alike(name: str, number: int, one: Side, other: Side) -> None:
-    if one.layout.key != other.layout.key:
+def _require_alike(name: str, number: int, first: Side, other: Side) -> None:
+    if first.layout.key != other.layout.key:
         raise ValueError(
-            f"the images of pair {number} of '{name}' give prompts of unequal token layout: {one.layout} and "
+            f"the images of pair {number} of '{name}' give prompts of unequal token layout: {first.layout} and "
             f"{other.layout}. Activations can be exchanged position by position only: give both images of a pair one "
             "size, or steer with a vector instead (mp.sweep), which needs no pairs."
         )

@@ -36,7 +36,7 @@ from mllm_probe.typing import Attributes, CallArguments
 
 States = Mapping[int, Tensor]
 """Residual stream [tokens, width] of one run by layer."""
-OWN = -1
+IDENTITY = -1
 """In place of a donor: the run itself, which is row 0 of its batch."""
 
 
@@ -45,7 +45,7 @@ class PatchRows:
     """Rows of one batch on one prompt: row 0 is left alone, each other one takes some positions from a donor.
 
     `columns`: of each row but row 0, the positions that it takes. `donors`: of each row but row 0, the number of its
-    donor, or ``OWN``.
+    donor, or ``IDENTITY``.
     """
 
     columns: Sequence[np.ndarray]
@@ -66,11 +66,11 @@ class PatchRows:
     def on(self, device: torch.device) -> list[Tensor]:
         """Line and column of positions from row 0; line, column and donor of the others. One upload per device."""
         if device not in self._on:
-            donors = np.repeat(np.asarray(self.donors, np.int64), [len(own) for own in self.columns])
-            lines = np.repeat(np.arange(1, self.count), [len(own) for own in self.columns])
+            donors = np.repeat(np.asarray(self.donors, np.int64), [len(places) for places in self.columns])
+            lines = np.repeat(np.arange(1, self.count), [len(places) for places in self.columns])
             columns = np.concatenate([np.zeros(0, np.int64), *self.columns])
-            own = donors == OWN
-            arrays = [lines[own], columns[own], lines[~own], columns[~own], donors[~own]]
+            identity = donors == IDENTITY
+            arrays = [lines[identity], columns[identity], lines[~identity], columns[~identity], donors[~identity]]
             self._on[device] = index_tensors(arrays, device)
         return self._on[device]
 
@@ -110,10 +110,10 @@ class Interchange:
             self.edited[layer] += last < 0
             return None
         assert first >= self._start, "rows were started behind the first position that they take"
-        own_line, own_column, line, column, donor = self.rows.on(hidden.device)
+        identity_line, identity_column, line, column, donor = self.rows.on(hidden.device)
         changed = hidden.clone()
-        if len(own_line):
-            changed[own_line, own_column - self._start] = hidden[0, own_column - self._start]
+        if len(identity_line):
+            changed[identity_line, identity_column - self._start] = hidden[0, identity_column - self._start]
         if len(line):
             bank = torch.stack([states[layer].to(hidden) for states in self.donors])
             changed[line, column - self._start] = bank[donor, column]
@@ -199,7 +199,7 @@ class Batch:
     @property
     def sizes(self) -> np.ndarray:
         """Positions that each row but row 0 takes."""
-        return np.array([len(own) for own in self.rows.columns])
+        return np.array([len(columns) for columns in self.rows.columns])
 
 
 @dataclass(frozen=True)
@@ -218,8 +218,8 @@ class Base:
 
     def regions(self, dims: Sequence[str]) -> Iterator[Region]:
         """Where it writes into an array with these dimensions."""
-        own = zip(SOURCE, (self.concept, self.direction, self.sample), strict=True)
-        yield {dim: (place, place + 1) for dim, place in own}
+        indices = zip(SOURCE, (self.concept, self.direction, self.sample), strict=True)
+        yield {dim: (place, place + 1) for dim, place in indices}
 
 
 def _chunks(dims: Sequence[str], shape: Sequence[int], itemsize: int) -> tuple[int, ...]:
@@ -273,11 +273,11 @@ class PatchEngine:
             return
         if self.store.is_created:
             finished = self.store.finished()
-            there = [base for base in self._bases() if base.name in finished]
+            done = [base for base in self._bases() if base.name in finished]
             self._attributes = self.store.attributes
-            if there:
-                yield sum(map(self._load, there))
-            missing = [base for base in self._bases() if base not in there]
+            if done:
+                yield sum(map(self._load, done))
+            missing = [base for base in self._bases() if base not in done]
             if not missing:
                 return
             self._attributes |= self.store.other_versions()
@@ -329,8 +329,8 @@ class PatchEngine:
         directions = range(len(self.job.settings.directions))
         return [
             Base(concept, direction, pair.number)
-            for concept, own in enumerate(self.job.pairs)
-            for pair in own
+            for concept, pairs in enumerate(self.job.pairs)
+            for pair in pairs
             for direction in directions
         ]
 
@@ -362,7 +362,7 @@ class PatchEngine:
         for place in range(len(job.settings.layers)):
             while True:
                 try:
-                    pending += self._layer(run, place, batches, [one.states for one in donors], base, counterpart)
+                    pending += self._layer(run, place, batches, [donor.states for donor in donors], base, counterpart)
                 except torch.OutOfMemoryError as error:
                     # Layers that are done stay in `pending`, whose scores hold the batches that they were run in.
                     torch.cuda.empty_cache()
@@ -387,12 +387,12 @@ class PatchEngine:
         if not job.model.state.of(Shortcuts).starts_later:
             late_from = len(layout.roles)
         cells = [(g, d) for g in range(len(taken)) for d in range(len(job.settings.donors))]
-        firsts = [int(own[0]) if len(own) else layout.last for own in taken]
+        firsts = [int(columns[0]) if len(columns) else layout.last for columns in taken]
         early = [cell for cell in cells if firsts[cell[0]] < late_from]
         late = [cell for cell in cells if firsts[cell[0]] >= late_from]
         most = self.size.rows
         parts = [part[i : i + most] for part in (early, late) for i in range(0, len(part), most)]
-        numbers = [OWN if name == "identity" else names.index(name) for name in job.settings.donors]
+        numbers = [IDENTITY if name == "identity" else names.index(name) for name in job.settings.donors]
         return [
             Batch(
                 PatchRows([taken[g] for g, _ in part], [numbers[d] for _, d in part]),
@@ -446,27 +446,29 @@ class PatchEngine:
 
     def _put(self, base: Base, pending: Sequence[Pending], of_source: Tensor) -> int:
         """Read the scores of several layers at once, and write them to the grid."""
-        flat = on_host(torch.cat([of_source, *(one.values.reshape(-1) for one in pending)]))
+        flat = on_host(torch.cat([of_source, *(item.values.reshape(-1) for item in pending)]))
         metrics, start = len(of_source), len(of_source)
         self.grid.put_source(
             (base.concept, base.direction, base.sample), self._scored(flat[:start, None], base.concept)[:, 0]
         )
-        for one in pending:
-            raw = flat[start : start + one.values.numel()].reshape(metrics, -1)
+        for item in pending:
+            raw = flat[start : start + item.values.numel()].reshape(metrics, -1)
             start += raw.size
             scores = self._scored(raw, base.concept)
             self._require_numbers(base, scores)
-            count = len(one.batch.group)
-            place = [np.full(count, n) for n in (base.concept, one.layer)]
-            place += [one.batch.group, np.full(count, base.direction), one.batch.donor, np.full(count, base.sample)]
-            self.grid.put(tuple(place), scores[:, 1:], scores[:, :1], one.batch.sizes * one.layers)
-        return sum(len(one.batch.group) for one in pending)
+            count = len(item.batch.group)
+            place = [np.full(count, n) for n in (base.concept, item.layer)]
+            place += [item.batch.group, np.full(count, base.direction), item.batch.donor, np.full(count, base.sample)]
+            self.grid.put(tuple(place), scores[:, 1:], scores[:, :1], item.batch.sizes * item.layers)
+        return sum(len(item.batch.group) for item in pending)
 
     def _scored(self, raw: np.ndarray, concept: int) -> np.ndarray:
         """Scores [metrics, rows] from raw ones; NaN for a concept without words where a metric needs them."""
         known, rows = bool(self.job.scorer.table.variants[concept]), []
-        for metric, own in zip(self.job.settings.metrics, raw, strict=True):
-            score = np.asarray(metric.score(torch.from_numpy(own)), np.float32) if metric.reads == "words" else own
+        for metric, values in zip(self.job.settings.metrics, raw, strict=True):
+            score = (
+                np.asarray(metric.score(torch.from_numpy(values)), np.float32) if metric.reads == "words" else values
+            )
             rows.append(score if known or metric.needs != "words" else np.full_like(score, np.nan))
         return np.stack(rows)
 
@@ -474,9 +476,9 @@ class PatchEngine:
         """Raise where a row has no number though its concept has words."""
         job = self.job
         known = bool(job.scorer.table.variants[base.concept])
-        for metric, own in zip(job.settings.metrics, scores, strict=True):
-            if known and metric.name in ("logprob", "logit") and np.isnan(own).any():
-                pair, how = job.pairs[base.concept][base.sample], "without any" if np.isnan(own[0]) else "with a"
+        for metric, values in zip(job.settings.metrics, scores, strict=True):
+            if known and metric.name in ("logprob", "logit") and np.isnan(values).any():
+                pair, how = job.pairs[base.concept][base.sample], "without any" if np.isnan(values[0]) else "with a"
                 for side in (pair.positive, pair.negative):
                     require_finite(job.model, job.model.encode_samples([side.request]))
                 raise ValueError(

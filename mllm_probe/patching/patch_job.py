@@ -192,7 +192,7 @@ def _metrics(metrics: Any) -> tuple[Metric, ...]:
     given = [metrics] if isinstance(metrics, (str, Metric)) else listed(metrics)
     if not given:
         raise ValueError(f"metrics: expected one or more names or mp.Metric objects; got {described(metrics)}.")
-    chosen = as_metrics(LOGIT_DIFFERENCE if one == LOGIT_DIFFERENCE.name else one for one in given)
+    chosen = as_metrics(LOGIT_DIFFERENCE if metric == LOGIT_DIFFERENCE.name else metric for metric in given)
     wrong = [metric for metric in chosen if metric.reads not in _READS or metric.every_concept]
     if wrong:
         raise ValueError(
@@ -264,24 +264,30 @@ class PatchGrid:
 
     def variables(self) -> Variables:
         """Dimensions, array (not a copy) and attributes of every variable."""
-        found: Variables = {}
+        variables: Variables = {}
         for metric in self.metrics:
-            own = metric.attributes
-            name, text = metric.name, own["long_name"]
-            found[name] = (CELL, self.patched[name], own)
+            attributes = metric.attributes
+            name, text = metric.name, attributes["long_name"]
+            variables[name] = (CELL, self.patched[name], attributes)
             base = "the same row of the batch without the patch"
-            found[f"{name}_base"] = (CELL, self.base[name], {"long_name": f"{text}, {base}", "units": own["units"]})
+            variables[f"{name}_base"] = (
+                CELL,
+                self.base[name],
+                {"long_name": f"{text}, {base}", "units": attributes["units"]},
+            )
             source = "run on the counterfactual"
-            found[f"{name}_source"] = (
-                SOURCE, self.source[name], {"long_name": f"{text}, {source}", "units": own["units"]},
+            variables[f"{name}_source"] = (
+                SOURCE, self.source[name], {"long_name": f"{text}, {source}", "units": attributes["units"]},
             )  # fmt: skip
-        found["edited"] = (CELL, self.edited, {"long_name": "patched positions, over the layers of the window"})
-        found[GROUP_SIZE] = (SIZE, self.group_size, {"long_name": "positions of the token group"})
-        return found
+        variables["edited"] = (CELL, self.edited, {"long_name": "patched positions, over the layers of the window"})
+        variables[GROUP_SIZE] = (SIZE, self.group_size, {"long_name": "positions of the token group"})
+        return variables
 
     def dataset(self, attrs: Attributes) -> xr.Dataset:
         """A copy of the grid, which later writes do not change."""
-        variables = {name: (dims, values.copy(), own) for name, (dims, values, own) in self.variables().items()}
+        variables = {
+            name: (dims, values.copy(), attributes) for name, (dims, values, attributes) in self.variables().items()
+        }
         return xr.Dataset(variables, self.coordinates, {**attrs, "progress": self.progress})
 
 
@@ -301,14 +307,14 @@ class PatchJob:
         model.lock.require_unedited()
         self.model, self.settings, self.prompt = model, settings, prompt
         controls = [name for name in settings.donors if name not in ("pair", "identity")]
-        self.found = Counterfactuals(model, library, prompt)
-        self.groups: list[Group] = resolve_groups(model, self.found.first, settings.groups)
+        self.counterfactuals = Counterfactuals(model, library, prompt)
+        self.groups: list[Group] = resolve_groups(model, self.counterfactuals.first, settings.groups)
         self._require_size()
-        self.found.read(pixels=settings.pixels, controls=controls, seed=settings.seed)
-        self.concepts = list(self.found.pairs)
-        self.pairs: list[list[Pair]] = list(self.found.pairs.values())
+        self.counterfactuals.read(pixels=settings.pixels, controls=controls, seed=settings.seed)
+        self.concepts = list(self.counterfactuals.pairs)
+        self.pairs: list[list[Pair]] = list(self.counterfactuals.pairs.values())
         self._require_grid()
-        self.named = [*self.concepts, *(n for n in self.found.counterparts if n not in self.concepts)]
+        self.named = [*self.concepts, *(n for n in self.counterfactuals.counterparts if n not in self.concepts)]
         self._require_words()
 
     def columns(self, pair: Pair, group: Group) -> np.ndarray:
@@ -317,7 +323,7 @@ class PatchJob:
 
     def _require_size(self) -> None:
         """Raise unless a grid of this size can be planned and held."""
-        settings, library = self.settings, self.found.library
+        settings, library = self.settings, self.counterfactuals.library
         samples = max(len(concept.positive) for concept in library.values())
         per_image = len(settings.layers) * len(self.groups) * len(settings.donors)
         cells = per_image * len(settings.directions) * len(library) * samples
@@ -337,17 +343,17 @@ class PatchJob:
     def _require_grid(self) -> None:
         """Raise if single patches are asked for and the pairs have not one grid."""
         asked = [name for name in (PATCHES, ALL_BUT) if name in self.settings.groups]
-        grids = {pair.positive.layout.grid for own in self.pairs for pair in own}
+        grids = {pair.positive.layout.grid for pairs in self.pairs for pair in pairs}
         if asked and len(grids) > 1:
-            there = ", ".join(f"{rows}×{columns}" for rows, columns in sorted(grids))
+            shapes = ", ".join(f"{rows}×{columns}" for rows, columns in sorted(grids))
             raise ValueError(
-                f"groups: '{asked[0]}' needs images with one grid of patches; the pairs have {there}. Give all images "
+                f"groups: '{asked[0]}' needs images with one grid of patches; the pairs have {shapes}. Give all images "
                 "one size, or use the groups 'changed' and 'image'."
             )
 
     def _require_words(self) -> None:
         """Raise if no concept can be scored; warn of those that cannot."""
-        lacking = [n for n, own in zip(self.concepts, self.scorer.table.variants, strict=False) if not own]
+        lacking = [n for n, variants in zip(self.concepts, self.scorer.table.variants, strict=False) if not variants]
         needing = [metric.name for metric in self.settings.metrics if metric.needs == "words"]
         text = (
             f"concepts without a word that {self.model.name} knows: {', '.join(map(repr, lacking[:8]))}. Give words as "
@@ -357,7 +363,7 @@ class PatchJob:
             raise ValueError(f"{needing[0]} cannot be computed: {text}")
         if needing and lacking:
             warn_caller(f"{text} For them {', '.join(needing)} are NaN.")
-        if LOGIT_DIFFERENCE in self.settings.metrics and not self.found.counterparts:
+        if LOGIT_DIFFERENCE in self.settings.metrics and not self.counterfactuals.counterparts:
             raise ValueError(
                 f"{LOGIT_DIFFERENCE.name} needs to know what the negative shows in the concept's place, from the "
                 "labels of both images: use a library such as mp.concepts.scenes(negative='replace'), or 'logprob'."
@@ -366,7 +372,7 @@ class PatchJob:
     @cached_property
     def scorer(self) -> FirstPosition:
         """Scores the answer's first position."""
-        words = [readable(self.model, self.found.words(name)) for name in self.named]
+        words = [readable(self.model, self.counterfactuals.words(name)) for name in self.named]
         table = word_table(self.model, words).to(self.model.device)
         return FirstPosition(self.model, self.settings.metrics, table, list(self.settings.prefix))
 
@@ -396,23 +402,23 @@ class PatchJob:
 
     def grid(self) -> PatchGrid:
         """The empty grid."""
-        settings, samples = self.settings, self.found.most
+        settings, samples = self.settings, self.counterfactuals.most
         lengths = (
             len(self.concepts), len(settings.layers), len(self.groups), len(settings.directions), len(settings.donors),
             samples,
         )  # fmt: skip
         group_size = np.zeros((len(self.concepts), len(self.groups), samples), np.int32)
-        for concept, own in enumerate(self.pairs):
-            for pair in own:
+        for concept, pairs in enumerate(self.pairs):
+            for pair in pairs:
                 counts = [len(self.columns(pair, group)) for group in self.groups]
                 group_size[concept, :, pair.number] = counts
         sizes = dict(zip(CELL, lengths, strict=True))
-        return PatchGrid(settings.metrics, self.coordinates(), sizes, [len(own) for own in self.pairs], group_size)
+        return PatchGrid(settings.metrics, self.coordinates(), sizes, [len(pairs) for pairs in self.pairs], group_size)
 
     def coordinates(self) -> Coordinates:
         """Coordinates of the dataset."""
-        settings, library = self.settings, self.found.library
-        words = [json.dumps(self.found.words(name)) for name in self.concepts]
+        settings, library = self.settings, self.counterfactuals.library
+        words = [json.dumps(self.counterfactuals.words(name)) for name in self.concepts]
         coords: Coordinates = schema.layer_coordinates(settings.layers, len(self.model.layers))
         coords |= {
             schema.CONCEPT: self.concepts,
@@ -421,7 +427,7 @@ class PatchJob:
             schema.GROUP: [group.name for group in self.groups],
             schema.DIRECTION: list(settings.directions),
             schema.CONTROL: list(settings.donors),
-            schema.SAMPLE: np.arange(self.found.most),
+            schema.SAMPLE: np.arange(self.counterfactuals.most),
             schema.PAIR: self._of_pairs(lambda pair: pair.label, -1),
             schema.POSITIVE: self._of_pairs(lambda pair: pair.positive.id, ""),
             schema.NEGATIVE: self._of_pairs(lambda pair: pair.negative.id, ""),
@@ -435,9 +441,9 @@ class PatchJob:
         return coords
 
     def _of_pairs(self, value: Any, missing: Any) -> tuple[tuple[str, str], np.ndarray]:
-        table = [[missing] * self.found.most for _ in self.pairs]
-        for concept, own in enumerate(self.pairs):
-            for pair in own:
+        table = [[missing] * self.counterfactuals.most for _ in self.pairs]
+        for concept, pairs in enumerate(self.pairs):
+            for pair in pairs:
                 table[concept][pair.number] = value(pair)
         return (schema.CONCEPT, schema.SAMPLE), np.array(table)
 
@@ -446,7 +452,7 @@ class PatchJob:
         settings = self.settings
         return schema.provenance(
             self.model,
-            concepts=getattr(self.found.library, "fingerprint", None),
+            concepts=getattr(self.counterfactuals.library, "fingerprint", None),
             prompt=self.model.default_prompt if self.prompt is None else self.prompt,
             answer_prefix=settings.answer_prefix,
             operation=OPERATION,
@@ -468,8 +474,10 @@ class PatchJob:
             "model": self.model.name,
             "weights": self.model.fingerprint,
             "dtype": dtype_name(self.model.dtype),
-            "library": {name: [_images(pair) for pair in own] for name, own in self.found.pairs.items()},
-            "words": {name: [list(own) for own in self.scorer.table.variants[i]] for i, name in enumerate(self.named)},
+            "library": {name: [_images(pair) for pair in pairs] for name, pairs in self.counterfactuals.pairs.items()},
+            "words": {
+                name: [list(spelled) for spelled in self.scorer.table.variants[i]] for i, name in enumerate(self.named)
+            },
             "prompt": self.model.default_prompt if self.prompt is None else self.prompt,
             "layers": list(settings.layers),
             "groups": [group.name for group in self.groups],

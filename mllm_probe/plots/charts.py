@@ -140,7 +140,7 @@ class Chart:
     @property
     def shows(self) -> bool:
         """Whether any number is known, beside what they are compared with."""
-        drawn = [line.y for line in self.lines if not line.dashed] + [one.y for one in self.points]
+        drawn = [line.y for line in self.lines if not line.dashed] + [points.y for points in self.points]
         drawn += [] if self.matrix is None else [self.matrix.values]
         drawn += [] if self.specifications is None else [self.specifications.values]
         return any(bool(np.isfinite(values).any()) for values in drawn)
@@ -169,7 +169,7 @@ def study_chart(of: xr.Dataset, chart: str | None = None, **chosen: str) -> Char
         raise ValueError(f"expected a study ({', '.join(_DRAWN)}); got a dataset of study '{study_name(of)}'.")
     if not of.data_vars:
         raise ValueError(f"there is nothing to draw: {of.attrs['summary']}")
-    keys = [one.key for one in drawings]
+    keys = [drawing.key for drawing in drawings]
     if chart is not None:
         require_one_of("chart", chart, keys)
     drawing = drawings[0 if chart is None else keys.index(chart)]
@@ -191,7 +191,7 @@ def study_charts(of: xr.Dataset) -> list[Chart]:
     return [
         drawing(of, dict(zip(drawing.defaults, values, strict=True)))
         for drawing in drawings
-        for values in itertools.product(*(_offered(of, dim, one) for dim, one in drawing.defaults.items()))
+        for values in itertools.product(*(_offered(of, dim, default) for dim, default in drawing.defaults.items()))
     ]
 
 
@@ -227,19 +227,19 @@ def multiverse_chart(of: xr.Dataset) -> Chart:
     order = np.argsort(verdict, kind="stable")
     settings = of["setting"].transpose(schema.SPECIFICATION, schema.ASPECT).values.astype(str)
     values = [tuple(dict.fromkeys(column)) for column in settings.T]
-    places = np.array([[values[i].index(one) for i, one in enumerate(row)] for row in settings[order]])
+    places = np.array([[values[i].index(value) for i, value in enumerate(row)] for row in settings[order]])
     names = [str(name).replace("_", " ") for name in of[schema.ASPECT].values]
     about = of["verdict"].attrs
     units = str(about.get("units", ""))
-    found = Specifications(
+    specifications = Specifications(
         verdict[order], int(np.flatnonzero(order == int(of.attrs["headline"]))[0]),
         tuple(zip(names, values, strict=True)), places.reshape(len(order), len(names)), units,
     )  # fmt: skip
     caption = (_counts(of), "Each column is one way to ask the question; the framed one is the headline.")
     title = str(about.get("long_name", "The question asked in every way"))
     label = f"verdict [{units}]" if units else "verdict"
-    made = Chart(MULTIVERSE, title, caption, Axis("way to ask"), Axis(label), specifications=found)
-    return made if made.shows else replace(made, nothing=f"Nothing to draw: {caption[0]}")
+    chart = Chart(MULTIVERSE, title, caption, Axis("way to ask"), Axis(label), specifications=specifications)
+    return chart if chart.shows else replace(chart, nothing=f"Nothing to draw: {caption[0]}")
 
 
 def _counts(of: xr.Dataset) -> str:
@@ -250,28 +250,30 @@ def _counts(of: xr.Dataset) -> str:
 
 
 def _read_out(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
-    one = of["read_out"].sel(chosen).transpose(schema.CONCEPT, schema.LAYER)
+    read_out = of["read_out"].sel(chosen).transpose(schema.CONCEPT, schema.LAYER)
     caption = ["Share of the concept's effect that each block moves from the image tokens to the answer.", INTERVAL]
     title = f"Where concepts are read out of the image ({chosen[schema.MEASURE]})"
-    layers = one[schema.LAYER].values.astype(int)
-    lines = _by_category_lines(of, layers, one.values)
+    layers = read_out[schema.LAYER].values.astype(int)
+    lines = _by_category_lines(of, layers, read_out.values)
     why = partial(why_unknown, of, chosen[schema.MEASURE])
     return _chart(of, title, caption, _layer_axis(layers), Axis("share of the effect"), lines=lines, why=why)
 
 
 def _reverse(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
-    one = of.sel(chosen)
+    selected = of.sel(chosen)
     caption = [
         "Size of the change along the direction of the edit, over that of random directions along themselves; a surge "
         f"would be above the dashed line at {of.attrs['surge_above']:g} in the last block. 1: as large as random.",
         INTERVAL,
     ]
-    read, lines = one[schema.READ_LAYER].values.astype(int), []
-    ratio = (abs(one["change"]) / one["change_random"]).transpose(schema.LAYER, schema.CONCEPT, schema.READ_LAYER)
+    read, lines = selected[schema.READ_LAYER].values.astype(int), []
+    ratio = (abs(selected["change"]) / selected["change_random"]).transpose(
+        schema.LAYER, schema.CONCEPT, schema.READ_LAYER
+    )
     for number, block in enumerate(ratio[schema.LAYER].values.astype(int)):
         later = read >= block
-        own = _lines(of, read[later], ratio.values[number][:, later], f"edited: block {block}", _colour(number))
-        lines += [replace(line, layer=int(block)) for line in own]
+        profiles = _lines(of, read[later], ratio.values[number][:, later], f"edited: block {block}", _colour(number))
+        lines += [replace(line, layer=int(block)) for line in profiles]
     title = f"What is left of an edit ({', '.join(chosen.values())})"
     axis = Axis("block that is read", schema.READ_LAYER, tuple(read.tolist()))
     levels = (1.0, float(of.attrs["surge_above"]))
@@ -298,12 +300,12 @@ def _reliability(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
 
 def _scaling(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
     statistic = chosen[schema.STATISTIC]
-    one = of[statistic].transpose(schema.CONCEPT, schema.RUNG)
+    values = of[statistic].transpose(schema.CONCEPT, schema.RUNG)
     blocks = of["blocks"].values.astype(float)
     few = f"The trend rests on {of.sizes[schema.RUNG]} models: {', '.join(map(str, of[schema.RUNG].values))}."
     units = {"best": "[nats]", "matched": "[nats]", "natural": "[nats]", "effective_layers": "[blocks]"}
     label = f"{statistic.replace('_', ' ')} {units.get(statistic, '')}".strip()
-    lines = _by_category_lines(of, blocks, one.values)
+    lines = _by_category_lines(of, blocks, values.values)
     if statistic in ("best", "matched"):
         random = of["best_random"].mean(schema.CONCEPT).values
         lines += (_control_line("random directions", blocks, random),)
@@ -314,18 +316,18 @@ def _scaling(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
 
 def _effects(of: xr.Dataset) -> tuple[xr.DataArray, str, str]:
     """Effects of a comparison (rung, concept, depth), their units, and what they are."""
-    one = of["difference"].transpose(schema.RUNG, schema.CONCEPT, schema.DEPTH)
+    difference = of["difference"].transpose(schema.RUNG, schema.CONCEPT, schema.DEPTH)
     about = f"Effect against random directions at dose {of.attrs['strength']:g}, at the nearest blocks."
-    return one, str(one.attrs.get("units", "nats")), about
+    return difference, str(difference.attrs.get("units", "nats")), about
 
 
 def _comparison(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
-    one, units, about = _effects(of)
-    depths = one[schema.DEPTH].values
+    difference, units, about = _effects(of)
+    depths = difference[schema.DEPTH].values
     lines = [
         line
-        for number, name in enumerate(one[schema.RUNG].values)
-        for line in _lines(of, depths, one.values[number], str(name), _colour(number))
+        for number, name in enumerate(difference[schema.RUNG].values)
+        for line in _lines(of, depths, difference.values[number], str(name), _colour(number))
     ]
     title, axis = "Models at the same relative depths", Axis("relative depth", schema.DEPTH)
     return _chart(
@@ -334,10 +336,10 @@ def _comparison(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
 
 
 def _comparison_map(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
-    one, units, about = _effects(of)
-    values = mean(np.moveaxis(one.values, 1, -1))
-    depths = tuple(f"{depth:.2f}" for depth in one[schema.DEPTH].values)
-    matrix = Matrix(tuple(map(str, one[schema.RUNG].values)), depths, values, _limit(values), units)
+    difference, units, about = _effects(of)
+    values = mean(np.moveaxis(difference.values, 1, -1))
+    depths = tuple(f"{depth:.2f}" for depth in difference[schema.DEPTH].values)
+    matrix = Matrix(tuple(map(str, difference[schema.RUNG].values)), depths, values, _limit(values), units)
     title = "Mean effect of each model at each relative depth"
     caption = [f"{about} Mean over concepts."]
     return _chart(of, title, caption, Axis("relative depth", schema.DEPTH), Axis("model", schema.RUNG), matrix=matrix)
@@ -363,13 +365,13 @@ def _cosines(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
 
 
 def _besides(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
-    one = of["besides"].transpose(schema.STEERED_CATEGORY, schema.SCORED_CATEGORY)
-    rows, columns = (tuple(_words(one[dim].values)) for dim in one.dims)
+    besides = of["besides"].transpose(schema.STEERED_CATEGORY, schema.SCORED_CATEGORY)
+    rows, columns = (tuple(_words(besides[dim].values)) for dim in besides.dims)
     caption = [
         f"Mean effect on other concepts at block {of.attrs['headline_layer']} and one residual norm, against random "
         f"directions. Concepts' own words: {float(of['caused'].mean()):+.1f} nats."
     ]
-    matrix = Matrix(rows, columns, one.values, _limit(one.values), "nats")
+    matrix = Matrix(rows, columns, besides.values, _limit(besides.values), "nats")
     title = "Effect of steering with a category on another"
     axes = Axis("scored category", schema.SCORED_CATEGORY), Axis("steered category", schema.STEERED_CATEGORY)
     return _chart(of, title, caption, *axes, matrix=matrix)
@@ -381,15 +383,15 @@ def _implied(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
     lines: list[Line] = []
     for number, asked in enumerate(map(str, of[schema.PROMPT].values)):
         here, colour = some.sel({schema.PROMPT: asked}), _colour(number)
-        own, random = (
+        steered, random = (
             here[name].transpose(schema.CONCEPT, schema.LAYER).values for name in ("implied", "implied_random")
         )
-        lines += _lines(of, layers, own, asked, colour)
+        lines += _lines(of, layers, steered, asked, colour)
         beside = _mean_line(layers, random, f"{asked}, random directions", colour)
         lines.append(replace(beside, dashed=True))
     right = [
-        f"{asked} {float(one['accuracy']):.0%} [{float(one['accuracy_low']):.0%}, {float(one['accuracy_high']):.0%}]"
-        for asked, one in ((str(name), of.sel({schema.PROMPT: name})) for name in of[schema.PROMPT].values)
+        f"{asked} {float(part['accuracy']):.0%} [{float(part['accuracy_low']):.0%}, {float(part['accuracy_high']):.0%}]"
+        for asked, part in ((str(name), of.sel({schema.PROMPT: name})) for name in of[schema.PROMPT].values)
     ]
     caption = [
         "Share of the answers that the relation which is steered to implies; dashed: random directions of the same "
@@ -457,7 +459,7 @@ def _drawings(of: xr.Dataset) -> tuple[_Drawing, ...]:
 
 
 def _values_of(of: xr.Dataset, dim: str) -> list[str]:
-    return [str(one) for one in of[dim].values]
+    return [str(value) for value in of[dim].values]
 
 
 def _offered(of: xr.Dataset, dim: str, default: str) -> list[str]:
@@ -485,12 +487,12 @@ def _chart(
 ) -> Chart:  # fmt: skip
     """A chart of a study; where no number is known, what it says in place of axes ends with ``why``."""
     about = (*caption, *origin(of, f"{of.attrs['n_concepts']} concepts"))
-    made = Chart("", title, about, x, y, **content)  # type: ignore[arg-type]
-    if made.shows:
-        return made
+    chart = Chart("", title, about, x, y, **content)  # type: ignore[arg-type]
+    if chart.shows:
+        return chart
     counts = " and ".join(f"{len(rows)} {name.replace('_', ' ')}" for name, rows in _by_category(of))
     reason = "" if why is None else f": {why()}"
-    return replace(made, nothing=f"Nothing to draw, the numbers of {counts} concepts are not known{reason}.")
+    return replace(chart, nothing=f"Nothing to draw, the numbers of {counts} concepts are not known{reason}.")
 
 
 def _layer_axis(layers: np.ndarray) -> Axis:

@@ -53,9 +53,9 @@ def dose_response(
     title = f"Effect by dose at layer {shown:g}" + (", the strongest one" if layer is None else "")
     x_label = strength_label(str(effect.attrs.get("unit", "")))
     curves = describe(effect, schema.STRENGTH, title=title, x_label=x_label, caption=caption)
-    made = paint(curves, schema.STRENGTH, effect[schema.STRENGTH].values.tolist())
-    made.add_layout(Span(location=0, dimension="height", line_color=LIGHT["soft"], line_dash="dotted", line_width=1))
-    return made
+    plot = paint(curves, schema.STRENGTH, effect[schema.STRENGTH].values.tolist())
+    plot.add_layout(Span(location=0, dimension="height", line_color=LIGHT["soft"], line_dash="dotted", line_width=1))
+    return plot
 
 
 def _strongest(effect: xr.Dataset) -> float:
@@ -100,14 +100,14 @@ def layer_profile(
     title = f"Effect by layer at strength {dose:g}" + (f" {strength_unit(unit)}" if unit else "")
     curves = describe(effect, schema.LAYER, title=title, x_label="edited layer (decoder block)", caption=caption)
     layers = effect[schema.LAYER].values.tolist()
-    made = paint(curves, schema.LAYER, layers)
-    painting.mark_layers(made, layers)
-    return made
+    plot = paint(curves, schema.LAYER, layers)
+    painting.mark_layers(plot, layers)
+    return plot
 
 
 def _usual(effect: xr.Dataset) -> float:
-    there = effect[schema.STRENGTH].values.ravel().tolist()
-    return 1.0 if 1.0 in there else max(there)
+    strengths = effect[schema.STRENGTH].values.ravel().tolist()
+    return 1.0 if 1.0 in strengths else max(strengths)
 
 
 _READING = (
@@ -155,49 +155,49 @@ def recovery_profile(
     dim = schema.CATEGORY if schema.CATEGORY in recovered.dims else schema.CONCEPT
     name = str(recovered[dim].values[0]) if name is None else name
     place = {dim: _known(recovered, dim, name), schema.DIRECTION: _known(recovered, schema.DIRECTION, direction)}
-    one = recovered.sel(place)
-    there = [str(kind) for kind in recovered[schema.CONTROL].values]
+    selected = recovered.sel(place)
+    available = [str(kind) for kind in recovered[schema.CONTROL].values]
     asked = [controls] if isinstance(controls, str) else controls
-    shown = [kind for kind in there if kind not in ("pair", "identity")] if asked is None else list(asked)
+    shown = [kind for kind in available if kind not in ("pair", "identity")] if asked is None else list(asked)
     if not shown:
         raise ValueError(
             "a recovered share is not drawn without another donor: expected 'unrelated' or 'other_positive' among the "
-            f"controls; there are {', '.join(there)}. Run mp.patch(…, controls=('identity', 'unrelated'))."
+            f"controls; there are {', '.join(available)}. Run mp.patch(…, controls=('identity', 'unrelated'))."
         )
     kinds = ["pair", *(_known(recovered, schema.CONTROL, kind) for kind in shown)]
     every = [str(group) for group in recovered[schema.GROUP].values]
     drawn = [g for g in every if g in schema.GROUPS] if groups is None else list(groups)
-    made = _empty(recovered, one, name, direction)
+    plot = _empty(recovered, selected, name, direction)
     points = []
     for number, group in enumerate(_known(recovered, schema.GROUP, group) for group in drawn):
         for kind in kinds:
-            curve = one.sel({schema.GROUP: group, schema.CONTROL: kind}).transpose(schema.LAYER)
-            points.append(_paint(made, curve, group, kind, OTHER_COLOURS[number % len(OTHER_COLOURS)]))
+            curve = selected.sel({schema.GROUP: group, schema.CONTROL: kind}).transpose(schema.LAYER)
+            points.append(_paint(plot, curve, group, kind, OTHER_COLOURS[number % len(OTHER_COLOURS)]))
     tips = [("", "@group, @donor"), ("layer", "@layer"), ("recovered", "@y{0.00} (@low{0.00} … @high{0.00})")]
-    painting.add_hover(made, points, tips)
-    painting.mark_layers(made, recovered[schema.LAYER].values.tolist())
-    painting.finish_legend(made)
-    return made
+    painting.add_hover(plot, points, tips)
+    painting.mark_layers(plot, recovered[schema.LAYER].values.tolist())
+    painting.finish_legend(plot)
+    return plot
 
 
 def _known(recovered: xr.Dataset, dim: str, name: str) -> str:
-    there = [str(one) for one in recovered[dim].values.ravel()]
-    if name not in there:
-        raise ValueError(f"{dim} '{name}' is not in the recovered share; it has {', '.join(there)}.")
+    names = [str(value) for value in recovered[dim].values.ravel()]
+    if name not in names:
+        raise ValueError(f"{dim} '{name}' is not in the recovered share; it has {', '.join(names)}.")
     return name
 
 
-def _empty(recovered: xr.Dataset, one: xr.Dataset, name: str, direction: str) -> figure:
+def _empty(recovered: xr.Dataset, selected: xr.Dataset, name: str, direction: str) -> figure:
     caption = [str(recovered["recovered"].attrs.get("long_name", "recovered share")), _READING]
-    pairs = counted(np.atleast_1d(one["n"].values)).replace("images", "pairs").replace("image", "pair")
-    left_out = int(one["below_gap"].sum()) if "below_gap" in one else 0
+    pairs = counted(np.atleast_1d(selected["n"].values)).replace("images", "pairs").replace("image", "pair")
+    left_out = int(selected["below_gap"].sum()) if "below_gap" in selected else 0
     facts = [pairs, f"{left_out} with a smaller gap left out" if left_out else ""]
     caption += origin(recovered, *(fact for fact in facts if fact))
     title = f"{name}: what patched tokens bring along ({direction})"
     return painting.new_figure(title, caption, "patched layer (decoder block)", "recovered share")
 
 
-def _paint(made: figure, curve: xr.Dataset, group: str, kind: str, colour: str) -> GlyphRenderer:
+def _paint(plot: figure, curve: xr.Dataset, group: str, kind: str, colour: str) -> GlyphRenderer:
     """Paint one line; intervals of the pair's alone, so that other donors do not cover them."""
     layers = curve[schema.LAYER].values.astype(int)
     source = ColumnDataSource(
@@ -213,8 +213,8 @@ def _paint(made: figure, curve: xr.Dataset, group: str, kind: str, colour: str) 
     )
     look = {"source": source, "color": colour, "legend_label": group.replace("_", " ")}
     if kind == "pair":
-        made.segment("x", "low", "x", "high", width=1.5, alpha=0.6, name=f"interval {group}", **look)
-        made.line("x", "y", width=2, name=f"share {group}", **look)
-        return made.scatter("x", "y", size=7, name=f"points {group}", **look)
-    made.line("x", "y", width=1.2, dash="dashed", alpha=0.7, name=f"{kind} {group}", **look)
-    return made.scatter("x", "y", size=4, alpha=0.7, name=f"{kind} points {group}", **look)
+        plot.segment("x", "low", "x", "high", width=1.5, alpha=0.6, name=f"interval {group}", **look)
+        plot.line("x", "y", width=2, name=f"share {group}", **look)
+        return plot.scatter("x", "y", size=7, name=f"points {group}", **look)
+    plot.line("x", "y", width=1.2, dash="dashed", alpha=0.7, name=f"{kind} {group}", **look)
+    return plot.scatter("x", "y", size=4, alpha=0.7, name=f"{kind} points {group}", **look)

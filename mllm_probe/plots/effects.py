@@ -52,8 +52,8 @@ def marks_of(effect: xr.Dataset) -> dict[str, xr.DataArray]:
     `effect`: from :func:`mllm_probe.effect`. Returns: ``never_named``, and ``broken`` where at least half of the
     answers are; without those that the effect lacks.
     """
-    found = {name: effect[name] for name in MARKS if name in effect}
-    return {name: mark >= MOST_BROKEN if name == "broken" else mark.astype(bool) for name, mark in found.items()}
+    marks = {name: effect[name] for name in MARKS if name in effect}
+    return {name: mark >= MOST_BROKEN if name == "broken" else mark.astype(bool) for name, mark in marks.items()}
 
 
 def mark_box(width: float, height: float) -> tuple[float, float, float]:
@@ -139,7 +139,7 @@ class Curves:
     @property
     def y_limits(self) -> tuple[float, float]:
         """Ends of the upright axis: round, with 0 and every interval and band inside."""
-        ends = [end for one in self.series for end in (one.value, one.low, one.high)]
+        ends = [end for line in self.series for end in (line.value, line.low, line.high)]
         ends += [end for band in self.bands for end in (band.low, band.high)]
         values = np.concatenate([np.ravel(end) for end in ends] or [np.empty(0)])
         return axis_limits(values[np.isfinite(values)])
@@ -147,7 +147,7 @@ class Curves:
     @property
     def x_limits(self) -> tuple[float, float]:
         """Ends of the horizontal axis: the points and 0, for doses."""
-        x = [float(value) for one in self.series for value in one.x]
+        x = [float(value) for line in self.series for value in line.x]
         low, high = (min(0.0, *x), max(0.0, *x)) if x else (-1.0, 1.0)
         return (low - 1, high + 1) if low == high else (low, high)
 
@@ -274,19 +274,19 @@ def describe(effect: xr.Dataset, dim: str, *, title: str, x_label: str, caption:
     )
 
 
-def _series(one: xr.Dataset, dim: str, spread: xr.Dataset | None) -> Series:
-    values = {name: np.asarray(one[name].values) for name in ("low", "high", "n")}
-    has_depth = schema.RELATIVE_DEPTH in one.coords and dim == schema.LAYER
+def _series(profile: xr.Dataset, dim: str, spread: xr.Dataset | None) -> Series:
+    values = {name: np.asarray(profile[name].values) for name in ("low", "high", "n")}
+    has_depth = schema.RELATIVE_DEPTH in profile.coords and dim == schema.LAYER
     return Series(
-        concept=str(one[schema.CONCEPT].values),
-        category=str(one[schema.CATEGORY].values) if schema.CATEGORY in one.coords else "",
-        x=one[dim].values.astype(float),
-        value=one["difference"].values,
+        concept=str(profile[schema.CONCEPT].values),
+        category=str(profile[schema.CATEGORY].values) if schema.CATEGORY in profile.coords else "",
+        x=profile[dim].values.astype(float),
+        value=profile["difference"].values,
         **values,
-        clear=verdict(one).values.astype(bool),
-        q=one["q"].values if "q" in one else None,
-        marks={name: mark.values for name, mark in marks_of(one).items()},
-        depth=one[schema.RELATIVE_DEPTH].values if has_depth else None,
+        clear=verdict(profile).values.astype(bool),
+        q=profile["q"].values if "q" in profile else None,
+        marks={name: mark.values for name, mark in marks_of(profile).items()},
+        depth=profile[schema.RELATIVE_DEPTH].values if has_depth else None,
         spread=""
         if spread is None or not np.isfinite(spread["peak_layer"])
         else _SPREAD.format(schema.layer_name(int(spread["peak_layer"])), float(spread["participation_ratio"])),
@@ -300,13 +300,13 @@ def _bands(effect: xr.Dataset, dim: str) -> list[Band]:
     return [
         Band(
             control=name,
-            x=one[dim].values.astype(float),
-            mean=one["control_mean"].mean(schema.CONCEPT).values,
-            low=one["control_low"].min(schema.CONCEPT).values,
-            high=one["control_high"].max(schema.CONCEPT).values,
+            x=profile[dim].values.astype(float),
+            mean=profile["control_mean"].mean(schema.CONCEPT).values,
+            low=profile["control_low"].min(schema.CONCEPT).values,
+            high=profile["control_high"].max(schema.CONCEPT).values,
         )
         for name in map(str, effect[schema.CONTROL].values)
-        for one in [shown.sel({schema.CONTROL: name}).transpose(schema.CONCEPT, dim)]
+        for profile in [shown.sel({schema.CONTROL: name}).transpose(schema.CONCEPT, dim)]
     ]
 
 
@@ -324,7 +324,7 @@ def prompts_text(prompts: str | Sequence[str] | None) -> str:
     """What a model was asked, ``prompt “Where?”``; of several prompts the first ones and how many there are more."""
     if not prompts or isinstance(prompts, str):
         return f"prompt “{prompts}”" if prompts is not None else ""
-    shown = ", ".join(f"“{one}”" for one in prompts[:_SHOWN_PROMPTS])
+    shown = ", ".join(f"“{prompt}”" for prompt in prompts[:_SHOWN_PROMPTS])
     left = len(prompts) - _SHOWN_PROMPTS
     return f"prompts {shown}" + (f" and {left} more" if left > 0 else "")
 
@@ -354,18 +354,20 @@ def pick(
     """
     whole = as_effect(data, metric)
     effect = _of_concepts(whole, concepts)
-    there = [float(one) for one in effect[dim].values.ravel()]
+    values = [float(value) for value in effect[dim].values.ravel()]
     wanted = default(effect) if value is None else float(value)
-    if wanted not in there:
-        raise ValueError(f"{dim} {wanted:g} is not in the effect; it has {', '.join(f'{one:g}' for one in there)}.")
-    at = {dim: there.index(wanted)} if dim in effect.dims else {}
+    if wanted not in values:
+        raise ValueError(
+            f"{dim} {wanted:g} is not in the effect; it has {', '.join(f'{value:g}' for value in values)}."
+        )
+    at = {dim: values.index(wanted)} if dim in effect.dims else {}
     return Picked(effect.isel(at), wanted, grid_caption(whole))
 
 
 def _of_concepts(effect: xr.Dataset, concepts: Sequence[str] | str | None) -> xr.Dataset:
     names = [concepts] if isinstance(concepts, str) else concepts
-    there = [str(name) for name in effect[schema.CONCEPT].values]
+    known = [str(name) for name in effect[schema.CONCEPT].values]
     for name in names or ():
-        if name not in there:
-            raise ValueError(f"concept '{name}' is not in the effect; it has {', '.join(there)}.")
+        if name not in known:
+            raise ValueError(f"concept '{name}' is not in the effect; it has {', '.join(known)}.")
     return effect if names is None else effect.sel({schema.CONCEPT: list(names)})

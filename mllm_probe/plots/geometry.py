@@ -54,15 +54,17 @@ def vector_geometry(vectors: xr.Dataset, scope: str | None = None, layer: int | 
             "directions are not drawn without their control: expected variable 'shuffled'. Make the vectors with "
             "concept_vectors(…, shuffled_draws=8)."
         )
-    one = _at(vectors, schema.SCOPE, scope, vectors[schema.SCOPE].values.reshape(-1)[0])
-    layers = [int(number) for number in one[schema.LAYER].values]
-    best = layers[int(np.nanargmax(one["split_half_cosine"].mean(schema.CONCEPT).values))]
+    scoped = _at(vectors, schema.SCOPE, scope, vectors[schema.SCOPE].values.reshape(-1)[0])
+    layers = [int(number) for number in scoped[schema.LAYER].values]
+    best = layers[int(np.nanargmax(scoped["split_half_cosine"].mean(schema.CONCEPT).values))]
     shown = best if layer is None else int(layer)
     if shown not in layers:
         raise ValueError(f"layer {shown} is not in the vectors; they have layers {', '.join(map(str, layers))}.")
-    reliability = _by_layer(one, "split_half_cosine", "Directions of two halves of the pairs", "cosine", (-0.5, 1.05))
-    _draw_shuffled(reliability, one)
-    probe = _by_layer(one, "probe_accuracy", "Linear probe on held-out images", "balanced accuracy", (0.35, 1.05))
+    reliability = _by_layer(
+        scoped, "split_half_cosine", "Directions of two halves of the pairs", "cosine", (-0.5, 1.05)
+    )
+    _draw_shuffled(reliability, scoped)
+    probe = _by_layer(scoped, "probe_accuracy", "Linear probe on held-out images", "balanced accuracy", (0.35, 1.05))
     probe.line(
         [layers[0], layers[-1]],
         [0.5, 0.5],
@@ -72,12 +74,12 @@ def vector_geometry(vectors: xr.Dataset, scope: str | None = None, layer: int | 
         legend_label="chance",
         name="chance",
     )
-    for made in (reliability, probe):
-        painting.finish_legend(made)
+    for plot in (reliability, probe):
+        painting.finish_legend(plot)
     profiles = column(reliability, probe, sizing_mode="stretch_width", min_width=painting.NARROWEST)
     # Beside each other where there is room, below each other where there is not.
     wrapped = {"flex-wrap": "wrap", "gap": "16px"}
-    return row(_cosine_map(one, layers, shown), profiles, sizing_mode="stretch_width", styles=wrapped)
+    return row(_cosine_map(scoped, layers, shown), profiles, sizing_mode="stretch_width", styles=wrapped)
 
 
 def cosines(vectors: xr.DataArray) -> np.ndarray:
@@ -95,11 +97,11 @@ def _unit(vectors: xr.DataArray, number: int) -> torch.Tensor:
 def _at(vectors: xr.Dataset, dim: str, value: str | None, default: str) -> xr.Dataset:
     if dim not in vectors.dims:
         return vectors
-    there = [str(name) for name in vectors[dim].values]
+    names = [str(name) for name in vectors[dim].values]
     wanted = str(default if value is None else value)
-    if wanted not in there:
-        raise ValueError(f"{dim} '{wanted}' is not in the vectors; they have {', '.join(there)}.")
-    return vectors.isel({dim: there.index(wanted)})
+    if wanted not in names:
+        raise ValueError(f"{dim} '{wanted}' is not in the vectors; they have {', '.join(names)}.")
+    return vectors.isel({dim: names.index(wanted)})
 
 
 def _cosine_map(vectors: xr.Dataset, layers: Sequence[int], shown: int) -> object:
@@ -111,7 +113,7 @@ def _cosine_map(vectors: xr.Dataset, layers: Sequence[int], shown: int) -> objec
     side = int(np.clip(14 * len(names) + 180, 360, 860))
     scope = str(vectors[schema.SCOPE].item()) if schema.SCOPE in vectors.coords else ""
     facts = vectors.drop_attrs(deep=False).assign_attrs({k: v for k, v in vectors.attrs.items() if k != "scope"})
-    made = painting.new_figure(
+    plot = painting.new_figure(
         f"Cosine between concept directions, layer {label}",
         origin(facts, f"scope {scope}" if scope else ""),
         "",
@@ -121,7 +123,7 @@ def _cosine_map(vectors: xr.Dataset, layers: Sequence[int], shown: int) -> objec
         height=side,
     )
     mapper = LinearColorMapper(palette=RdBu11[::-1], low=-1, high=1, nan_color="#dddddd")
-    cells = made.rect(
+    cells = plot.rect(
         "x",
         "y",
         1,
@@ -132,12 +134,12 @@ def _cosine_map(vectors: xr.Dataset, layers: Sequence[int], shown: int) -> objec
         name="cosines",
     )
     bar = {"title": "cosine", "title_text_font_style": "normal", "background_fill_color": None}
-    made.add_layout(ColorBar(color_mapper=mapper, width=10, **bar), "right")
-    made.xaxis.major_label_orientation = np.pi / 2
-    made.grid.grid_line_color = None
-    painting.add_hover(made, [cells], [("", "@x × @y"), ("cosine", "@cosine{0.000}")])
+    plot.add_layout(ColorBar(color_mapper=mapper, width=10, **bar), "right")
+    plot.xaxis.major_label_orientation = np.pi / 2
+    plot.grid.grid_line_color = None
+    painting.add_hover(plot, [cells], [("", "@x × @y"), ("cosine", "@cosine{0.000}")])
     menu = Select(title="layer", value=label, options=list(by_layer), width=90, stylesheets=[painting.MENU_STYLE])
-    heading = next(title for title in made.above if getattr(title, "text", "").startswith("Cosine"))
+    heading = next(title for title in plot.above if getattr(title, "text", "").startswith("Cosine"))
     code = """
         source.data = {...source.data, cosine: by_layer[menu.value]};
         heading.text = "Cosine between concept directions, layer " + menu.value;
@@ -146,27 +148,27 @@ def _cosine_map(vectors: xr.Dataset, layers: Sequence[int], shown: int) -> objec
     menu.js_on_change(
         "value", CustomJS(args={"source": source, "by_layer": data, "menu": menu, "heading": heading}, code=code)
     )
-    return column(menu, made, sizing_mode="stretch_width", min_width=painting.NARROWEST)
+    return column(menu, plot, sizing_mode="stretch_width", min_width=painting.NARROWEST)
 
 
 def _by_layer(vectors: xr.Dataset, variable: str, title: str, label: str, y_range: tuple[float, float]) -> figure:
     layers = vectors[schema.LAYER].values.astype(int)
-    made = painting.new_figure(title, [], "layer (decoder block)", label, height=300, y_range=y_range)
+    plot = painting.new_figure(title, [], "layer (decoder block)", label, height=300, y_range=y_range)
     names = [str(name) for name in vectors[schema.CONCEPT].values]
     lines = []
     for number, name in enumerate(names):
-        one = vectors.sel(concept=name)
-        category = str(one[schema.CATEGORY].item()) if schema.CATEGORY in one.coords else ""
+        selected = vectors.sel(concept=name)
+        category = str(selected[schema.CATEGORY].item()) if schema.CATEGORY in selected.coords else ""
         source = ColumnDataSource(
             {
                 "x": layers,
-                "y": one[variable].values,
+                "y": selected[variable].values,
                 "concept": [name] * len(layers),
                 "category": [category] * len(layers),
             }
         )
         lines.append(
-            made.line(
+            plot.line(
                 "x",
                 "y",
                 source=source,
@@ -178,17 +180,17 @@ def _by_layer(vectors: xr.Dataset, variable: str, title: str, label: str, y_rang
                 name=name,
             )
         )
-    painting.mark_layers(made, layers.tolist())
-    painting.add_hover(made, lines, [("", "@concept (@category)"), ("layer", "@x"), (variable, "@y{0.000}")])
-    return made
+    painting.mark_layers(plot, layers.tolist())
+    painting.add_hover(plot, lines, [("", "@concept (@category)"), ("layer", "@x"), (variable, "@y{0.000}")])
+    return plot
 
 
-def _draw_shuffled(made: figure, vectors: xr.Dataset) -> None:
+def _draw_shuffled(plot: figure, vectors: xr.Dataset) -> None:
     """Draw the band of cosines between each direction and those from shuffled labels, over draws and concepts."""
     cosines = []
     for number in range(vectors.sizes[schema.LAYER]):
-        own, shuffled = _unit(vectors["vector"], number), _unit(vectors["shuffled"], number)
-        cosines.append((own[:, None] * shuffled).sum(-1).cpu().numpy().ravel())
-    low, high = (np.array([np.nanquantile(one, share) for one in cosines]) for share in (0.025, 0.975))
-    mean = np.array([np.nanmean(one) for one in cosines])
-    paint_band(made, Band("shuffled", vectors[schema.LAYER].values.astype(int), mean, low, high))
+        units, shuffled = _unit(vectors["vector"], number), _unit(vectors["shuffled"], number)
+        cosines.append((units[:, None] * shuffled).sum(-1).cpu().numpy().ravel())
+    low, high = (np.array([np.nanquantile(values, share) for values in cosines]) for share in (0.025, 0.975))
+    mean = np.array([np.nanmean(values) for values in cosines])
+    paint_band(plot, Band("shuffled", vectors[schema.LAYER].values.astype(int), mean, low, high))

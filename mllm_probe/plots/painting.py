@@ -93,8 +93,8 @@ def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **opt
         "tools": "pan,box_zoom,wheel_zoom,save,reset",
         "active_scroll": None,
     }
-    made = figure(x_axis_label=x_label, y_axis_label=y_label, **(settings | options))
-    made.update(background_fill_color=None, border_fill_color=None, outline_line_color=None)
+    plot = figure(x_axis_label=x_label, y_axis_label=y_label, **(settings | options))
+    plot.update(background_fill_color=None, border_fill_color=None, outline_line_color=None)
     lines = [line for text in caption for line in textwrap.wrap(text, _CAPTION_WIDTH)]
     small = {
         "text_font_size": "11px",
@@ -106,10 +106,10 @@ def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **opt
     heading = {"text_font_size": "14px", "text_color": LIGHT["ink"], "tags": ["ink"], "standoff": 6}
     titles = [Title(text=line, text_font=_FONT, **small) for line in lines]
     titles.insert(0, Title(text="\n".join(textwrap.wrap(title, _CAPTION_WIDTH * 3 // 4)), text_font=_FONT, **heading))
-    for one in reversed(titles):
-        made.add_layout(one, "above")
-    made.height += 15 * len(lines)
-    for axis in made.axis:
+    for line_title in reversed(titles):
+        plot.add_layout(line_title, "above")
+    plot.height += 15 * len(lines)
+    for axis in plot.axis:
         axis.update(
             axis_label_text_font_style="normal",
             **dict.fromkeys(("axis_label_text_font", "major_label_text_font"), _FONT),
@@ -117,12 +117,12 @@ def new_figure(title: str, caption: list[str], x_label: str, y_label: str, **opt
             **dict.fromkeys(("axis_line_color", "major_tick_line_color"), LIGHT["soft"]),
             minor_tick_line_color=None,
         )
-    made.grid.grid_line_color = LIGHT["line"]
-    parts = {"figure": made, "titles": titles, "axes": list(made.axis), "grids": list(made.grid)}
+    plot.grid.grid_line_color = LIGHT["line"]
+    parts = {"figure": plot, "titles": titles, "axes": list(plot.axis), "grids": list(plot.grid)}
     follow = CustomJS(args={**parts, "light": LIGHT, "dark": DARK}, code=_FOLLOW)
-    made.js_on_change("inner_width", follow)
-    made.js_on_change("inner_height", follow)
-    return made
+    plot.js_on_change("inner_width", follow)
+    plot.js_on_change("inner_height", follow)
+    return plot
 
 
 def some_ticks(layers: list[int], at_most: int = 16) -> list[int]:
@@ -130,19 +130,19 @@ def some_ticks(layers: list[int], at_most: int = 16) -> list[int]:
     return layers[:: -(-len(layers) // at_most)]
 
 
-def mark_layers(made: figure, layers: list[int]) -> None:
+def mark_layers(plot: figure, layers: list[int]) -> None:
     """Mark some of the layers on the horizontal axis; the input of block 0 by its name."""
-    made.xaxis.ticker = FixedTicker(ticks=some_ticks(layers))
-    made.xaxis.major_label_overrides = {INPUT: INPUT_NAME} if INPUT in layers else {}
+    plot.xaxis.ticker = FixedTicker(ticks=some_ticks(layers))
+    plot.xaxis.major_label_overrides = {INPUT: INPUT_NAME} if INPUT in layers else {}
 
 
-def finish_legend(made: figure) -> None:
+def finish_legend(plot: figure) -> None:
     """Put the legend below the figure, in as many columns as fit; a click on an entry hides its lines."""
-    for legend in made.legend:
+    for legend in plot.legend:
         labels = [str(item.label.value) for item in legend.items]
         columns = max(1, min(len(labels), _LEGEND_WIDTH // (max(map(len, labels), default=1) + 5)))
-        made.height += 32 * -(-len(labels) // columns)
-        made.add_layout(legend, "below")
+        plot.height += 32 * -(-len(labels) // columns)
+        plot.add_layout(legend, "below")
         legend.update(
             ncols=columns,
             click_policy="hide",
@@ -168,9 +168,9 @@ select.bk-input.bk-input {
 """Of menus beside figures: their colours follow the page by its CSS variables."""
 
 
-def add_hover(made: figure, renderers: list[GlyphRenderer], tips: list[tuple[str, str]]) -> None:
+def add_hover(plot: figure, renderers: list[GlyphRenderer], tips: list[tuple[str, str]]) -> None:
     """Show values under the pointer."""
-    made.add_tools(HoverTool(renderers=renderers, tooltips=tips))
+    plot.add_tools(HoverTool(renderers=renderers, tooltips=tips))
 
 
 NAMED = 10
@@ -182,68 +182,71 @@ def paint(curves: Curves, x_name: str, ticks: Sequence[float]) -> figure:
 
     `x_name`: what the horizontal axis counts, for the text under the pointer. `ticks`: marks of the horizontal axis.
     """
-    made = new_figure(curves.title, [curves.quantity, *curves.caption], curves.x_label, curves.y_label)
+    plot = new_figure(curves.title, [curves.quantity, *curves.caption], curves.x_label, curves.y_label)
     for band in curves.bands:
-        paint_band(made, band)
+        paint_band(plot, band)
     tips = [("", "@concept (@category)"), (x_name, "@x"), ("effect", "@y{0.000} (@low{0.000} … @high{0.000})")]
     tips += [("n", "@n"), *_verdict_tips(curves)]
-    if any(one.depth is not None for one in curves.series):
+    if any(line.depth is not None for line in curves.series):
         tips.insert(2, ("relative depth", "@depth{0.00}"))
-    if any(one.spread for one in curves.series):
+    if any(line.spread for line in curves.series):
         tips.append(("over the layers", "@spread"))
     named = len(curves.series) <= NAMED
-    points = [_paint_series(made, one, number, named) for number, one in enumerate(curves.series)]
-    _paint_marks(made, curves.series)
-    add_hover(made, points, tips)
-    made.xaxis.ticker = FixedTicker(ticks=list(ticks))
-    finish_legend(made)
-    return made
+    points = [_paint_series(plot, line, number, named) for number, line in enumerate(curves.series)]
+    _paint_marks(plot, curves.series)
+    add_hover(plot, points, tips)
+    plot.xaxis.ticker = FixedTicker(ticks=list(ticks))
+    finish_legend(plot)
+    return plot
 
 
 def _verdict_tips(curves: Curves) -> list[tuple[str, str]]:
     """Whether a point passes, and what is marked on it, for the text under the pointer."""
-    tested = any(one.q is not None for one in curves.series)
+    tested = any(line.q is not None for line in curves.series)
     verdict = [("passes in the grid", "@clear"), ("q", "@q{0.000}")] if tested else [("clear of controls", "@clear")]
-    return [*verdict, *[("answers", "@marks")] * any(one.marks for one in curves.series)]
+    return [*verdict, *[("answers", "@marks")] * any(line.marks for line in curves.series)]
 
 
-def _paint_marks(made: figure, series: Sequence[Series]) -> None:
+def _paint_marks(plot: figure, series: Sequence[Series]) -> None:
     """Paint marks over the points that have them, the last one where several do, with an entry of the legend each."""
     for name, mark in MARKS.items():
         places = [
-            (x, y) for one in series for x, y, last in zip(one.x, one.value, _last(one), strict=True) if last == name
+            (x, y)
+            for line in series
+            for x, y, last in zip(line.x, line.value, _last(line), strict=True)
+            if last == name
         ]
         if not places:
             continue
         x, y = zip(*places, strict=True)
         look = {"marker": mark["marker"], "size": 9, "line_width": 2, "line_color": LIGHT["ink"]}
-        made.scatter(list(x), list(y), name=f"mark {name}", legend_label=mark["label"], **look)
+        plot.scatter(list(x), list(y), name=f"mark {name}", legend_label=mark["label"], **look)
 
 
-def _last(one: Series) -> list[str]:
+def _last(line: Series) -> list[str]:
     """The mark that is painted at each point, or nothing."""
-    marked = [[name for name in MARKS if name in one.marks and one.marks[name][i]] for i in range(len(one.x))]
+    marked = [[name for name in MARKS if name in line.marks and line.marks[name][i]] for i in range(len(line.x))]
     return [names[-1] if names else "" for names in marked]
 
 
-def paint_band(made: figure, band: Band) -> None:
+def paint_band(plot: figure, band: Band) -> None:
     """Paint what a kind of control does: its band, and its mean as a dashed line."""
     source = ColumnDataSource({"x": band.x, "low": band.low, "high": band.high, "mean": band.mean})
     look = {"color": control_colour(band.control), "source": source, "legend_label": control_label(band.control)}
-    made.varea("x", "low", "high", alpha=0.22, name=f"band {band.control}", **look)
-    made.line("x", "mean", dash="dashed", width=2, name=f"mean {band.control}", **look)
+    plot.varea("x", "low", "high", alpha=0.22, name=f"band {band.control}", **look)
+    plot.line("x", "mean", dash="dashed", width=2, name=f"mean {band.control}", **look)
 
 
-def _paint_series(made: figure, one: Series, number: int, named: bool) -> GlyphRenderer:
-    source = _source(one)
+def _paint_series(plot: figure, line: Series, number: int, named: bool) -> GlyphRenderer:
+    source = _source(line)
     look = {
-        "color": category_colour(one.category),
-        "legend_label": one.concept if named else one.category.replace("_", " ") or "concept",
+        "color": category_colour(line.category),
+        "legend_label": line.concept if named else line.category.replace("_", " ") or "concept",
     }
     dash = DASHES[number % len(DASHES)]
-    made.segment("x", "low", "x", "high", source=source, width=1.5, alpha=0.6, name=f"interval {one.concept}", **look)
-    made.line("x", "y", source=source, width=2, dash=dash, name=f"effect {one.concept}", **look)
-    return made.scatter(
+    plot.segment("x", "low", "x", "high", source=source, width=1.5, alpha=0.6, name=f"interval {line.concept}", **look)
+    plot.line("x", "y", source=source, width=2, dash=dash, name=f"effect {line.concept}", **look)
+    return plot.scatter(
         "x",
         "y",
         source=source,
@@ -252,26 +255,26 @@ def _paint_series(made: figure, one: Series, number: int, named: bool) -> GlyphR
         fill_color="fill",
         line_color=look["color"],
         legend_label=look["legend_label"],
-        name=f"points {one.concept}",
+        name=f"points {line.concept}",
     )
 
 
-def _source(one: Series) -> ColumnDataSource:
+def _source(line: Series) -> ColumnDataSource:
     data = {
-        "x": one.x,
-        "y": one.value,
-        "low": one.low,
-        "high": one.high,
-        "n": one.n,
-        "clear": np.where(one.clear, "yes", "no"),
-        "fill": np.where(one.clear, category_colour(one.category), LIGHT["paper"]),
-        "concept": [one.concept] * len(one.x),
-        "category": [one.category] * len(one.x),
-        "spread": [one.spread] * len(one.x),
+        "x": line.x,
+        "y": line.value,
+        "low": line.low,
+        "high": line.high,
+        "n": line.n,
+        "clear": np.where(line.clear, "yes", "no"),
+        "fill": np.where(line.clear, category_colour(line.category), LIGHT["paper"]),
+        "concept": [line.concept] * len(line.x),
+        "category": [line.category] * len(line.x),
+        "spread": [line.spread] * len(line.x),
     }
-    if one.q is not None:
-        data["q"] = one.q
-    if one.marks:
-        labels = [[MARKS[name]["label"] for name in one.marks if one.marks[name][i]] for i in range(len(one.x))]
+    if line.q is not None:
+        data["q"] = line.q
+    if line.marks:
+        labels = [[MARKS[name]["label"] for name in line.marks if line.marks[name][i]] for i in range(len(line.x))]
         data["marks"] = ["; ".join(names) for names in labels]
-    return ColumnDataSource(data if one.depth is None else data | {"depth": one.depth})
+    return ColumnDataSource(data if line.depth is None else data | {"depth": line.depth})

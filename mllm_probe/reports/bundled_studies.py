@@ -169,21 +169,21 @@ class Finding:
     limits: str
 
 
-_ONE_SEED = "There are one or two seeds of each depth, all trained on the same drawings."
+_FEW_SEEDS = "There are one or two seeds of each depth, all trained on the same drawings."
 FINDINGS = (
     Finding(
         "localization",
         "1 · Where concepts are read out of the image",
         "The paper finds entities in few layers and abstract concepts spread over many.",
         1,
-        f"Whether this holds for models of natural images. {_ONE_SEED}",
+        f"Whether this holds for models of natural images. {_FEW_SEEDS}",
     ),
     Finding(
         "scaling",
         "2 · What depth changes",
         "The paper finds that depth helps abstract concepts, and that where entities sit hardly moves with scale.",
         1,
-        f"A trend: three depths are too few. {_ONE_SEED}",
+        f"A trend: three depths are too few. {_FEW_SEEDS}",
     ),
     Finding(
         "reverse_steering",
@@ -253,8 +253,8 @@ class Job:
 
 def depth_of(name: str) -> int:
     """Blocks that the name of a model of the drawn world tells; 0 for others."""
-    told = re.match(r"scenes-(\d+)l", name)
-    return int(told[1]) if told else 0
+    match = re.match(r"scenes-(\d+)l", name)
+    return int(match[1]) if match else 0
 
 
 def default_work() -> Path:
@@ -262,12 +262,12 @@ def default_work() -> Path:
     return cache_root() / "studies"
 
 
-def models_there() -> dict[str, Callable[[], ProbeModel]]:
+def available_models() -> dict[str, Callable[[], ProbeModel]]:
     """Models that are studied, by the name they are shown under: how each is loaded."""
-    found: dict[str, Callable[[], ProbeModel]] = {name: partial(load, name) for name in LADDER}
+    models: dict[str, Callable[[], ProbeModel]] = {name: partial(load, name) for name in LADDER}
     for folder in other_seeds():
-        found[folder.name] = partial(_of_another_seed, folder)
-    return found | {SHUFFLED: lambda: randomised(load(LADDER[0])), UNTRAINED: untrained_qwen}
+        models[folder.name] = partial(_of_another_seed, folder)
+    return models | {SHUFFLED: lambda: randomised(load(LADDER[0])), UNTRAINED: untrained_qwen}
 
 
 def _of_another_seed(folder: Path) -> ProbeModel:
@@ -295,23 +295,23 @@ def run_bundled_studies(
     model or study, or no process.
     """
     processes = whole_number("processes", processes, 1)
-    chosen = _known("model", models, list(models_there()))
+    chosen = _known("model", models, list(available_models()))
     asked = _known("study", only, [finding.study for finding in FINDINGS])
     jobs = list(_jobs(chosen, asked, Path(folder)))
     _run_all(jobs, processes)
-    found = {job: open_group(job.result) for job in jobs if job.ladder is None}
-    sections = [_section(finding, {job: one for job, one in found.items() if job.study == finding.study})
+    results = {job: open_group(job.result) for job in jobs if job.ladder is None}
+    sections = [_section(finding, {job: result for job, result in results.items() if job.study == finding.study})
                 for finding in FINDINGS if finding.study in asked]  # fmt: skip
     written = studies_report(sections, page, "What the bundled models say")
-    lines = [f"{job.study} · {job.model}\n{one.attrs['summary']}\n" for job, one in found.items()]
-    return [*lines, *_verdicts(found), "", f"{written.path} ({written.size / 1e6:.1f} MB)"]
+    lines = [f"{job.study} · {job.model}\n{result.attrs['summary']}\n" for job, result in results.items()]
+    return [*lines, *_verdicts(results), "", f"{written.path} ({written.size / 1e6:.1f} MB)"]
 
 
-def _known(what: str, given: Sequence[str] | None, there: list[str]) -> list[str]:
+def _known(what: str, given: Sequence[str] | None, available: list[str]) -> list[str]:
     for name in given or ():
-        if name not in there:
-            raise ValueError(f"there is no {what} '{name}' to study; there are {', '.join(there)}.")
-    return [name for name in there if not given or name in given]
+        if name not in available:
+            raise ValueError(f"there is no {what} '{name}' to study; there are {', '.join(available)}.")
+    return [name for name in available if not given or name in given]
 
 
 def _jobs(models: Sequence[str], asked: Sequence[str], folder: Path) -> Iterator[Job]:
@@ -342,11 +342,11 @@ def _run_all(jobs: Sequence[Job], processes: int) -> None:
                 waiting.remove(job)
                 running[pool.submit(run_job, job)] = job
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for one in done:
-                job, seconds, finished = running.pop(one), one.result(), finished + 1
-                told = f"{finished} of {total}, {(time.monotonic() - begun) / 60:.1f} minutes"
+            for future in done:
+                job, seconds, finished = running.pop(future), future.result(), finished + 1
+                progress = f"{finished} of {total}, {(time.monotonic() - begun) / 60:.1f} minutes"
                 what = job.study if job.ladder is None else f"grids for {job.study}"
-                print(f"{job.model}: {what} in {seconds:.0f} s ({told})", file=sys.stderr, flush=True)
+                print(f"{job.model}: {what} in {seconds:.0f} s ({progress})", file=sys.stderr, flush=True)
 
 
 def run_job(job: Job) -> float:
@@ -354,7 +354,7 @@ def run_job(job: Job) -> float:
     begun = time.monotonic()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", UserWarning)
-    loaded = [models_there()[name]() for name in job.models]
+    loaded = [available_models()[name]() for name in job.models]
     relations = job.study == "recognition_vs_reasoning"
     library = scenes(concepts=list(RELATIONS if relations else CONCEPTS), pairs=PAIRS)
     if job.ladder is not None:
@@ -377,12 +377,12 @@ def _multiverse(folder: Path, name: str, model: ProbeModel, library: ConceptLibr
     return studies.multiverse_grids(model, library, store=folder / name / "runs", progress=False)
 
 
-def _section(finding: Finding, found: Mapping[Job, xr.Dataset]) -> StudySection:
+def _section(finding: Finding, results: Mapping[Job, xr.Dataset]) -> StudySection:
     """Part of the page about one question: what the paper says, what the models show, what cannot be concluded."""
-    told = [f"{job.model}: {verdict_on(finding, one)}" for job, one in found.items()]
+    verdicts = [f"{job.model}: {verdict_on(finding, result)}" for job, result in results.items()]
     paper = [finding.paper] if finding.paper else []
-    shown = [one for one in found.values() if one.data_vars]
-    return StudySection(finding.heading, [*paper, *told, f"What cannot be concluded: {finding.limits}"], shown)
+    shown = [result for result in results.values() if result.data_vars]
+    return StudySection(finding.heading, [*paper, *verdicts, f"What cannot be concluded: {finding.limits}"], shown)
 
 
 def verdict_on(finding: Finding, study: xr.Dataset) -> str:
@@ -396,14 +396,16 @@ def verdict_on(finding: Finding, study: xr.Dataset) -> str:
         return str(study.attrs["summary"]).splitlines()[1]
     more, less, total = agreement(study)
     sign = concluded(study)
-    told = "agrees with the paper" if sign == finding.sign else "contradicts the paper" if sign else "concludes nothing"
+    outcome = (
+        "agrees with the paper" if sign == finding.sign else "contradicts the paper" if sign else "concludes nothing"
+    )
     headline = float(study["verdict"].values[study.attrs["headline"]])
     return (
-        f"{told} ({study['verdict'].attrs['long_name']}: positive in {more} of {total} ways, negative in {less}; "
+        f"{outcome} ({study['verdict'].attrs['long_name']}: positive in {more} of {total} ways, negative in {less}; "
         f"headline {headline:+.2f}, p {chance(float(study.attrs['headline_p']))})."
     )
 
 
-def _verdicts(found: Mapping[Job, xr.Dataset]) -> list[str]:
+def _verdicts(results: Mapping[Job, xr.Dataset]) -> list[str]:
     by_study = {finding.study: finding for finding in FINDINGS}
-    return [f"{job.study} · {job.model}: {verdict_on(by_study[job.study], one)}" for job, one in found.items()]
+    return [f"{job.study} · {job.model}: {verdict_on(by_study[job.study], result)}" for job, result in results.items()]

@@ -62,7 +62,9 @@ def unfinished(data: xr.Dataset) -> str:
 
 
 def _measured(data: xr.Dataset) -> list[tuple[str, object]]:
-    rows: list[tuple[str, object]] = [("strengths", ", ".join(dose(float(one)) for one in data[STRENGTH].values))]
+    rows: list[tuple[str, object]] = [
+        ("strengths", ", ".join(dose(float(strength)) for strength in data[STRENGTH].values))
+    ]
     if SAMPLE in data.dims:
         count = data.sizes[SAMPLE]
         splits = (
@@ -78,7 +80,7 @@ def _measured(data: xr.Dataset) -> list[tuple[str, object]]:
 
 def _value_text(value: object) -> str:
     if isinstance(value, (list, tuple, np.ndarray)):
-        return ", ".join(str(one) for one in value)
+        return ", ".join(str(item) for item in value)
     return "(nothing)" if value == "" else str(value)
 
 
@@ -122,7 +124,7 @@ def studies_report(
     mounts: list[JsonObject] = []
     try:
         for section in checked:
-            body = "".join(paragraph(one) for one in section.paragraphs)
+            body = "".join(paragraph(line) for line in section.paragraphs)
             for study in section.studies:
                 at = f"mp-study-{len(mounts)}"
                 mounts.append({"at": at, "tree": collected.tree(StudyView(study))})
@@ -164,13 +166,13 @@ def _numbers(study: xr.Dataset) -> str:
     """Tables of the variables that fit one, those of the same dimensions beside each other; others are named."""
     groups: dict[tuple[str, ...], list[str]] = {}
     left: list[str] = []
-    for name, one in study.data_vars.items():
-        if one.dtype.kind not in "fiub" or SPECIFICATION in one.dims:
+    for name, variable in study.data_vars.items():
+        if variable.dtype.kind not in "fiub" or SPECIFICATION in variable.dims:
             continue
-        if one.size > MOST_ROWS:
+        if variable.size > MOST_ROWS:
             left.append(words(str(name)))
         else:
-            groups.setdefault(tuple(map(str, one.dims)), []).append(str(name))
+            groups.setdefault(tuple(map(str, variable.dims)), []).append(str(name))
     tables = [_table(study, dims, names) for dims, names in groups.items()]
     if left:
         tables.append(paragraph(f"Of more than {MOST_ROWS} numbers, and in the dataset alone: {', '.join(left)}."))
@@ -180,7 +182,7 @@ def _numbers(study: xr.Dataset) -> str:
 def _table(study: xr.Dataset, dims: tuple[str, ...], names: list[str]) -> str:
     heads = [" · ".join(map(words, dims)) or "all", *map(words, names)]
     columns = [study[name].transpose(*dims).values.ravel() for name in names]
-    rows = [[label, *map(_said, values)] for label, *values in zip(_labels(study, dims), *columns, strict=True)]
+    rows = [[label, *map(_number_text, values)] for label, *values in zip(_labels(study, dims), *columns, strict=True)]
     return table(heads, rows, numbers=range(1, len(heads)), name=f"numbers by {heads[0]}")
 
 
@@ -192,7 +194,7 @@ def _labels(study: xr.Dataset, dims: tuple[str, ...]) -> Iterable[str]:
     return [" · ".join(parts) for parts in np.stack(np.meshgrid(*values, indexing="ij"), -1).reshape(-1, len(dims))]
 
 
-def _said(value: np.generic) -> str:
+def _number_text(value: np.generic) -> str:
     if isinstance(value, np.bool_):
         return "yes" if value else "no"
     return f"{value:.{_DIGITS}g}" if np.isfinite(value) else "–"

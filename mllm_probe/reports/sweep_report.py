@@ -84,8 +84,8 @@ def best_table(best: BestCells, data: xr.Dataset, unit: str) -> str:
         for name in map(str, best.reported[CONCEPT].values)
     ]
     numbers = list(range(2, len(heads) - 1))
-    said = paragraph(choice_of(best, data))
-    return said + table(heads, rows, numbers=numbers, search="best cells", name="best-cells")
+    choice = paragraph(choice_of(best, data))
+    return choice + table(heads, rows, numbers=numbers, search="best cells", name="best-cells")
 
 
 def verdict(cell: xr.Dataset, least: int) -> str:
@@ -150,14 +150,14 @@ def clearing_table(effect: xr.Dataset, unit: str) -> str:
 
 def _about(effect: xr.Dataset, passing: int, kinds: list[str]) -> str:
     caption = grid_caption(effect)
-    said = f"{caption[:1].upper()}{caption[1:]}. " if caption else ""
-    said += f"Cells that pass are clear of every kind of control ({', '.join(map(control_label, kinds))})"
-    said += ", at a false discovery rate of .05 over all cells of the grid."
-    return f"{said} The {MOST} strongest are listed." if passing > MOST else said
+    text = f"{caption[:1].upper()}{caption[1:]}. " if caption else ""
+    text += f"Cells that pass are clear of every kind of control ({', '.join(map(control_label, kinds))})"
+    text += ", at a false discovery rate of .05 over all cells of the grid."
+    return f"{text} The {MOST} strongest are listed." if passing > MOST else text
 
 
 def _clear_row(effect: xr.Dataset, place: np.ndarray, kinds: list[str], difference: np.ndarray) -> list[object]:
-    concept, layer, strength = (int(one) for one in place)
+    concept, layer, strength = (int(index) for index in place)
 
     def number(name: str, *more: int) -> float:
         return float(effect[name].values[(concept, layer, strength, *more)])
@@ -173,7 +173,15 @@ def _clear_row(effect: xr.Dataset, place: np.ndarray, kinds: list[str], differen
     category = words(str(effect[CATEGORY].values[concept])) if CATEGORY in effect.coords else ""
     value = f"{signed(number('difference'), digits)} {interval(number('low'), number('high'), digits)}"
     at = layer_name(effect[LAYER].values[layer]), dose(float(effect[STRENGTH].values[strength]))
-    return [name, category, *at, value, *controls, *(chance(float(one)) for one in chances), int(number("n"))]
+    return [
+        name,
+        category,
+        *at,
+        value,
+        *controls,
+        *(chance(float(probability)) for probability in chances),
+        int(number("n")),
+    ]
 
 
 MOST_ANSWERS = 200_000
@@ -199,21 +207,21 @@ def answers_of(grid: xr.Dataset, most: int = MOST_ANSWERS) -> JsonObject | None:
     known: dict[str, int] = {}
     unsteered = _numbered(grid["text_unsteered"].values, known)
     kinds = [str(kind) for kind in grid[CONTROL].values]
-    found = {
+    runs = {
         name: _indices(grid.isel({CONTROL: kinds.index(kind), DRAW: 0}), known) if kind in kinds else _NONE
         for name, kind in (("steered", "concept"), ("random", "random"))
     }
     texts = list(known)
     return {
         "concepts": [str(name) for name in grid[CONCEPT].values],
-        "spans": _spans(grid, texts, unsteered, found),
+        "spans": _spans(grid, texts, unsteered, runs),
         "layers": [int(layer) for layer in grid[LAYER].values],
         "strengths": [float(strength) for strength in grid[STRENGTH].values],
         "unit": str(grid.attrs.get("unit", "residual")),
         "samples": sample_labels(grid),
         "texts": texts,
         "unsteered": unsteered.tolist(),
-        **{name: base64_of(values.tobytes()) for name, values in found.items()},
+        **{name: base64_of(values.tobytes()) for name, values in runs.items()},
     }
 
 
@@ -223,18 +231,18 @@ def _spans(
     """Mentions of each concept in the texts that a page shows beside it: its own cells and the unsteered answers."""
     words, marked_texts = words_of(grid), []
     for number, name in enumerate(map(str, grid[CONCEPT].values)):
-        own = [values[number].ravel() for values in cells.values() if values.size]
-        shown = np.unique(np.concatenate([unsteered, *own]))
+        numbers = [values[number].ravel() for values in cells.values() if values.size]
+        shown = np.unique(np.concatenate([unsteered, *numbers]))
         marked = {str(i): marks(texts[i], [words[name]]) for i in shown.tolist() if i >= 0}
         marked_texts.append({i: spans for i, spans in marked.items() if spans})
     return marked_texts
 
 
-def _indices(one: xr.Dataset, known: dict[str, int]) -> np.ndarray:
-    numbers = _numbered(one["text"].transpose(*_CELL, SAMPLE).values, known)
-    if "tokens" not in one:
+def _indices(answers: xr.Dataset, known: dict[str, int]) -> np.ndarray:
+    numbers = _numbered(answers["text"].transpose(*_CELL, SAMPLE).values, known)
+    if "tokens" not in answers:
         return numbers
-    run = one["tokens"].transpose(*_CELL, SAMPLE, STEP).values[..., 0] >= 0
+    run = answers["tokens"].transpose(*_CELL, SAMPLE, STEP).values[..., 0] >= 0
     return np.where(run, numbers, -1).astype(np.int32)
 
 

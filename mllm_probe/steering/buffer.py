@@ -67,9 +67,9 @@ class EditLog:
         edits = np.stack([np.bincount(self.stacked.place[2][on], minlength=len(fed[0])) for on in self.stacked.on])
         count = (edits * fed).sum(0)
         size = np.divide(ratio, count, out=np.full(len(count), np.nan), where=count > 0)
-        own = self._layers_of_rows()
+        layers = self._layers_of_rows()
         return tuple(
-            self._receipt(line, row, own[line], bool(fed[0, line]), int(answered[line]), float(size[line]), last)
+            self._receipt(line, row, layers[line], bool(fed[0, line]), int(answered[line]), float(size[line]), last)
             for line, row in enumerate(self.rows)
         )
 
@@ -94,10 +94,10 @@ class EditLog:
         return row_receipt(row, records, layers, size, bool(self.stacked.differ[line]))
 
     def _layers_of_rows(self) -> list[set[int]]:
-        own: list[set[int]] = [set() for _ in self.rows]
+        layers: list[set[int]] = [set() for _ in self.rows]
         for _, layer, line in self.stacked.place.T.tolist():
-            own[line].add(self.layers[layer])
-        return own
+            layers[line].add(self.layers[layer])
+        return layers
 
     def _answered(self, calls: Sequence[ModelCall]) -> np.ndarray:
         """Generated columns that each row was fed before the end of its answer."""

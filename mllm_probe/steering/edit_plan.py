@@ -290,10 +290,10 @@ class EditPlan:
         kinds = self._kinds(slot)
         for layer in sorted({layer for _, part in members for layer in part.blocks}):
             here = [(line, part) for line, part in members if layer in part.blocks]
-            own = kinds[[line for line, _ in here]]
-            named = [KINDS[k] for k in np.flatnonzero(own.any(0))]
+            slot_kinds = kinds[[line for line, _ in here]]
+            named = [KINDS[k] for k in np.flatnonzero(slot_kinds.any(0))]
             require_image_at_input(named, (layer,), f"tokens '{here[0][1].scope}'")
-            tables = build_tables(layer, here, own, slot, self.model.dtype)
+            tables = build_tables(layer, here, slot_kinds, slot, self.model.dtype)
             self._tables.setdefault(layer, []).extend(tables)
 
     def _kinds(self, slot: int) -> np.ndarray:

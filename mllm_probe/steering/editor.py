@@ -51,7 +51,7 @@ class Editor:
         if self._given:
             where = of_encoded(prompt)  # type: ignore[arg-type]
             lines = max(len(self.rows), where.lines)
-            self._plan = EditPlan(model, self._broadcast(lines), _one_each(where, lines), steps)
+            self._plan = EditPlan(model, self._broadcast(lines), _one_line_each(where, lines), steps)
 
     @property
     def layers(self) -> list[int]:
@@ -64,7 +64,7 @@ class Editor:
         """Blocks and columns of the given prompt that no row edits, which may be taken from the unsteered run."""
         total = len(self.model.layers)
         parts = [[p for p in row.parts if p.strength != 0] if row is not None else [] for row in self.rows]
-        first = tuple(min((layer for part in own for layer in part.blocks), default=total) for own in parts)
+        first = tuple(min((layer for part in parts for layer in part.blocks), default=total) for parts in parts)
         column = self._plan.first_column if self._plan is not None else 0
         return SharedPrefixSpan(min(first), column, first)
 
@@ -179,7 +179,7 @@ def past_length(arguments: CallArguments, width: int) -> int:
     return max(mask.shape[-1] - width, 0) if isinstance(mask, Tensor) and mask.ndim == 2 else 0
 
 
-def _one_each(where: PromptPositions, lines: int) -> PromptPositions:
+def _one_line_each(where: PromptPositions, lines: int) -> PromptPositions:
     if lines % where.lines:
         raise ValueError(f"{lines} steerings do not fit {where.lines} prompts: give one prompt, or one for every row.")
     return where.expanded(lines)

@@ -164,11 +164,11 @@ class Steering:
         layer : int
             Any layer that the vectors have, edited or not.
         """
-        own, control = self.directions, CONTROLS.get(self.kind)
-        scope = own.scope_for(kind)
+        directions, control = self.directions, CONTROLS.get(self.kind)
+        scope = directions.scope_for(kind)
         if control is None:
-            return own.unit(scope, layer)
-        return control.direction(own, scope, layer, Draw(self.seed, self.draw))
+            return directions.unit(scope, layer)
+        return control.direction(directions, scope, layer, Draw(self.seed, self.draw))
 
     @property
     def label(self) -> str:
@@ -181,7 +181,7 @@ class Steering:
     @property
     def identity(self) -> str:
         """A text that differs wherever the edits do, numbers of the vectors included: stores are told apart by it."""
-        vectors = [content_hash(one) for one in (self.vectors, self.to) if one is not None]
+        vectors = [content_hash(dataset) for dataset in (self.vectors, self.to) if dataset is not None]
         facts = [str(self), self.declared.identity, self.scope.plain(), self.kind, self.seed, self.draw, *vectors]
         return json.dumps(facts)
 
@@ -266,9 +266,9 @@ def _checked_layers(layers: Layers, directions: Directions) -> tuple[int, ...]:
     for asked, number in zip(given, numbers, strict=True):
         # A block below the first has the input's coordinate: -1 of vectors that hold no block, -5 of four blocks.
         if number not in directions.layers or (number < 0 and not isinstance(asked, str)):
-            there = ", ".join(map(str, schema.layer_names(directions.layers)))
+            available = ", ".join(map(str, schema.layer_names(directions.layers)))
             raise ValueError(
-                f"layers: no vector of '{directions.name}' at layer {asked}; there are vectors at {there}."
+                f"layers: no vector of '{directions.name}' at layer {asked}; there are vectors at {available}."
             )
     return tuple(dict.fromkeys(numbers))
 
@@ -277,10 +277,10 @@ def _require_control(steering: Steering) -> None:
     whole_number("seed", steering.seed)
     whole_number("draw", steering.draw)
     control = CONTROLS.get(steering.kind)
-    there = None if control is None else control.available(steering.vectors)
-    if control is not None and there is not None and steering.draw >= there:
+    available = None if control is None else control.available(steering.vectors)
+    if control is not None and available is not None and steering.draw >= available:
         raise ValueError(
-            f"no {control.name} draw {steering.draw} of '{_named(steering.vectors)}': the vectors carry {there}. "
+            f"no {control.name} draw {steering.draw} of '{_named(steering.vectors)}': the vectors carry {available}. "
             f"Make them with {control.how_to_get}."
         )
 

@@ -290,7 +290,7 @@ def _random(directions: Directions, scope: str, layer: int, draw: Draw) -> Tenso
 
 
 def _orthogonal(directions: Directions, scope: str, layer: int, draw: Draw) -> Tensor:
-    return directions.without_own(scope, layer, _random(directions, scope, layer, draw))
+    return directions.orthogonal_to_concept(scope, layer, _random(directions, scope, layer, draw))
 
 
 CONTROLS: dict[str, Control] = {

@@ -119,15 +119,15 @@ def _joined(tables: Sequence[AffineTable], rows: int, layers: Mapping[int, int])
     phases: list[tuple[bool, bool]] = []
     for table in tables:
         differ[table.lines] |= table.differ
-        own = np.empty((8, len(table.lines)))
-        own[0], own[1], own[2], own[4] = table.slot, layers[table.layer], table.lines, -1
+        column = np.empty((8, len(table.lines)))
+        column[0], column[1], column[2], column[4] = table.slot, layers[table.layer], table.lines, -1
         for number, name in ((3, "direction"), (4, "along")):
             # Each table counts its bank's vectors from 0; joined, they follow those of the tables before.
             if name in table.indices:
-                own[number] = len(vectors) + table.indices[name][:, LAST_PROMPT]
+                column[number] = len(vectors) + table.indices[name][:, LAST_PROMPT]
         for number, name in ((5, "constant"), (6, "gain"), (7, "mean")):
-            own[number] = table.numbers[name][:, LAST_PROMPT]
-        columns.append(own)
+            column[number] = table.numbers[name][:, LAST_PROMPT]
+        columns.append(column)
         vectors += table.bank.vectors
         phases += map(phases_of, table.steerings)
     whole = np.concatenate(columns, 1)
@@ -206,9 +206,9 @@ class Tensors:
         device, width = self.direction.device, self.direction.shape[-1]
         places = np.ravel_multi_index((slot, layer, row), self.ratio.shape)
         # `clip`: -1 (nothing is projected) must be a valid index; the gain there is 0.
-        at, own, other = index_tensors([places, stacked.direction, stacked.along.clip(0)], device)
+        at, index, other = index_tensors([places, stacked.direction, stacked.along.clip(0)], device)
         bank = stacked.bank(device, self.direction.dtype)
-        direction = bank[own]
+        direction = bank[index]
         self.direction.view(-1, width).index_copy_(0, at, direction)
         self.numbers[5].view(-1).index_copy_(0, at, direction.norm(dim=-1))
         if self.along is not None:

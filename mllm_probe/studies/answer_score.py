@@ -50,18 +50,18 @@ def answer_marks(grid: xr.Dataset, takes_away: np.ndarray) -> dict[str, xr.DataA
     """
     if NAMED not in grid:
         return {}
-    own = (
+    cells = (
         grid[[name for name in (NAMED, PERPLEXITY, REPETITION) if name in grid]]
         .sel({CONTROL: "concept"})
         .isel({DRAW: 0})
     )
-    own = own.assign({name: grid[name] for name in (f"{REPETITION}_unsteered",) if name in grid})
-    counted = own[NAMED].notnull() & grid.get("eligible", True)
+    cells = cells.assign({name: grid[name] for name in (f"{REPETITION}_unsteered",) if name in grid})
+    counted = cells[NAMED].notnull() & grid.get("eligible", True)
     brings = xr.DataArray(~np.asarray(takes_away, bool), dims=STRENGTH) & (grid[STRENGTH] != 0)
-    named = own[NAMED].where(counted).max(SAMPLE)
+    named = cells[NAMED].where(counted).max(SAMPLE)
     marks = {"never_named": brings & (named == 0)}
     if has_score(grid):
-        marks["broken"] = broken_answers(own).where(counted).mean(SAMPLE)
+        marks["broken"] = broken_answers(cells).where(counted).mean(SAMPLE)
     return {
         name: mark.transpose(CONCEPT, LAYER, STRENGTH)
         .drop_vars([CONTROL, DRAW], errors="ignore")

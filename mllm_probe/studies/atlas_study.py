@@ -112,9 +112,9 @@ def atlas(
         OFF_TARGET, vectors, run.images_without(_IMAGES), layers=run.blocks_at(DEPTHS), strengths=(1.0,),
         tokens=(LAST_PROMPT,), metrics=(OFF_TARGET,), controls=("random",), draws=_DRAWS,
     )  # fmt: skip
-    own = unit_vectors(vectors)
+    directions = unit_vectors(vectors)
     isolation = _isolation(grid, run.categories)
-    result = xr.merge([_geometry(own, run.categories, seed), isolation, _against_sentences(run, own)])
+    result = xr.merge([_geometry(directions, run.categories, seed), isolation, _against_sentences(run, directions)])
     result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
     layer = isolation.attrs["headline_layer"]
     beside = baselines(run, vectors, (LAST_PROMPT,), layer)
@@ -154,8 +154,10 @@ def unit_vectors(vectors: xr.Dataset) -> xr.DataArray:
     return xr.DataArray(values, coords, (CONCEPT, LAYER, HIDDEN))
 
 
-def _geometry(own: xr.DataArray, categories: list[str], seed: int) -> xr.Dataset:
-    cosine = xr.dot(own, own.rename({CONCEPT: SCORED_CONCEPT}), dim=HIDDEN).transpose(LAYER, CONCEPT, SCORED_CONCEPT)
+def _geometry(directions: xr.DataArray, categories: list[str], seed: int) -> xr.Dataset:
+    cosine = xr.dot(directions, directions.rename({CONCEPT: SCORED_CONCEPT}), dim=HIDDEN).transpose(
+        LAYER, CONCEPT, SCORED_CONCEPT
+    )
     rows = [within_and_across(layer, np.array(categories), seed) for layer in cosine.values]
     columns = dict(zip(("within", "across", "p"), np.array(rows).T, strict=True))
     return xr.Dataset({"cosine": cosine, **{name: (LAYER, column) for name, column in columns.items()}})
@@ -187,14 +189,14 @@ def within_and_across(cosine: np.ndarray, categories: np.ndarray, seed: int = 0)
 
 def _isolation(grid: xr.Dataset, categories: list[str]) -> xr.Dataset:
     """What every vector does to every concept, at the layer where vectors do most to their own."""
-    found = effect(grid, OFF_TARGET).isel({STRENGTH: 0}, drop=True)
-    found = found[["difference", "low", "high"]].transpose(CONCEPT, SCORED_CONCEPT, LAYER)
-    names = found[CONCEPT].values
-    found = found.sel({SCORED_CONCEPT: names})
+    changes = effect(grid, OFF_TARGET).isel({STRENGTH: 0}, drop=True)
+    changes = changes[["difference", "low", "high"]].transpose(CONCEPT, SCORED_CONCEPT, LAYER)
+    names = changes[CONCEPT].values
+    changes = changes.sel({SCORED_CONCEPT: names})
     diagonal = np.arange(len(names))
-    caused = found["difference"].values[diagonal, diagonal]
-    layer = int(found[LAYER].values[int(np.nanargmax(np.nanmean(caused, axis=0)))])
-    here = found.sel({LAYER: layer}, drop=True).reset_coords(drop=True)
+    caused = changes["difference"].values[diagonal, diagonal]
+    layer = int(changes[LAYER].values[int(np.nanargmax(np.nanmean(caused, axis=0)))])
+    here = changes.sel({LAYER: layer}, drop=True).reset_coords(drop=True)
     order = list(dict.fromkeys(categories))
     besides = np.full((len(order), len(order)), np.nan)
     values = np.where(np.eye(len(names), dtype=bool), np.nan, here["difference"].values)
@@ -213,19 +215,19 @@ def _isolation(grid: xr.Dataset, categories: list[str]) -> xr.Dataset:
     return xr.Dataset(data, coords, {"headline_layer": layer})
 
 
-def _against_sentences(run: StudyRuns, own: xr.DataArray) -> xr.Dataset:
+def _against_sentences(run: StudyRuns, directions: xr.DataArray) -> xr.Dataset:
     """Cosine of vectors of images with those of sentences about the same concept, and about others of its category."""
-    shape = (own.sizes[CONCEPT], own.sizes[LAYER])
+    shape = (directions.sizes[CONCEPT], directions.sizes[LAYER])
     same, other = np.full(shape, np.nan), np.full(shape, np.nan)
-    several = [name for name, one in run.others.items() if run.categories.count(str(one.category)) > 1]
-    told = from_text(run.others.subset(concepts=several)) if several else None
-    if told is not None and knows_the_words(run.model, _texts(told)):
+    several = [name for name, concept in run.others.items() if run.categories.count(str(concept.category)) > 1]
+    worded = from_text(run.others.subset(concepts=several)) if several else None
+    if worded is not None and knows_the_words(run.model, _texts(worded)):
         sentences = concept_vectors(
-            run.model, told, run.prompt, tokens=(LAST_PROMPT,), probe_accuracy=False, seed=run.seed,
+            run.model, worded, run.prompt, tokens=(LAST_PROMPT,), probe_accuracy=False, seed=run.seed,
             progress=run.progress,
         )  # fmt: skip
-        cosine = xr.dot(own, unit_vectors(sentences).rename({CONCEPT: SCORED_CONCEPT}), dim=HIDDEN)
-        for row, (name, category) in enumerate(zip(own[CONCEPT].values, run.categories, strict=True)):
+        cosine = xr.dot(directions, unit_vectors(sentences).rename({CONCEPT: SCORED_CONCEPT}), dim=HIDDEN)
+        for row, (name, category) in enumerate(zip(directions[CONCEPT].values, run.categories, strict=True)):
             if name not in several:
                 continue
             same[row] = cosine.sel({CONCEPT: name, SCORED_CONCEPT: name}).values
@@ -235,8 +237,8 @@ def _against_sentences(run: StudyRuns, own: xr.DataArray) -> xr.Dataset:
     return xr.Dataset({"told": (dims, same), "told_others": (dims, other)})
 
 
-def _texts(told: ConceptLibrary) -> list[str]:
-    return [picture.source.text for picture in told.pictures if isinstance(picture.source, Sentence)]
+def _texts(library: ConceptLibrary) -> list[str]:
+    return [picture.source.text for picture in library.pictures if isinstance(picture.source, Sentence)]
 
 
 def summary_of(study: xr.Dataset) -> str:
@@ -254,20 +256,20 @@ def summary_of(study: xr.Dataset) -> str:
         )
     names = study[CONCEPT].values
     others = np.where(np.eye(len(names), dtype=bool), np.nan, study["effect"].values)
-    own = f"Own concept {float(study['caused'].mean()):+.1f} nats against random directions"
+    caused = f"Own concept {float(study['caused'].mean()):+.1f} nats against random directions"
     if len(names) > 1:
         stronger = int((np.nanmax(others, axis=1) >= study["caused"].values).sum())
         lines.append(
-            f"{own}, others {float(np.nanmean(others)):+.1f} on average; {stronger} of {len(names)} vectors raise "
+            f"{caused}, others {float(np.nanmean(others)):+.1f} on average; {stronger} of {len(names)} vectors raise "
             "another as much."
         )
     else:
-        lines.append(f"{own}; there is no other concept to compare with.")
-    told, control = here["told"], here["told_others"]
+        lines.append(f"{caused}; there is no other concept to compare with.")
+    same, control = here["told"], here["told_others"]
     lines.append(
-        f"Vectors of images and of sentences about the same concept: cosine {float(told.mean()):+.2f}, about others of "
+        f"Vectors of images and of sentences about the same concept: cosine {float(same.mean()):+.2f}, about others of "
         f"its category {float(control.mean()):+.2f}."
-        if np.isfinite(told).any()
+        if np.isfinite(same).any()
         else "Vectors of sentences are not compared: the tokenizer does not know their words, or no category has two "
         "concepts."
     )

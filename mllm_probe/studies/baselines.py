@@ -49,10 +49,10 @@ def baselines(
     words.
     """
     library = _few(run.others)
-    found = _told(run, library, denied=strength < 0)
-    found = found.merge(_beside_related(run, library, vectors, tokens, layer, strength))
+    result = _in_words(run, library, denied=strength < 0)
+    result = result.merge(_beside_related(run, library, vectors, tokens, layer, strength))
     cell = f"{'+'.join(tokens)}, block {layer_name(layer)}, {strength:+g} residual norm"
-    return found.assign_attrs(baseline_cell=cell)
+    return result.assign_attrs(baseline_cell=cell)
 
 
 def baseline_lines(study: xr.Dataset) -> list[str]:
@@ -60,7 +60,7 @@ def baseline_lines(study: xr.Dataset) -> list[str]:
 
     `study`: with the variables and the attribute of :func:`baselines`, by concept and perhaps others.
     """
-    told = {name: study[name].where(study["told_named"].notnull()) for name in ("told_named", "plain_named")}
+    named = {name: study[name].where(study["told_named"].notnull()) for name in ("told_named", "plain_named")}
     unknown = study["told_named"].isnull()
     unknown = unknown.any([dim for dim in unknown.dims if dim != CONCEPT])
     lacking = [str(name) for name in study[CONCEPT].values[unknown.values]]
@@ -68,17 +68,17 @@ def baseline_lines(study: xr.Dataset) -> list[str]:
     words = (
         "Told in words: no sentence is known."
         if unknown.all()
-        else f"Told in words in place of steering: answers name the concept in {float(told['told_named'].mean()):.2f} "
-        f"(plain prompt {float(told['plain_named'].mean()):.2f}), log-probability "
+        else f"Told in words in place of steering: answers name the concept in {float(named['told_named'].mean()):.2f} "
+        f"(plain prompt {float(named['plain_named'].mean()):.2f}), log-probability "
         f"{float(study['told_logprob'].mean()):+.1f} nats."
     )
-    there = study["related"].notnull()
+    with_related = study["related"].notnull()
     related = (
         "Related concepts: no category has two concepts."
-        if not there.any()
+        if not with_related.any()
         else f"Steering with a related concept of the category changes the concept's words by "
         f"{float(study['related'].mean()):+.1f} nats, with its own vector by "
-        f"{float(study['own'].where(there).mean()):+.1f} ({study.attrs['baseline_cell']})."
+        f"{float(study['own'].where(with_related).mean()):+.1f} ({study.attrs['baseline_cell']})."
     )
     return [words + known, related]
 
@@ -88,7 +88,7 @@ def knows_the_words(model: ProbeModel, texts: Sequence[str]) -> bool:
     return not unknown_words(model.tokenizer, texts)
 
 
-def told_sentence(model: ProbeModel, concept: Concept, *, denied: bool = False) -> str | None:
+def prompt_sentence(model: ProbeModel, concept: Concept, *, denied: bool = False) -> str | None:
     """First sentence about a concept whose words the tokenizer knows; None if it knows none.
 
     `denied`: whether the sentence says that the concept is not there.
@@ -101,14 +101,15 @@ def told_sentence(model: ProbeModel, concept: Concept, *, denied: bool = False) 
 
 def _few(library: ConceptLibrary) -> ConceptLibrary:
     return ConceptLibrary(
-        replace(one, positive=one.positive[:IMAGES], negative=one.negative[:IMAGES]) for one in library.values()
+        replace(concept, positive=concept.positive[:IMAGES], negative=concept.negative[:IMAGES])
+        for concept in library.values()
     )
 
 
-def _told(run: StudyRuns, library: ConceptLibrary, *, denied: bool) -> xr.Dataset:
+def _in_words(run: StudyRuns, library: ConceptLibrary, *, denied: bool) -> xr.Dataset:
     """Answers after a sentence about each concept, on its images, against those without (concept)."""
     plain = run.model.default_prompt if run.prompt is None else run.prompt
-    sentences = {name: told_sentence(run.model, one, denied=denied) for name, one in library.items()}
+    sentences = {name: prompt_sentence(run.model, concept, denied=denied) for name, concept in library.items()}
     rows = [
         (name, picture, text)
         for name, sentence in sentences.items()
@@ -123,19 +124,21 @@ def _told(run: StudyRuns, library: ConceptLibrary, *, denied: bool) -> xr.Datase
     )  # fmt: skip
     columns: dict[str, list[float]] = {name: [] for name in ("told_named", "plain_named", "told_logprob")}
     for name in library:
-        one = grid.sel({CONCEPT: name})
-        own = [[p for p, row in enumerate(rows) if row[0] == name and (row[2] == plain) == side] for side in (1, 0)]
-        before, after = (one.isel({SAMPLE: places}) for places in own)
+        scores = grid.sel({CONCEPT: name})
+        sides = [[p for p, row in enumerate(rows) if row[0] == name and (row[2] == plain) == side] for side in (1, 0)]
+        before, after = (scores.isel({SAMPLE: places}) for places in sides)
         columns["plain_named"].append(float(mean(before["named_unsteered"].values)))
-        columns["told_named"].append(float(mean(after["named_unsteered"].values)) if own[1] else np.nan)
-        change = after[f"{_METRIC}_unsteered"].values - before[f"{_METRIC}_unsteered"].values if own[1] else [np.nan]
+        columns["told_named"].append(float(mean(after["named_unsteered"].values)) if sides[1] else np.nan)
+        change = after[f"{_METRIC}_unsteered"].values - before[f"{_METRIC}_unsteered"].values if sides[1] else [np.nan]
         columns["told_logprob"].append(float(mean(np.asarray(change, np.float64))))
     return xr.Dataset({name: (CONCEPT, values) for name, values in columns.items()}, {CONCEPT: list(library)})
 
 
 def related_concepts(library: ConceptLibrary) -> dict[str, str]:
     """For each concept the next one of its category, the first after the last; without those that are alone in it."""
-    members = {kind: [name for name, one in library.items() if one.category == kind] for kind in library.categories}
+    members = {
+        kind: [name for name, concept in library.items() if concept.category == kind] for kind in library.categories
+    }
     return {
         name: names[(place + 1) % len(names)]
         for names in members.values()
@@ -159,7 +162,7 @@ def _beside_related(
         CONCEPT, data_vars="minimal", coords="minimal", compat="override", join="override", combine_attrs="override",
     )  # fmt: skip
     images = [library[name] for name in others]
-    images += [replace(one, name=one.name + _RELATED) for one in images]
+    images += [replace(image, name=image.name + _RELATED) for image in images]
     grid = sweep(
         run.model, both, ConceptLibrary(images), run.prompt, layers=[layer_name(layer)], strengths=(strength,),
         tokens=tuple(tokens), metrics=(_METRIC,), controls=(), seed=run.seed, progress=False,
@@ -168,8 +171,8 @@ def _beside_related(
     for place, name in enumerate(library):
         if name in others:
             # A vector that stands under two names is run once, on the images of both.
-            own = [one.id for one in (library[name].positive if strength < 0 else library[name].negative)]
-            here = change.sel({SAMPLE: own}).mean(SAMPLE)
+            ids = [image.id for image in (library[name].positive if strength < 0 else library[name].negative)]
+            here = change.sel({SAMPLE: ids}).mean(SAMPLE)
             whole["own"][place] = here.sel({CONCEPT: name})
             whole["related"][place] = here.sel({CONCEPT: name + _RELATED})
     return whole
@@ -209,7 +212,7 @@ class Contrast:
 def contrast(
     values: np.ndarray,
     categories: np.ndarray,
-    one: str,
+    category: str,
     other: str,
     *,
     covariate: np.ndarray | None = None,
@@ -220,7 +223,7 @@ def contrast(
 
     `values` (float array [concept]): NaN for a concept without a value, which does not count.
     `categories`: str array [concept].
-    `one`, `other`: ``one`` minus ``other``.
+    `category`, `other`: ``category`` minus ``other``.
     `covariate` (float array [concept]): what the concepts differ in besides, such as the number of changed image
         tokens: the difference is then the coefficient of the category in a linear regression on category and covariate.
 
@@ -228,20 +231,20 @@ def contrast(
 
     With a covariate, the residuals of a regression on it alone are permuted (Freedman and Lane, 1983).
     """
-    chosen = np.isfinite(values) & np.isin(categories, (one, other))
+    chosen = np.isfinite(values) & np.isin(categories, (category, other))
     if covariate is not None:
         chosen &= np.isfinite(covariate)
-    own, first = values[chosen].astype(np.float64), categories[chosen] == one
+    known, first = values[chosen].astype(np.float64), categories[chosen] == category
     n = (int(first.sum()), int((~first).sum()))
     if min(n) < FEWEST_ON_A_SIDE:
         return Contrast(np.nan, np.nan, np.nan, np.nan, n)
     rng = np.random.default_rng(seed)
     if covariate is None:
         labels = np.concatenate([first[None], rng.permuted(np.tile(first, (permutations, 1)), axis=1)])
-        difference, half = _welch(own[first], own[~first])
-        drawn = _differences(own, labels)
+        difference, half = _welch(known[first], known[~first])
+        drawn = _differences(known, labels)
     else:
-        difference, half, drawn = _adjusted(own, first, covariate[chosen].astype(np.float64), permutations, rng)
+        difference, half, drawn = _adjusted(known, first, covariate[chosen].astype(np.float64), permutations, rng)
     p = float((np.abs(drawn) >= abs(drawn[0]) - 1e-12).mean()) if np.isfinite(drawn[0]) else np.nan
     return Contrast(difference, difference - half, difference + half, p, n)
 
@@ -252,14 +255,14 @@ def _differences(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return (labels @ values) / first - (~labels @ values) / (labels.shape[1] - first)
 
 
-def _welch(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+def _welch(first: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     """Difference of the means and half of its 95 % interval."""
-    shares = [side.var(ddof=1) / len(side) for side in (one, other)]
+    shares = [side.var(ddof=1) / len(side) for side in (first, other)]
     total = sum(shares)
     if total == 0:
-        return float(one.mean() - other.mean()), 0.0
-    df = total**2 / sum(share**2 / (len(side) - 1) for share, side in zip(shares, (one, other), strict=True))
-    return float(one.mean() - other.mean()), float(stats.t.ppf((1 + LEVEL) / 2, df) * np.sqrt(total))
+        return float(first.mean() - other.mean()), 0.0
+    df = total**2 / sum(share**2 / (len(side) - 1) for share, side in zip(shares, (first, other), strict=True))
+    return float(first.mean() - other.mean()), float(stats.t.ppf((1 + LEVEL) / 2, df) * np.sqrt(total))
 
 
 def _adjusted(
@@ -332,18 +335,18 @@ def every_way(run: StudyRuns) -> dict[str, xr.Dataset]:
     if not concepts:
         return {}
     every: list[int | str] = [INPUT_NAME, *run.model.layers]
-    found = {}
+    grids = {}
     for name in GRIDS:
         _, place, unit = name.split(", ")
         # The last token is the same in the input of block 0, whatever the image.
         image = place == IMAGE
         vectors = run.vectors(IMAGE, layers=every) if image else run.vectors(LAST_PROMPT)
-        found[name] = run.swept(
+        grids[name] = run.swept(
             name, vectors.sel({CONCEPT: concepts}), run.images_without(_IMAGES), layers=every if image else "all",
             strengths=STRENGTHS, unit=unit, tokens=tuple(place.split("+")), metrics=_METRICS,
             controls=("random", "on_manifold"), draws=_DRAWS,
         )  # fmt: skip
-    return found
+    return grids
 
 
 def contrast_in_every_way(
@@ -358,8 +361,8 @@ def contrast_in_every_way(
     """
 
     def values(**way: Any) -> tuple[np.ndarray, np.ndarray]:
-        found = by_concept(**way)
-        return found.values, found[CATEGORY].values.astype(str)
+        scores = by_concept(**way)
+        return scores.values, scores[CATEGORY].values.astype(str)
 
     def difference(**way: Any) -> float:
         if not grids:
@@ -388,7 +391,7 @@ def halves_of(grids: Mapping[str, xr.Dataset]) -> Halves:
         return value_by_image(grids[f"every way, {scope}, {unit}"], metric, against=control)
 
     def halves(half: str, *, scope: str, unit: str, metric: str, control: str, strength: float) -> xr.DataArray:
-        own = values(scope, unit, metric, control).sel({STRENGTH: strength}, drop=True)
-        return own.isel({SAMPLE: in_half(own.sizes[SAMPLE], half)})
+        scores = values(scope, unit, metric, control).sel({STRENGTH: strength}, drop=True)
+        return scores.isel({SAMPLE: in_half(scores.sizes[SAMPLE], half)})
 
     return halves

@@ -113,7 +113,7 @@ def reasons(effect: xr.Dataset, against: str = "random") -> xr.Dataset:
     clear, failing = _values(effect, "clear_in_grid", 0) == 1, _failing(effect, single)
     worst = _worst(effect, failing)
     # In the order in which they are looked for.
-    found = {
+    conditions = {
         "clear_alone": alone & clear,
         "passes": clear,
         "not_tested": np.full(difference.shape, untested),
@@ -127,7 +127,9 @@ def reasons(effect: xr.Dataset, against: str = "random") -> xr.Dataset:
         "not_in_grid": tested & (_values(effect, "clear_of_controls", 0) == 1),
         "not_clear": tested | alone,
     }
-    reason = np.select(list(found.values()), [REASONS.index(name) for name in found], REASONS.index("not_tested"))
+    reason = np.select(
+        list(conditions.values()), [REASONS.index(name) for name in conditions], REASONS.index("not_tested")
+    )
     by_control = np.isin(reason, [REASONS.index(name) for name in _BY_CONTROL])
     run = np.isfinite(difference)
     variables = {
@@ -371,7 +373,7 @@ def best_cells(data: xr.Dataset, effect: xr.Dataset) -> BestCells:
     splits = data[SPLIT].values.astype(str) if SPLIT in data.coords else np.array([], str)
     held_out = set(schema.SPLITS) <= set(splits)
     fit, reported = (
-        (data.isel({SAMPLE: np.flatnonzero(splits == one)}) for one in schema.SPLITS) if held_out else (data, data)
+        (data.isel({SAMPLE: np.flatnonzero(splits == half)}) for half in schema.SPLITS) if held_out else (data, data)
     )
     kept = mean_over_eligible(reported, "kept") if "kept" in reported else None
     return BestCells(best_places(mean_score(fit)), effect_of(reported, "named"), kept, held_out, by_score=True)
@@ -418,7 +420,7 @@ def best_cell_table(best: BestCells) -> pd.DataFrame:
 def short_columns(columns: Iterable[str]) -> list[str]:
     """Columns of such a table that fit on a screen: the cell, its effect, and the mean and p of every control."""
     known = list(columns)
-    controls = [name for name in known if name.startswith(tuple(f"{one}_" for one in _OF_CONTROLS))]
+    controls = [name for name in known if name.startswith(tuple(f"{control}_" for control in _OF_CONTROLS))]
     return [name for name in _FIRST if name in known] + controls
 
 

@@ -39,7 +39,7 @@ class CellScores:
     """Scores of one metric, as float64, whatever the dimensions of its cells.
 
     `cell`: dimensions of a cell.
-    `own` (ndarray [*cell, sample]): of the concept's own rows; NaN where an image does not count.
+    `steered` (ndarray [*cell, sample]): of the concept's own rows; NaN where an image does not count.
     `draws` (dict of str to ndarray [*cell, draw, sample]): of the rows of each kind of control.
     `antithetic`: kinds whose draws 2j and 2j + 1 are a direction and its opposite.
     `unsteered`: ndarray, broadcasts to the shape of own.
@@ -51,7 +51,7 @@ class CellScores:
     """
 
     cell: tuple[str, ...]
-    own: np.ndarray
+    steered: np.ndarray
     draws: dict[str, np.ndarray]
     antithetic: frozenset[str]
     unsteered: np.ndarray
@@ -65,7 +65,9 @@ class CellScores:
         attrs = {"long_name": f"log2 of {self.attrs.get('long_name', 'the ratio')}", "units": "doublings"}
         with np.errstate(divide="ignore", invalid="ignore"):
             draws = {kind: np.log2(values) for kind, values in self.draws.items()}
-            return replace(self, own=np.log2(self.own), draws=draws, unsteered=np.log2(self.unsteered), attrs=attrs)
+            return replace(
+                self, steered=np.log2(self.steered), draws=draws, unsteered=np.log2(self.unsteered), attrs=attrs
+            )
 
 
 def cell_scores(grid: xr.Dataset, metric: str) -> CellScores:
@@ -76,7 +78,7 @@ def cell_scores(grid: xr.Dataset, metric: str) -> CellScores:
     without random controls.
     """
     _require(grid, metric)
-    scores = _off_target(grid) if metric == schema.OFF_TARGET else _own(grid, metric)
+    scores = _off_target(grid) if metric == schema.OFF_TARGET else _concept_scores(grid, metric)
     return scores.in_doublings() if scores.scale == "ratio" else scores
 
 
@@ -93,7 +95,7 @@ def takes_away(grid: xr.Dataset) -> np.ndarray:
     return np.array([operation.takes_away(float(strength)) for strength in grid[schema.STRENGTH].values])
 
 
-def _own(grid: xr.Dataset, metric: str) -> CellScores:
+def _concept_scores(grid: xr.Dataset, metric: str) -> CellScores:
     """Scores of every row for the concept that it is steered with."""
     rows = (*CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)
     if metric == SCORE:
@@ -111,7 +113,7 @@ def _own(grid: xr.Dataset, metric: str) -> CellScores:
     sense = 1 if metric == SCORE else np.where(takes_away(grid), -1, 1)
     return CellScores(
         cell=CELL,
-        own=values[:, :, :, controls.index("concept"), 0],
+        steered=values[:, :, :, controls.index("concept"), 0],
         draws={kind: values[:, :, :, i] for i, kind in enumerate(controls) if kind != "concept"},
         antithetic=_antithetic(grid),
         unsteered=before[:, None],
@@ -125,7 +127,7 @@ def _own(grid: xr.Dataset, metric: str) -> CellScores:
 def _off_target(grid: xr.Dataset) -> CellScores:
     """Scores of every row for every concept; the random rows are the same whatever concept is steered."""
     name, cell = schema.OFF_TARGET, (*CELL, schema.SCORED_CONCEPT)
-    own = grid[name].transpose(*cell, schema.SAMPLE).values.astype(np.float64)
+    steered = grid[name].transpose(*cell, schema.SAMPLE).values.astype(np.float64)
     random = grid[f"{name}_random"].transpose(
         schema.LAYER, schema.STRENGTH, schema.SCORED_CONCEPT, schema.DRAW, schema.SAMPLE
     )
@@ -135,18 +137,18 @@ def _off_target(grid: xr.Dataset) -> CellScores:
         controls = [str(c) for c in grid[schema.CONTROL].values]
         # missed [control, concept, layer, strength, draw, sample]: the concept's only draw, for all scored concepts; a
         # random row, which all concepts share, where it is missed for any of them.
-        own = np.where(missed[controls.index("concept"), ..., 0, :][..., None, :], np.nan, own)
+        steered = np.where(missed[controls.index("concept"), ..., 0, :][..., None, :], np.nan, steered)
         draws = np.where(missed[controls.index("random")].any(0)[:, :, None], np.nan, draws)
     if "eligible" in grid:  # for the concept that is steered with
         counts = grid["eligible"].transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values
-        own = np.where(counts[:, None, :, None], own, np.nan)
+        steered = np.where(counts[:, None, :, None], steered, np.nan)
     unsteered = grid[f"{name}_unsteered"].transpose(schema.SCORED_CONCEPT, schema.SAMPLE).values.astype(np.float64)
     itself = grid[schema.CONCEPT].values[:, None] == grid[schema.SCORED_CONCEPT].values
     sense = np.where(takes_away(grid), -1, 1)
     return CellScores(
         cell=cell,
-        own=own,
-        draws={"random": np.broadcast_to(draws, (len(own), *draws.shape))},
+        steered=steered,
+        draws={"random": np.broadcast_to(draws, (len(steered), *draws.shape))},
         antithetic=_antithetic(grid),
         unsteered=unsteered,
         intended=itself[:, None, None] * sense[:, None],
@@ -258,7 +260,7 @@ def effect(
         raise ValueError(f"average: expected one of {', '.join(AVERAGES)}, got '{average}'.")
     seed = whole_number("seed", seed)
     if split is not None:
-        grid = _one_split(grid, split)
+        grid = _select_split(grid, split)
     scores = cell_scores(grid, metric)
     against = {kind: _against(scores, kind, average, seed) for kind in scores.draws}
     return _assembled(grid, metric, scores, against, average)
@@ -280,10 +282,10 @@ def value_by_image(grid: xr.Dataset, metric: str = "logprob", *, against: str | 
     if against is not None and against not in scores.draws:
         raise ValueError(f"against: this grid has no control '{against}'; it has {', '.join(scores.draws)}.")
     base = scores.unsteered if against is None else statistics.mean(np.swapaxes(scores.draws[against], -1, -2))
-    return xr.DataArray(_difference(scores.own, base), coords, dims, attrs=attrs)
+    return xr.DataArray(_difference(scores.steered, base), coords, dims, attrs=attrs)
 
 
-def _one_split(grid: xr.Dataset, split: str) -> xr.Dataset:
+def _select_split(grid: xr.Dataset, split: str) -> xr.Dataset:
     if schema.SPLIT not in grid.coords or not (grid[schema.SPLIT].values == split).any():
         raise ValueError(
             f"no image of this grid is in split '{split}'. Give sweep() the images of library.split(), "
@@ -299,20 +301,20 @@ def least_images(scale: str) -> int:
 
 def _against(scores: CellScores, kind: str, average: str, seed: int) -> dict[str, np.ndarray]:
     """Compare the concept's scores with one kind of control."""
-    own, centre = scores.own, AVERAGES[average]
+    steered, centre = scores.steered, AVERAGES[average]
     # Only images that count for the concept: a control averaged over other images would compare images, not directions.
-    drawn = np.where(np.isfinite(own)[..., None, :], scores.draws[kind], np.nan)
+    drawn = np.where(np.isfinite(steered)[..., None, :], scores.draws[kind], np.nan)
     means = centre(drawn)
     draws = summarise_draws(means, antithetic=kind in scores.antithetic)
     control = statistics.mean(np.swapaxes(drawn, -1, -2))
-    paired = _difference(own, control)
+    paired = _difference(steered, control)
     if average == "median":
         low, high = statistics.median_interval(paired)
     elif scores.scale == "share":
-        low, high = statistics.share_interval(own, control, draws)
+        low, high = statistics.share_interval(steered, control, draws)
     else:
         low, high = statistics.difference_interval(paired, draws, bounded=scores.scale == "bounded", seed=seed)
-    value, difference = centre(own), centre(paired)
+    value, difference = centre(steered), centre(paired)
     p, rank_p = _p_values(scores, value, means, draws, average)
     intended = np.where(scores.intended == 0, np.sign(difference), scores.intended)
     clear = (np.sign(difference) == intended) & (p <= LARGEST_P) & ((low > 0) | (high < 0))
@@ -334,7 +336,7 @@ def _p_values(
     scores: CellScores, value: np.ndarray, means: np.ndarray, draws: Draws, average: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """P by the t test and by ranks; NaN for medians, metrics without direction, too few images, and at strength 0."""
-    count = np.isfinite(scores.own).sum(-1)
+    count = np.isfinite(scores.steered).sum(-1)
     known = (count >= least_images(scores.scale)) & (average == "mean") & scores.tested
     exact = _difference(value, draws.mean)
     # Where nothing differs at all, as at strength 0, there is nothing to test.
@@ -373,11 +375,11 @@ def _assembled(
         "high": (cell, random["difference_high"], {"long_name": "upper end of the 95 % interval", "units": units}),
         "value": (
             cell,
-            centre(_difference(scores.own, scores.unsteered)),
+            centre(_difference(scores.steered, scores.unsteered)),
             {"long_name": f"{name}: steered minus unsteered", "units": units},
         ),
-        "mean": (cell, centre(scores.own), scores.attrs),
-        "n": (cell, np.isfinite(scores.own).sum(-1), {"long_name": "images that count", "units": "1"}),
+        "mean": (cell, centre(scores.steered), scores.attrs),
+        "n": (cell, np.isfinite(scores.steered).sum(-1), {"long_name": "images that count", "units": "1"}),
         "q": (cell, q, {"long_name": "false discovery rate at which the cell passes", "units": "1"}),
         "clear_of_controls": (cell, clear, _CLEAR),
         "clear_in_grid": (cell, clear & (q <= LARGEST_P), _CLEAR_IN_GRID),
@@ -430,10 +432,10 @@ def summarised(grid: xr.Dataset, metric: str, average: str = "mean", sample: int
     count = grid.sizes[SAMPLE]
     if not 0 <= sample < count:
         raise ValueError(f"there is no image {sample}; the grid has {count}, counted from 0.")
-    found = effect(grid.isel({SAMPLE: [sample]}), metric)
-    beyond = ((found["mean"] < found["control_low"]) | (found["mean"] > found["control_high"])).all(CONTROL)
-    one = found.assign(clear_of_controls=beyond, clear_in_grid=beyond)
-    return one.assign_attrs(average=average, interval="none", least_images=1)
+    result = effect(grid.isel({SAMPLE: [sample]}), metric)
+    beyond = ((result["mean"] < result["control_low"]) | (result["mean"] > result["control_high"])).all(CONTROL)
+    marked = result.assign(clear_of_controls=beyond, clear_in_grid=beyond)
+    return marked.assign_attrs(average=average, interval="none", least_images=1)
 
 
 def sample_labels(grid: xr.Dataset) -> list[str]:
@@ -486,18 +488,18 @@ def compare(grids: Sequence[xr.Dataset], metric: str = "logprob", *, strength: f
     doses = [set(grid[STRENGTH].values.tolist()) for grid in grids]
     shared = sorted(set.intersection(*doses) - {0.0})
     if not shared or (strength is not None and strength not in shared):
-        there = ", ".join(f"{one:g}" for one in shared) or "there is none"
+        shared_doses = ", ".join(f"{value:g}" for value in shared) or "there is none"
         got = "none" if strength is None else f"{strength:g}"
-        raise ValueError(f"strength: expected a dose that all grids have ({there}); got {got}.")
+        raise ValueError(f"strength: expected a dose that all grids have ({shared_doses}); got {got}.")
     dose = shared[-1] if strength is None else strength
     concepts = [name for name in grids[0][CONCEPT].values if all(name in grid[CONCEPT].values for grid in grids)]
     if not concepts:
         raise ValueError("these grids have no concept in common.")
-    found = [effect(grid, metric).sel({STRENGTH: dose, CONCEPT: concepts}, drop=True) for grid in grids]
-    shallowest = min(found, key=lambda one: one.sizes[LAYER])
+    effects = [effect(grid, metric).sel({STRENGTH: dose, CONCEPT: concepts}, drop=True) for grid in grids]
+    shallowest = min(effects, key=lambda profile: profile.sizes[LAYER])
     depths = np.unique(shallowest[RELATIVE_DEPTH].values[shallowest[LAYER].values >= 0])
     names = [str(grid.attrs["model"]) for grid in grids]
-    rows = [_at_depths(one, depths) for one in found]
+    rows = [_at_depths(profile, depths) for profile in effects]
     result = xr.concat(rows, xr.DataArray(names, dims=RUNG, name=RUNG), coords="minimal", compat="override")
     if CATEGORY in grids[0].coords:
         result = result.assign_coords({CATEGORY: (CONCEPT, grids[0][CATEGORY].sel({CONCEPT: concepts}).values)})
@@ -526,11 +528,11 @@ def _checked(grids: Sequence[xr.Dataset]) -> list[xr.Dataset]:
     return list(grids)
 
 
-def _at_depths(one: xr.Dataset, depths: np.ndarray) -> xr.Dataset:
+def _at_depths(profile: xr.Dataset, depths: np.ndarray) -> xr.Dataset:
     """Effects of the blocks that are nearest to relative depths."""
-    blocks = one.isel({LAYER: one[LAYER].values >= 0})
-    there = blocks[RELATIVE_DEPTH].values
-    places = [int(np.abs(there - depth).argmin()) for depth in depths]
+    blocks = profile.isel({LAYER: profile[LAYER].values >= 0})
+    block_depths = blocks[RELATIVE_DEPTH].values
+    places = [int(np.abs(block_depths - depth).argmin()) for depth in depths]
     kept = blocks[list(_KEPT)].isel({LAYER: places}).transpose(CONCEPT, LAYER)
     numbers = kept[LAYER].values
     data = {name: ((CONCEPT, DEPTH), kept[name].values, kept[name].attrs) for name in _KEPT}

@@ -250,23 +250,23 @@ def _read_outs(grid: xr.Dataset, swept: Mapping[str, xr.Dataset], seed: int) -> 
     """Profiles and their numbers, of every measure."""
     patched = read_out_of_patches(grid, seed=seed)
     shares = recovered(grid, seed=seed)["recovered"]
-    found = {}
+    measures = {}
     for direction in DIRECTIONS:
         cumulative = shares.sel({GROUP: IMAGE, CONTROL: "pair", DIRECTION: direction}, drop=True)
-        found[f"{INTERCHANGE}, {direction}"] = _numbers(patched.sel({DIRECTION: direction}, drop=True), cumulative)
+        measures[f"{INTERCHANGE}, {direction}"] = _numbers(patched.sel({DIRECTION: direction}, drop=True), cumulative)
     for unit in (VECTOR, RESIDUAL):
         values = value_by_image(swept[unit], _METRIC).sel({STRENGTH: 1.0}, drop=True)
         profile = read_out_of(values, IMAGE, seed=seed)
-        found[f"steering, {unit}"] = _numbers(profile, values.mean(SAMPLE))
-    return xr.concat(list(found.values()), xr.DataArray(list(found), dims=MEASURE, name=MEASURE))
+        measures[f"steering, {unit}"] = _numbers(profile, values.mean(SAMPLE))
+    return xr.concat(list(measures.values()), xr.DataArray(list(measures), dims=MEASURE, name=MEASURE))
 
 
 def _numbers(profile: xr.Dataset, cumulative: xr.DataArray) -> xr.Dataset:
     names = ["effective_layers", "effective_share", "centre_depth", "peak_layer", "agreement", "n"]
     shares = profile["read_out"] / profile["read_out"].sum(LAYER)
-    found = profile[names].assign(read_out=shares, last_block=shares.isel({LAYER: -1}, drop=True))
+    numbers = profile[names].assign(read_out=shares, last_block=shares.isel({LAYER: -1}, drop=True))
     blocks = cumulative.where(cumulative[LAYER] >= 0, drop=True)
-    return found.assign(onset=participation_ratio(blocks)).reset_coords(drop=True)
+    return numbers.assign(onset=participation_ratio(blocks)).reset_coords(drop=True)
 
 
 def _three_things(run: StudyRuns, grid: xr.Dataset, swept: Mapping[str, xr.Dataset]) -> xr.Dataset:
@@ -278,15 +278,15 @@ def _three_things(run: StudyRuns, grid: xr.Dataset, swept: Mapping[str, xr.Datas
     probe = _last_vectors(run)["probe_accuracy"].sel({SCOPE: LAST_PROMPT}, drop=True)
     lens = lens_gap(run.model, run.pairs(_LENS_PAIRS), run.prompt)
     named = {"steerable": steered, "stored": stored, "probe": probe, "readable": lens}
-    named = {name: one.reset_coords(drop=True).sel({CONCEPT: run.concepts}) for name, one in named.items()}
+    named = {name: values.reset_coords(drop=True).sel({CONCEPT: run.concepts}) for name, values in named.items()}
     pairs = {f"{a}, {b}": _squared_correlation(named[a], named[b]) for a, b in itertools.combinations(named, 2)}
     r2 = xr.concat(list(pairs.values()), xr.DataArray(list(pairs), dims=PROFILES, name=PROFILES))
-    return xr.Dataset({name: one.transpose(CONCEPT, LAYER) for name, one in named.items()} | {"r2": r2})
+    return xr.Dataset({name: values.transpose(CONCEPT, LAYER) for name, values in named.items()} | {"r2": r2})
 
 
-def _squared_correlation(one: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
+def _squared_correlation(first: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
     """R² over layers, of the sign of the correlation (concept)."""
-    r = xr.corr(one, other, LAYER)
+    r = xr.corr(first, other, LAYER)
     return r * abs(r)
 
 
@@ -296,15 +296,15 @@ def _half_doses(grid: xr.Dataset) -> xr.Dataset:
     values = values.where(values[LAYER] >= 0, drop=True)
     doses = np.concatenate([[0.0], values[STRENGTH].values])
     half = values.max((LAYER, STRENGTH)).values / 2
-    found = np.full(values.shape[:2], np.nan)
-    for place in np.ndindex(*found.shape):
+    half_doses = np.full(values.shape[:2], np.nan)
+    for place in np.ndindex(*half_doses.shape):
         curve = np.concatenate([[0.0], values.values[place]])
         above = np.flatnonzero(curve >= half[place[0]])
         if len(above) and half[place[0]] > 0:
             upper = above[0]
             share = (half[place[0]] - curve[upper - 1]) / (curve[upper] - curve[upper - 1])
-            found[place] = doses[upper - 1] + share * (doses[upper] - doses[upper - 1])
-    dose = xr.DataArray(found, {CONCEPT: values[CONCEPT].values, LAYER: values[LAYER].values}, (CONCEPT, LAYER))
+            half_doses[place] = doses[upper - 1] + share * (doses[upper] - doses[upper - 1])
+    dose = xr.DataArray(half_doses, {CONCEPT: values[CONCEPT].values, LAYER: values[LAYER].values}, (CONCEPT, LAYER))
     return xr.Dataset({"half_dose": dose.assign_attrs(units="residual norms", long_name="dose for half of the effect")})
 
 
@@ -330,20 +330,20 @@ def _contrasts(result: xr.Dataset, seed: int) -> xr.Dataset:
     pairs = _pairs(categories)
     shape = (len(pairs), result.sizes[MEASURE], len(STATISTICS))
     names = ("difference", "low", "high", "p", "adjusted", "adjusted_low", "adjusted_high", "adjusted_p")
-    found = {name: np.full(shape, np.nan) for name in names}
+    tables = {name: np.full(shape, np.nan) for name in names}
     for place in np.ndindex(*shape):
-        one, other = pairs[place[0]]
+        first, other = pairs[place[0]]
         values = result[STATISTICS[place[2]]].isel({MEASURE: place[1]}).values
         for start, covariate in ((0, None), (4, result["changed_tokens"].values)):
-            got = contrast(values, categories, one, other, covariate=covariate, seed=seed)
+            got = contrast(values, categories, first, other, covariate=covariate, seed=seed)
             for name, value in zip(names[start : start + 4], (got.difference, got.low, got.high, got.p), strict=True):
-                found[name][place] = value
+                tables[name][place] = value
     coords = {
-        CONTRAST: [f"{one} - {other}" for one, other in pairs],
+        CONTRAST: [f"{first} - {other}" for first, other in pairs],
         MEASURE: result[MEASURE].values,
         STATISTIC: list(STATISTICS),
     }
-    return xr.Dataset({name: ((CONTRAST, MEASURE, STATISTIC), part) for name, part in found.items()}, coords)
+    return xr.Dataset({name: ((CONTRAST, MEASURE, STATISTIC), part) for name, part in tables.items()}, coords)
 
 
 def _pairs(categories: np.ndarray) -> list[tuple[str, str]]:
@@ -361,7 +361,7 @@ def summary_of(study: xr.Dataset) -> str:
     blocks = study.sizes[LAYER] if LAYER in study.dims else 0
     lines = [f"{study.attrs['n_concepts']} concepts that the model tells apart, {blocks} blocks."]
     lines += [_category_line(study.isel({CONCEPT: np.flatnonzero(categories == name)}), name) for name in counts]
-    lines += [_verdict(study, one, other) for one, other in _pairs(categories)]
+    lines += [_verdict(study, first, other) for first, other in _pairs(categories)]
     lines += [counted(study), _over_the_image(study), *baseline_lines(study), *few_concepts(list(categories))]
     return "\n".join(lines)
 
@@ -370,13 +370,13 @@ def _category_line(some: xr.Dataset, name: str) -> str:
     """Over how many blocks a category is read out, or why that is not known."""
     measured = some.sel({MEASURE: _HEADLINE[0]})
     values = measured["effective_layers"].values
-    own = values[np.isfinite(values)]
-    if not len(own):
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         return f"{name} ({len(values)}): not known by {_HEADLINE[0]}: {why_unknown(some, _HEADLINE[0])}."
-    known = f" of the {len(own)} that are known" if len(own) < len(values) else ""
+    known = f" of the {len(finite)} that are known" if len(finite) < len(values) else ""
     return (
-        f"{name} ({len(values)}): read out by {own.mean():.1f} blocks (over concepts{known} {own.min():.1f} to "
-        f"{own.max():.1f}; {_HEADLINE[0]})."
+        f"{name} ({len(values)}): read out by {finite.mean():.1f} blocks (over concepts{known} {finite.min():.1f} to "
+        f"{finite.max():.1f}; {_HEADLINE[0]})."
     )
 
 
@@ -401,17 +401,17 @@ def _over_the_image(study: xr.Dataset) -> str:
     carried, changed = study["effective_tokens"], study["changed_tokens"]
     categories, parts = study[CATEGORY].values.astype(str), []
     for name in dict.fromkeys(categories):
-        own, here = carried.values[categories == name], changed.values[categories == name]
-        known = np.isfinite(own)
-        number = f"{own[known].mean():.1f} of {here[known].mean():.1f}" if known.any() else "not known"
+        counts, here = carried.values[categories == name], changed.values[categories == name]
+        known = np.isfinite(counts)
+        number = f"{counts[known].mean():.1f} of {here[known].mean():.1f}" if known.any() else "not known"
         parts.append(f"{name} {number}")
     return f"Image tokens that carry a concept, of those that differ between a pair's images: {', '.join(parts)}."
 
 
-def _verdict(study: xr.Dataset, one: str, other: str) -> str:
+def _verdict(study: xr.Dataset, first: str, other: str) -> str:
     """One sentence about two categories: only where most settings agree is there a difference."""
     # Onset is not a number of blocks that read, so that it does not vote on localization.
-    of_pair = study.sel({CONTRAST: f"{one} - {other}"})
+    of_pair = study.sel({CONTRAST: f"{first} - {other}"})
     signs = np.sign(of_pair["difference"].sel({STATISTIC: "effective_layers"}).values)
     known = signs[np.isfinite(signs)]
     more, less = int((known > 0).sum()), int((known < 0).sum())
@@ -420,7 +420,7 @@ def _verdict(study: xr.Dataset, one: str, other: str) -> str:
     if not np.isfinite(chosen["difference"]):
         others = f" The others: {votes}; nothing is concluded." if len(known) else ""
         return (
-            f"{one} - {other}: not known, {_how_many_are_known(study, one, other)} have a number of blocks by "
+            f"{first} - {other}: not known, {_how_many_are_known(study, first, other)} have a number of blocks by "
             f"{_HEADLINE[0]}, and {FEWEST_ON_A_SIDE} of each are needed.{others}"
         )
     adjusted = float(chosen["adjusted"])
@@ -430,14 +430,16 @@ def _verdict(study: xr.Dataset, one: str, other: str) -> str:
         f"p {chance(float(chosen['p']))}; beside the number of changed image tokens {signed(adjusted, 1)}{adjusted_p}"
     )
     if len(known) < _LEAST_AGREEING:
-        return f"{one} - {other}: {number}; no other measure is known, so that nothing is concluded."
+        return f"{first} - {other}: {number}; no other measure is known, so that nothing is concluded."
     agree = max(more, less) >= AGREEING * len(known)
-    told = "the measures agree" if agree else "the measures disagree, so that nothing is concluded"
-    return f"{one} - {other}: {number}; {votes}: {told}."
+    conclusion = "the measures agree" if agree else "the measures disagree, so that nothing is concluded"
+    return f"{first} - {other}: {number}; {votes}: {conclusion}."
 
 
 def _how_many_are_known(study: xr.Dataset, *names: str) -> str:
     """Of how many concepts of each category the headline's number is known."""
     known = np.isfinite(study[_HEADLINE[1]].sel({MEASURE: _HEADLINE[0]}).values)
     of = {name: study[CATEGORY].values == name for name in names}
-    return " and ".join(f"{int((known & own).sum())} of {int(own.sum())} {name} concepts" for name, own in of.items())
+    return " and ".join(
+        f"{int((known & members).sum())} of {int(members.sum())} {name} concepts" for name, members in of.items()
+    )

@@ -50,7 +50,7 @@ class Multiverse:
         return [dict(zip(self.aspects, values, strict=True)) for values in itertools.product(*self.aspects.values())]
 
 
-LEAST_TOLD = 0.2
+LEAST_DIFFERENCE = 0.2
 """Difference of the shares of positive ways from which a summary names the aspect that makes it."""
 FEWEST_CONCEPTS = 8
 """Concepts that a question compares, of each category, with fewer of which nothing is concluded: 4 against 4 cannot
@@ -188,18 +188,18 @@ def counted(study: xr.Dataset) -> str:
     headline = float(study["verdict"].values[study.attrs["headline"]])
     tested = f" (p {chance(p)})" if np.isfinite(headline) else ""
     if concluded(study):
-        told = "most ways agree and the headline holds."
+        conclusion = "most ways agree and the headline holds."
     elif not _enough(study):
-        told = f"it compares fewer than {FEWEST_CONCEPTS} concepts: nothing is concluded."
+        conclusion = f"it compares fewer than {FEWEST_CONCEPTS} concepts: nothing is concluded."
     elif max(more, less) >= AGREEING * total:
-        told = "most ways agree, but the headline does not hold: nothing is concluded."
+        conclusion = "most ways agree, but the headline does not hold: nothing is concluded."
     else:
-        told = "the ways disagree: nothing is concluded."
-    told += _most_telling(study)
+        conclusion = "the ways disagree: nothing is concluded."
+    conclusion += _most_telling(study)
     known = f", neither or not known in {total - more - less}" if more + less < total else ""
     return (
         f"{about['long_name']}: positive in {more} of {total}, negative in {less}{known}; headline "
-        f"{signed(headline, 2, about['units'])}{tested}; {told}"
+        f"{signed(headline, 2, about['units'])}{tested}; {conclusion}"
     )
 
 
@@ -218,4 +218,4 @@ def _most_telling(study: xr.Dataset) -> str:
             best = max(shares) - min(shares)
             counts = [f"{share:.0%} at {value}" for share, value in zip(shares, values, strict=True)]
             words = f" The sign depends most on {name}: positive in {', '.join(counts)}."
-    return words if best >= LEAST_TOLD else ""
+    return words if best >= LEAST_DIFFERENCE else ""

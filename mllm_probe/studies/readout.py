@@ -110,20 +110,20 @@ def _sign(grid: xr.Dataset, metric: str) -> xr.DataArray:
 def _by_concept(moved: xr.DataArray, gap: xr.DataArray, least: float, seed: int) -> xr.Dataset:
     dims = (schema.CONCEPT, schema.DIRECTION, *_CELL)
     values = moved.transpose(*dims, schema.SAMPLE).values
-    found = np.full((3, *values.shape[:-1]), np.nan)
+    estimates = np.full((3, *values.shape[:-1]), np.nan)
     counts = np.zeros((2, *gap.shape[:2]), np.int64)
     for place in np.ndindex(*gap.shape[:2]):
-        own = gap.values[place]
-        there = np.isfinite(own)
-        counted = there & (own >= least)
-        counts[(0, *place)], counts[(1, *place)] = counted.sum(), (there & ~counted).sum()
-        if counted.sum() >= FEWEST and own[counted].sum() > 0:
+        gaps = gap.values[place]
+        finite = np.isfinite(gaps)
+        counted = finite & (gaps >= least)
+        counts[(0, *place)], counts[(1, *place)] = counted.sum(), (finite & ~counted).sum()
+        if counted.sum() >= FEWEST and gaps[counted].sum() > 0:
             cells = values[place].reshape(-1, values.shape[-1])[:, counted].T
-            parts = ratio_interval(cells, own[counted], seed=seed)
-            found[(slice(None), *place)] = np.stack(parts).reshape(3, *values.shape[2:-1])
+            parts = ratio_interval(cells, gaps[counted], seed=seed)
+            estimates[(slice(None), *place)] = np.stack(parts).reshape(3, *values.shape[2:-1])
     coords = moved.drop_vars([n for n, c in moved.coords.items() if schema.SAMPLE in c.dims]).coords
     variables: DataVariables = {
-        name: (dims, part) for name, part in zip(("recovered", "low", "high"), found, strict=True)
+        name: (dims, part) for name, part in zip(("recovered", "low", "high"), estimates, strict=True)
     }
     counted_dims = (schema.CONCEPT, schema.DIRECTION)
     variables |= {name: (counted_dims, part) for name, part in zip(("n", "below_gap"), counts, strict=True)}
@@ -135,14 +135,14 @@ def _by_category(by_concept: xr.Dataset, categories: Sequence[str]) -> xr.Datase
     names = list(dict.fromkeys(categories))
     parts = []
     for name in names:
-        own = by_concept.isel({schema.CONCEPT: [i for i, one in enumerate(categories) if one == name]})
-        values = own["recovered"]
+        members = by_concept.isel({schema.CONCEPT: [i for i, category in enumerate(categories) if category == name]})
+        values = members["recovered"]
         count = values.notnull().sum(schema.CONCEPT)
         mean = values.mean(schema.CONCEPT)
         spread = values.std(schema.CONCEPT, ddof=1) / np.sqrt(count)
         half = spread * stats.t.ppf((1 + LEVEL) / 2, np.maximum(count - 1, 1))
         half = half.where(count >= _FEWEST_CONCEPTS)
-        sums = own[["n", "below_gap"]].sum(schema.CONCEPT)
+        sums = members[["n", "below_gap"]].sum(schema.CONCEPT)
         parts.append(sums.assign(recovered=mean, low=mean - half, high=mean + half, concepts=count))
     return xr.concat(parts, xr.Variable(schema.CATEGORY, names))[
         ["recovered", "low", "high", "n", "below_gap", "concepts"]
@@ -154,7 +154,7 @@ LEAST_AGREEMENT = 0.5
 """Agreement of two halves of the images below which a profile has no effective number of layers."""
 NO_CAUSE = "no cause"
 
-_MOST_OF_ONE_BLOCK = 1.5
+_SINGLE_BLOCK_BELOW = 1.5
 
 
 def read_out(
@@ -299,7 +299,7 @@ def read_out_of(
     outer = [dim for dim in profiles.dims if dim not in (LAYER, SAMPLE)]
     table = profiles.transpose(*outer, SAMPLE, LAYER).values.astype(np.float64)
     shape = table.shape[: len(outer)]
-    cells = [_one(cell, halvings, seed) for cell in table.reshape(-1, *table.shape[len(outer) :])]
+    cells = [_cell_profile(cell, halvings, seed) for cell in table.reshape(-1, *table.shape[len(outer) :])]
     names = ("effective_layers", "agreement", "centre_of_gravity", "peak_layer", "n")
     summary = {
         name: (outer, np.array([cell[1][name] for cell in cells]).reshape(shape), _ATTRS[name]) for name in names
@@ -344,7 +344,7 @@ def causal_verdict(read_out: xr.Dataset, effect: xr.Dataset) -> xr.DataArray:
     def in_words(effective: float, peak: float, clear: bool) -> str:
         if not clear or np.isnan(effective):
             return NO_CAUSE
-        return f"block {peak:.0f}" if effective < _MOST_OF_ONE_BLOCK else f"{effective:.1f} of {blocks} blocks"
+        return f"block {peak:.0f}" if effective < _SINGLE_BLOCK_BELOW else f"{effective:.1f} of {blocks} blocks"
 
     clear = effect["clear_of_controls"].any(LAYER)
     return xr.apply_ufunc(
@@ -441,7 +441,7 @@ def _blocks_of(blocks: xr.DataArray) -> int:
     return round((last + 1) / float(blocks[schema.RELATIVE_DEPTH][-1]))
 
 
-def _one(profiles: np.ndarray, halvings: int, seed: int) -> tuple[np.ndarray, dict[str, float]]:
+def _cell_profile(profiles: np.ndarray, halvings: int, seed: int) -> tuple[np.ndarray, dict[str, float]]:
     """Mean profile and its summary, of the profiles [sample, layer] of one cell."""
     counted = profiles[np.isfinite(profiles).all(1)]
     n, blocks = counted.shape
@@ -492,9 +492,9 @@ def effective_tokens(grid: xr.Dataset, metric: str = "logprob") -> xr.Dataset:
     counted = (gap >= least).all(DIRECTION)
     share = (moved.sel({GROUP: single, CONTROL: "pair"}, drop=True).isel({LAYER: 0}, drop=True) / gap).where(counted)
     a, b = (share.sel({DIRECTION: way}, drop=True).astype(np.float64) for way in DIRECTIONS)
-    shared, sizes = (a * b).sum(GROUP, skipna=False), [(one**2).sum(GROUP, skipna=False) for one in (a, b)]
+    shared, sizes = (a * b).sum(GROUP, skipna=False), [(part**2).sum(GROUP, skipna=False) for part in (a, b)]
     agreement = shared.mean(SAMPLE) / (sizes[0].mean(SAMPLE) * sizes[1].mean(SAMPLE)) ** 0.5
     total = a.sum(GROUP, skipna=False) * b.sum(GROUP, skipna=False)
     number = (total.mean(SAMPLE) / shared.mean(SAMPLE)).where(agreement >= LEAST_AGREEMENT)
-    found = {"effective_tokens": number.assign_attrs(units="image tokens"), "token_agreement": agreement}
-    return xr.Dataset({name: one.reset_coords(drop=True) for name, one in found.items()})
+    variables = {"effective_tokens": number.assign_attrs(units="image tokens"), "token_agreement": agreement}
+    return xr.Dataset({name: variable.reset_coords(drop=True) for name, variable in variables.items()})

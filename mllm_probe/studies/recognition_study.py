@@ -208,20 +208,20 @@ def recognition_vs_reasoning(
     beside = baselines(run, run.vectors(IMAGE, LAST_PROMPT), (IMAGE,), run.blocks_at(DEPTHS)[0])
     p = sign_flip_test(_verdict(swept, **RECOGNITION_OR_REASONING.headline), seed=seed)
     result = result.merge(every_way).merge(beside)
-    posed = [prompt for one in images for prompt in (questions.ask(one) or {}).values()]
+    posed = [prompt for image in images for prompt in (questions.ask(image) or {}).values()]
     facts = run.facts | {"prompt": list(dict.fromkeys(posed))}
     result = result.assign_attrs(facts | every_way.attrs | beside.attrs, headline_p=p)
     return result.assign_attrs(summary=summary_of(result))
 
 
 def _of_relations(library: ConceptLibrary, questions: RelationQuestions) -> ConceptLibrary:
-    there = [name for name in library if name in questions.relations]
-    if len(there) < 2:
+    relations = [name for name in library if name in questions.relations]
+    if len(relations) < 2:
         raise ValueError(
             f"expected a library with two of the relations {', '.join(questions.relations)} or more, which the "
-            f"questions are about; it has {', '.join(there) or 'none of them'}."
+            f"questions are about; it has {', '.join(relations) or 'none of them'}."
         )
-    return library.subset(concepts=there)
+    return library.subset(concepts=relations)
 
 
 def posing(library: ConceptLibrary, questions: RelationQuestions, each: int) -> list[Picture]:
@@ -288,9 +288,9 @@ def _unsteered(run: StudyRuns, images: list[Picture], questions: RelationQuestio
 
 def _stated(run: StudyRuns, images: list[Picture], questions: RelationQuestions) -> xr.Dataset:
     """Share of answers that follow the relation, or the solving step, stated in words (asked, concept)."""
-    found = {"stated": questions.state, "stated_step": questions.step}
-    shares = {name: np.full((len(QUESTIONS), len(run.concepts)), np.nan) for name in found}
-    for name, sentence in found.items():
+    sentences = {"stated": questions.state, "stated_step": questions.step}
+    shares = {name: np.full((len(QUESTIONS), len(run.concepts)), np.nan) for name in sentences}
+    for name, sentence in sentences.items():
         for place in np.ndindex(*shares[name].shape):
             question, concept = QUESTIONS[place[0]], run.concepts[place[1]]
             others = [picture for picture in images if questions.shown(picture) != concept]
@@ -299,7 +299,7 @@ def _stated(run: StudyRuns, images: list[Picture], questions: RelationQuestions)
                 for picture, prompt in zip(others, _prompts(others, questions, question), strict=True)
             ]
             words = questions.answers[question][concept]
-            shares[name][place] = np.mean([named(one, words) for one in _answers(run, others, prompts)])
+            shares[name][place] = np.mean([named(answer, words) for answer in _answers(run, others, prompts)])
     coords = {PROMPT: list(QUESTIONS), CONCEPT: run.concepts}
     return xr.Dataset({name: ((PROMPT, CONCEPT), values) for name, values in shares.items()}, coords)
 
@@ -312,8 +312,8 @@ def _steered(swept: Mapping[str, xr.Dataset]) -> xr.Dataset:
         for unit, dose in EDITS.values():
             cells = {q: swept[f"{q}, {place}, {unit}"].sel({STRENGTH: [dose]}) for q in QUESTIONS}
             rows = [_numbers(cells[question]) for question in QUESTIONS]
-            one = xr.concat(rows, xr.DataArray(list(QUESTIONS), dims=PROMPT, name=PROMPT))
-            by_edit.append(one.assign(relation_itself=_naming_the_relation(cells[PROBLEM])))
+            by_question = xr.concat(rows, xr.DataArray(list(QUESTIONS), dims=PROMPT, name=PROMPT))
+            by_edit.append(by_question.assign(relation_itself=_naming_the_relation(cells[PROBLEM])))
         by_place.append(xr.concat(by_edit, xr.DataArray(list(EDITS), dims=EDIT, name=EDIT)))
     return xr.concat(by_place, xr.DataArray(list(PLACES), dims=SCOPE, name=SCOPE))
 
@@ -321,24 +321,24 @@ def _steered(swept: Mapping[str, xr.Dataset]) -> xr.Dataset:
 def _numbers(grid: xr.Dataset) -> xr.Dataset:
     """Effects of one sweep at its only dose (concept, layer)."""
     share, word = (effect(grid, metric).isel({STRENGTH: 0}, drop=True) for metric in ("named", "logprob"))
-    found = {"implied": share["mean"]}
-    found |= {f"implied_{kind}": share["control_mean"].sel({CONTROL: kind}, drop=True) for kind in _CONTROLS}
-    found |= {"logprob": word["difference"], "low": word["low"], "high": word["high"]}
-    found |= {"clear": word["clear_of_controls"], "n": share["n"]}
-    return xr.Dataset({name: one.reset_coords(drop=True) for name, one in found.items()})
+    numbers = {"implied": share["mean"]}
+    numbers |= {f"implied_{kind}": share["control_mean"].sel({CONTROL: kind}, drop=True) for kind in _CONTROLS}
+    numbers |= {"logprob": word["difference"], "low": word["low"], "high": word["high"]}
+    numbers |= {"clear": word["clear_of_controls"], "n": share["n"]}
+    return xr.Dataset({name: variable.reset_coords(drop=True) for name, variable in numbers.items()})
 
 
 def _naming_the_relation(grid: xr.Dataset) -> xr.DataArray:
     """Share of a problem's answers that name the relation of the vector itself (concept, layer)."""
-    own = grid.sel({CONTROL: CONCEPT_DIRECTION}, drop=True).isel({DRAW: 0, STRENGTH: 0}, drop=True)
-    texts = own["text"].transpose(CONCEPT, LAYER, SAMPLE)
-    counted_images = own["eligible"].transpose(CONCEPT, SAMPLE).values
-    found = np.full(texts.shape[:2], np.nan)
-    for row, layer in np.ndindex(*found.shape):
+    steered = grid.sel({CONTROL: CONCEPT_DIRECTION}, drop=True).isel({DRAW: 0, STRENGTH: 0}, drop=True)
+    texts = steered["text"].transpose(CONCEPT, LAYER, SAMPLE)
+    counted_images = steered["eligible"].transpose(CONCEPT, SAMPLE).values
+    shares = np.full(texts.shape[:2], np.nan)
+    for row, layer in np.ndindex(*shares.shape):
         answers = texts.values[row, layer][counted_images[row]]
         if len(answers):
-            found[row, layer] = np.mean([named(str(text), (str(texts[CONCEPT].values[row]),)) for text in answers])
-    return xr.DataArray(found, {CONCEPT: texts[CONCEPT].values, LAYER: texts[LAYER].values}, (CONCEPT, LAYER))
+            shares[row, layer] = np.mean([named(str(text), (str(texts[CONCEPT].values[row]),)) for text in answers])
+    return xr.DataArray(shares, {CONCEPT: texts[CONCEPT].values, LAYER: texts[LAYER].values}, (CONCEPT, LAYER))
 
 
 def _verdict(
@@ -356,12 +356,12 @@ def _verdict(
     sides = []
     for question in (RECOGNITION, PROBLEM):
         values = value_by_image(swept[f"{question}, {scope}, {unit}"], metric, against=control)
-        one = values.sel({STRENGTH: strength}).transpose(LAYER, SAMPLE, CONCEPT).values
-        by_image = mean(one)
+        scores = values.sel({STRENGTH: strength}).transpose(LAYER, SAMPLE, CONCEPT).values
+        by_image = mean(scores)
         chosen = in_half(by_image.shape[1], half)
-        own, other = by_image[:, chosen], by_image[:, ~chosen]
+        members, other = by_image[:, chosen], by_image[:, ~chosen]
         # The best block is chosen on the other half of the images.
-        sides.append(own[int(np.nanargmax(mean(other)))] if layers == "best" else mean(own.T))
+        sides.append(members[int(np.nanargmax(mean(other)))] if layers == "best" else mean(members.T))
     return np.asarray(sides[0] - sides[1])
 
 
@@ -371,8 +371,8 @@ def summary_of(study: xr.Dataset) -> str:
     `study`: from :func:`recognition_vs_reasoning`.
     """
     accuracy = ", ".join(
-        f"{question} {float(one['accuracy']):.2f} [{float(one['accuracy_low']):.2f}, {float(one['accuracy_high']):.2f}]"
-        for question, one in ((question, study.sel({PROMPT: question})) for question in QUESTIONS)
+        f"{question} {float(row['accuracy']):.2f} [{float(row['accuracy_low']):.2f}, {float(row['accuracy_high']):.2f}]"
+        for question, row in ((question, study.sel({PROMPT: question})) for question in QUESTIONS)
     )
     lines = [
         f"{study.attrs['n_concepts']} relations that the model tells apart. Unsteered, right on "
@@ -387,32 +387,32 @@ def summary_of(study: xr.Dataset) -> str:
 def _place_line(some: xr.Dataset, place: str) -> str:
     means = some["implied"].mean(CONCEPT).transpose(PROMPT, LAYER)
     best = {question: int(means[LAYER].values[means.sel({PROMPT: question}).values.argmax()]) for question in QUESTIONS}
-    told = [
+    shares = [
         f"{question} {float(means.sel({PROMPT: question, LAYER: best[question]})):.2f} (block {best[question]})"
         for question in QUESTIONS
     ]
-    there = some.sel({LAYER: best[RECOGNITION]})
+    at_best = some.sel({LAYER: best[RECOGNITION]})
     random = float(some["implied_random"].mean())
     return (
-        f"{place}, {_HEADLINE}: answers are those of the new relation in {', '.join(told)}, random directions "
+        f"{place}, {_HEADLINE}: answers are those of the new relation in {', '.join(shares)}, random directions "
         f"{random:.2f}. At block {best[RECOGNITION]}, the best for recognition, the problem's answers follow it in "
-        f"{float(there['implied'].sel({PROMPT: PROBLEM}).mean()):.2f} and name the relation itself in "
-        f"{float(there['relation_itself'].mean()):.2f}."
+        f"{float(at_best['implied'].sel({PROMPT: PROBLEM}).mean()):.2f} and name the relation itself in "
+        f"{float(at_best['relation_itself'].mean()):.2f}."
     )
 
 
 def _stated_line(study: xr.Dataset) -> str:
-    said = study["stated"].mean(CONCEPT)
+    stated = study["stated"].mean(CONCEPT)
     step = study["stated_step"].mean(CONCEPT)
-    works = max(float(said.sel({PROMPT: PROBLEM})), float(step.sel({PROMPT: PROBLEM}))) >= _FOLLOWED
-    told = (
+    works = max(float(stated.sel({PROMPT: PROBLEM})), float(step.sel({PROMPT: PROBLEM}))) >= _FOLLOWED
+    conclusion = (
         "the problem can be solved from words."
         if works
         else "the model does not follow a sentence against the image, so that these positive controls say nothing of "
         "what steering could do."
     )
-    shares = ", ".join(f"{question} {float(said.sel({PROMPT: question})):.2f}" for question in QUESTIONS)
+    shares = ", ".join(f"{question} {float(stated.sel({PROMPT: question})):.2f}" for question in QUESTIONS)
     return (
         f"Stated in words instead: the relation is followed in {shares}; the solving step in the problem "
-        f"{float(step.sel({PROMPT: PROBLEM})):.2f}: {told}"
+        f"{float(step.sel({PROMPT: PROBLEM})):.2f}: {conclusion}"
     )

@@ -97,8 +97,8 @@ class Recommendation(Mapping[str, Steering]):
             raise KeyError(f"no setting that was tried made answers name {concept!r}; see mp.check(model, library).")
         if concept not in self.table[CONCEPT].values:
             raise KeyError(unknown_name("concept", concept, self))
-        one = self.settings[concept]
-        return Steering(self._vectors.sel({CONCEPT: concept}), [one.layer], one.strength, tokens=one.tokens)
+        best = self.settings[concept]
+        return Steering(self._vectors.sel({CONCEPT: concept}), [best.layer], best.strength, tokens=best.tokens)
 
     def __iter__(self) -> Iterator[str]:
         return iter(map(str, self.table[CONCEPT].values))
@@ -134,9 +134,9 @@ class Recommendation(Mapping[str, Steering]):
         head = f"{'concept':<16} {'tokens':<22} {'layer':>5} {'strength':>8} {'score':>6} {'n':>4} {'random':>7} clear"
         controls = self.table["control_mean"].sel({CONTROL: "random"}).values
         lines = [
-            f"{name:<16} {one.scope:<22} {one.layer:>5} {one.strength:>8g} {one.score:>6.2f} {one.n:>4} "
+            f"{name:<16} {best.scope:<22} {best.layer:>5} {best.strength:>8g} {best.score:>6.2f} {best.n:>4} "
             f"{random:>7.2f} {'yes' if clear else 'no'}"
-            for (name, one), random, clear in zip(
+            for (name, best), random, clear in zip(
                 self.settings.items(), controls, self.table["clear_in_grid"].values, strict=True
             )
         ]
@@ -241,7 +241,7 @@ def stored_settings(model: ProbeModel) -> dict[str, Recommended]:
     stored = json.loads((folder / STORED).read_text())
     if stored["weights"] != model.fingerprint or stored["prompt"] != model.default_prompt:
         return {}
-    return {name: Recommended(**one) for name, one in stored["settings"].items()}
+    return {name: Recommended(**fields) for name, fields in stored["settings"].items()}
 
 
 Steered = Sequence[Picture] | ConceptLibrary
@@ -340,8 +340,8 @@ class _Search:
 def _rows(grid: xr.Dataset) -> dict[str, xr.Dataset]:
     """Effect on the score by concept, with what the answers name and keep, of a grid of one cell."""
     scored, named = effect(grid, SCORE), effect(grid, "named")
-    found = scored[["n", "control_mean", "difference_from", "difference_low", "difference_high", "p"]]
-    found = found.assign(
+    rows = scored[["n", "control_mean", "difference_from", "difference_low", "difference_high", "p"]]
+    rows = rows.assign(
         score=scored["mean"],
         broken=scored["broken"],
         clear_of_controls=scored["clear_of_controls"],
@@ -349,11 +349,11 @@ def _rows(grid: xr.Dataset) -> dict[str, xr.Dataset]:
         named_n=named["n"],
     )
     if "kept" in grid:
-        found["kept"] = mean_over_eligible(grid, "kept")
-    found = found.isel({LAYER: 0, STRENGTH: 0}).reset_coords(drop=True)
+        rows["kept"] = mean_over_eligible(grid, "kept")
+    rows = rows.isel({LAYER: 0, STRENGTH: 0}).reset_coords(drop=True)
     if CATEGORY in grid.coords:
-        found = found.assign_coords({CATEGORY: grid[CATEGORY]})
-    return {str(name): found.sel({CONCEPT: [name]}) for name in found[CONCEPT].values}
+        rows = rows.assign_coords({CATEGORY: grid[CATEGORY]})
+    return {str(name): rows.sel({CONCEPT: [name]}) for name in rows[CONCEPT].values}
 
 
 def _table(rows: Mapping[str, xr.Dataset], cells: Mapping[str, _Cell], attrs: dict[str, Any]) -> xr.Dataset:
@@ -392,8 +392,8 @@ def _images(library: ConceptLibrary, count: int) -> Steered:
     """Images without each concept: a few that serve all where labels say what they show, else each concept's own."""
     if any(picture.labels is not None for picture in library.pictures):
         return neutral_images(library, count)
-    there = min(min(len(one.positive), len(one.negative)) for one in library.values())
-    return library.subset(pairs=min(count, there))
+    fewest = min(min(len(concept.positive), len(concept.negative)) for concept in library.values())
+    return library.subset(pairs=min(count, fewest))
 
 
 def _layers(vectors: xr.Dataset, layers: Layers) -> Layers:
@@ -414,7 +414,7 @@ def _strengths(vectors: xr.Dataset, strengths: Mapping[str, Sequence[float]] | N
             )
         return strengths
     captured = set(map(str, np.atleast_1d(vectors[SCOPE].values))) if SCOPE in vectors.coords else set()
-    return {scope: own for scope, own in SEARCHED.items() if "image" not in scope.split("+") or "image" in captured}
+    return {scope: doses for scope, doses in SEARCHED.items() if "image" not in scope.split("+") or "image" in captured}
 
 
 def _spread(names: Sequence[str]) -> list[str]:

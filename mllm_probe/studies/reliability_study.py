@@ -148,13 +148,13 @@ def _in_every_way(run: StudyRuns, result: xr.Dataset) -> xr.Dataset:
     return ways.assign_attrs(headline_p=rank_permutation_p(*both(**RELIABILITY.headline), seed=run.seed))
 
 
-def rank_permutation_p(one: np.ndarray, other: np.ndarray, *, permutations: int = 9999, seed: int = 0) -> float:
+def rank_permutation_p(left: np.ndarray, right: np.ndarray, *, permutations: int = 9999, seed: int = 0) -> float:
     """Two-sided p of Spearman's ρ of 0, by permutation.
 
-    `one`, `other` (float array [concept]): pairs with NaN do not count. Returns: NaN where ρ is.
+    `left`, `right` (float array [concept]): pairs with NaN do not count. Returns: NaN where ρ is.
     """
-    known = np.isfinite(one) & np.isfinite(other)
-    ranks = [stats.rankdata(side[known]) for side in (one, other)]
+    known = np.isfinite(left) & np.isfinite(right)
+    ranks = [stats.rankdata(side[known]) for side in (left, right)]
     if known.sum() < _FEWEST_RANKED or any(np.ptp(side) == 0 for side in ranks):
         return np.nan
     first, second = (side - side.mean() for side in ranks)
@@ -179,21 +179,21 @@ def _slopes(grid: xr.Dataset) -> xr.Dataset:
     if "eligible" in grid:
         scores = scores.where(grid["eligible"].any(STRENGTH))
     slope = slope_over_doses(scores, unsteered)
-    own = slope.sel({CONTROL: CONCEPT_DIRECTION, DRAW: 0}, drop=True).transpose(CONCEPT, LAYER, SAMPLE)
+    steered = slope.sel({CONTROL: CONCEPT_DIRECTION, DRAW: 0}, drop=True).transpose(CONCEPT, LAYER, SAMPLE)
     drawn = slope.sel({CONTROL: "random"}, drop=True).transpose(CONCEPT, LAYER, DRAW, SAMPLE)
-    n, anti = own.notnull().sum(SAMPLE), (own < 0).sum(SAMPLE)
+    n, anti = steered.notnull().sum(SAMPLE), (steered < 0).sum(SAMPLE)
     low, high = wilson_interval(anti.values, n.values)
-    found = {
-        "slope": own,
+    variables = {
+        "slope": steered,
         "slope_random": drawn,
-        "steerability": own.mean(SAMPLE),
+        "steerability": steered.mean(SAMPLE),
         "anti_steerable": anti / n,
         "anti_low": (anti.dims, np.asarray(low)),
         "anti_high": (anti.dims, np.asarray(high)),
         "anti_random": (drawn < 0).sum((DRAW, SAMPLE)) / drawn.notnull().sum((DRAW, SAMPLE)),
     }
-    return xr.Dataset({name: one.reset_coords(drop=True) if isinstance(one, xr.DataArray) else one
-                       for name, one in found.items()})  # fmt: skip
+    return xr.Dataset({name: variable.reset_coords(drop=True) if isinstance(variable, xr.DataArray) else variable
+                       for name, variable in variables.items()})  # fmt: skip
 
 
 def _known_before(run: StudyRuns, vectors: xr.Dataset) -> xr.Dataset:
@@ -210,13 +210,15 @@ def _known_before(run: StudyRuns, vectors: xr.Dataset) -> xr.Dataset:
         pooled = sum(side.var(SAMPLE, ddof=1) for side in along) / 2
         apart.append((along[0].mean(SAMPLE) - along[1].mean(SAMPLE)) / pooled**0.5)
     names = xr.DataArray(list(run.others), dims=CONCEPT, name=CONCEPT)
-    found = {
+    variables = {
         "split_half_cosine": here["split_half_cosine"],
         "pair_cosine": xr.concat(pairs, names),
         "separation": xr.concat(apart, names),
         "norm": length / here["residual_norm"],
     }
-    return xr.Dataset({name: one.reset_coords(drop=True).astype(np.float64) for name, one in found.items()})
+    return xr.Dataset(
+        {name: variable.reset_coords(drop=True).astype(np.float64) for name, variable in variables.items()}
+    )
 
 
 def _activations(run: StudyRuns, images: Sequence[Picture]) -> xr.DataArray:
@@ -250,29 +252,29 @@ def _foretold(here: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(data, {PREDICTOR: list(PREDICTORS)})
 
 
-def rank_correlation(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
+def rank_correlation(first: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
     """Spearman's ρ with its 95 % interval by Fisher's transformation.
 
-    `one`, `other` (float array [n]): pairs with a NaN do not count. Returns: NaN with fewer than four pairs, or where
+    `first`, `other` (float array [n]): pairs with a NaN do not count. Returns: NaN with fewer than four pairs, or where
     one side does not vary.
 
     Bonett and Wright, Psychometrika 65 (2000): variance (1 + ρ²/2) / (n − 3).
     """
-    known = np.isfinite(one) & np.isfinite(other)
-    one, other = one[known], other[known]
-    if len(one) < _FEWEST_RANKED or np.ptp(one) == 0 or np.ptp(other) == 0:
+    known = np.isfinite(first) & np.isfinite(other)
+    first, other = first[known], other[known]
+    if len(first) < _FEWEST_RANKED or np.ptp(first) == 0 or np.ptp(other) == 0:
         return np.nan, np.nan, np.nan
-    rho = float(stats.spearmanr(one, other).statistic)
-    half = stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt((1 + rho**2 / 2) / (len(one) - 3))
+    rho = float(stats.spearmanr(first, other).statistic)
+    half = stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt((1 + rho**2 / 2) / (len(first) - 3))
     middle = np.arctanh(np.clip(rho, -1 + 1e-9, 1 - 1e-9))
     return rho, float(np.tanh(middle - half)), float(np.tanh(middle + half))
 
 
 def _transfer(run: StudyRuns, vectors: xr.Dataset, layer: int, slopes: xr.DataArray) -> xr.DataArray:
     """Rank correlation of the slopes under the study's prompt with those under other prompts (asked)."""
-    own = run.model.default_prompt if run.prompt is None else run.prompt
-    prompts = [one for one in run.model.suggestions if one != own][:_PROMPTS]
-    found = []
+    default = run.model.default_prompt if run.prompt is None else run.prompt
+    prompts = [prompt for prompt in run.model.suggestions if prompt != default][:_PROMPTS]
+    correlations = []
     for other in prompts:
         grid = sweep(
             run.model, vectors, run.images_without(_IMAGES), other, layers=[layer], strengths=STRENGTHS,
@@ -280,8 +282,8 @@ def _transfer(run: StudyRuns, vectors: xr.Dataset, layer: int, slopes: xr.DataAr
             progress=run.progress,
         ).sel({CONCEPT: run.concepts})  # fmt: skip
         again = _slopes(grid)["slope"].isel({LAYER: 0})
-        found.append(rank_correlation(slopes.values.ravel(), again.values.ravel())[0])
-    return xr.DataArray(np.array(found, np.float64), {PROMPT: prompts}, (PROMPT,))
+        correlations.append(rank_correlation(slopes.values.ravel(), again.values.ravel())[0])
+    return xr.DataArray(np.array(correlations, np.float64), {PROMPT: prompts}, (PROMPT,))
 
 
 def _between_styles(run: StudyRuns, slopes: xr.DataArray) -> xr.DataArray:
@@ -295,13 +297,13 @@ def _between_styles(run: StudyRuns, slopes: xr.DataArray) -> xr.DataArray:
     labels = {picture.id: picture.labels or frozenset() for picture in pictures}
     shown = [labels.get(str(name), frozenset()) for name in slopes[SAMPLE].values]
     others = slopes.sel({CONCEPT: [name for name in run.concepts if name not in styles]})
-    found = []
+    correlations = []
     for style in styles:
-        inside = [style in one for one in shown]
-        outside = [style not in one and bool(one & set(styles)) for one in shown]
+        inside = [style in image_styles for image_styles in shown]
+        outside = [style not in image_styles and bool(image_styles & set(styles)) for image_styles in shown]
         means = [others.isel({SAMPLE: np.flatnonzero(side)}).mean(SAMPLE).values for side in (inside, outside)]
-        found.append(rank_correlation(*means)[0])
-    return xr.DataArray(np.array(found, np.float64), {STYLE: styles}, (STYLE,))
+        correlations.append(rank_correlation(*means)[0])
+    return xr.DataArray(np.array(correlations, np.float64), {STYLE: styles}, (STYLE,))
 
 
 def _styles_line(study: xr.Dataset) -> str:
@@ -311,7 +313,7 @@ def _styles_line(study: xr.Dataset) -> str:
             "Transfer to other styles is not known: the library has no two styles whose images say so, or too few "
             "other concepts."
         )
-    shared = ", ".join(f"{float(one):.2f} ({one[STYLE].item()})" for one in known)
+    shared = ", ".join(f"{float(rho):.2f} ({rho[STYLE].item()})" for rho in known)
     return f"Slopes on images in one style correlate over concepts with those in other styles by ρ {shared}."
 
 
@@ -334,13 +336,13 @@ def summary_of(study: xr.Dataset) -> str:
         + (f" ({', '.join(often[:8])})." if often else "."),
     ]
     for name in PREDICTORS:
-        one = study.sel({PREDICTOR: name})
-        low, high = float(one["rho_low"]), float(one["rho_high"])
-        if not np.isfinite(one["foretells"]):
+        row = study.sel({PREDICTOR: name})
+        low, high = float(row["rho_low"]), float(row["rho_high"])
+        if not np.isfinite(row["foretells"]):
             lines.append(f"{name}: not known, fewer than {_FEWEST_RANKED} concepts have it, or all have the same.")
             continue
-        told = "foretells steerability" if low > 0 else "foretells its opposite" if high < 0 else "foretells nothing"
-        lines.append(f"{name}: {told} (Spearman's ρ {float(one['foretells']):+.2f} [{low:+.2f}, {high:+.2f}]).")
+        verdict = "foretells steerability" if low > 0 else "foretells its opposite" if high < 0 else "foretells nothing"
+        lines.append(f"{name}: {verdict} (Spearman's ρ {float(row['foretells']):+.2f} [{low:+.2f}, {high:+.2f}]).")
     if study.sizes.get(PROMPT):
         shared = ", ".join(
             f"{signed(float(study['transfer'].sel({PROMPT: p})), 2)} ({p})" for p in study[PROMPT].values

@@ -111,7 +111,7 @@ def reverse_grid(run: StudyRuns, place: str, name: str, probes: xr.Dataset) -> x
     grid whose ``sample`` counts the images of each concept, with what `Reading` gives in place of activations.
     """
 
-    def made(store: Path | None) -> xr.Dataset:
+    def compute(store: Path | None) -> xr.Dataset:
         library = shown_images(run)
         groups = _groups(run, library, RUNS[name])
         parts = [
@@ -120,7 +120,7 @@ def reverse_grid(run: StudyRuns, place: str, name: str, probes: xr.Dataset) -> x
         ]
         return joined(parts)
 
-    return run.grid(f"{place}, {name}", made)
+    return run.grid(f"{place}, {name}", compute)
 
 
 def joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -170,7 +170,7 @@ def read_inside(
     and ``probe_unsteered``, decision value of the probe from the mean of its negatives, in standard deviations of the
     unsteered images.
     """
-    told, before = (
+    steered, before = (
         _on_host(grid[name].isel({TOKEN: 0}, drop=True)) for name in (_ACTIVATION, f"{_ACTIVATION}_unsteered")
     )
     names = {str(name): number for number, name in enumerate(grid[SAMPLE].values)}
@@ -179,12 +179,12 @@ def read_inside(
     rest = grid.drop_vars([*dropped, *lens, TOKEN], errors="ignore").assign(lens)
     parts = []
     for name, concept in library.items():
-        own = {SAMPLE: [names[picture.id] for picture in concept.positive]}
+        positives = {SAMPLE: [names[picture.id] for picture in concept.positive]}
         reading = Reading(vectors.sel({CONCEPT: [name]}), probes.sel({CONCEPT: name}), grid, seed)
-        inside = reading.of(told.sel({CONCEPT: name}).isel(own), before, before.isel(own))
-        one = rest.sel({CONCEPT: [name]}).isel(own)
-        one = one.assign({key: value.expand_dims({CONCEPT: [name]}) for key, value in inside.items()})
-        parts.append(one.drop_vars(SAMPLE).assign_coords({SAMPLE: np.arange(len(own[SAMPLE]))}))
+        inside = reading.of(steered.sel({CONCEPT: name}).isel(positives), before, before.isel(positives))
+        part = rest.sel({CONCEPT: [name]}).isel(positives)
+        part = part.assign({key: value.expand_dims({CONCEPT: [name]}) for key, value in inside.items()})
+        parts.append(part.drop_vars(SAMPLE).assign_coords({SAMPLE: np.arange(len(positives[SAMPLE]))}))
     return joined(parts)
 
 
@@ -205,23 +205,23 @@ class Reading:
         self.weight = xr.DataArray(weight, dims=(READ_LAYER, HIDDEN))
         self.threshold = xr.DataArray(here["negative_projection"].values.astype(np.float64), dims=READ_LAYER)
 
-    def of(self, told: xr.DataArray, every: xr.DataArray, before: xr.DataArray) -> dict[str, xr.DataArray]:
+    def of(self, steered: xr.DataArray, every: xr.DataArray, before: xr.DataArray) -> dict[str, xr.DataArray]:
         """What `read_inside` gives of steered and unsteered activations, and of those of every image."""
         itself = {CONTROL: CONCEPT_DIRECTION, DRAW: 0}
-        change = told - before
+        change = steered - before
         spread = _along(every, self.along_edit.sel(itself, drop=True)).std(SAMPLE, ddof=1)
         at_block = _along(every, self.along_block.sel(itself, drop=True)).std(SAMPLE, ddof=1)
         of_probe = _along(every, self.weight).std(SAMPLE, ddof=1)
-        found = {
+        variables = {
             "change": _along(change, self.along_edit),
             "change_at_block": _along(change, self.along_block),
             "spread": spread,
             "spread_at_block": at_block,
-            "norm": _length(told) / _length(before),
-            "probe": (_along(told, self.weight) - self.threshold) / of_probe,
+            "norm": _length(steered) / _length(before),
+            "probe": (_along(steered, self.weight) - self.threshold) / of_probe,
             "probe_unsteered": (_along(before, self.weight) - self.threshold) / of_probe,
         }
-        return {name: one.reset_coords(drop=True) for name, one in found.items()}
+        return {name: variable.reset_coords(drop=True) for name, variable in variables.items()}
 
 
 def edited_directions(
@@ -239,16 +239,16 @@ def edited_directions(
     chosen = [int(layer) for layer in grid[LAYER].values] if layers is None else list(layers)
     kinds, names = grid[CONTROL].values.tolist(), vectors[CONCEPT].values.tolist()
     shape = (len(names), len(chosen), len(kinds), grid.sizes[DRAW], vectors.sizes[HIDDEN])
-    found = np.full(shape, np.nan)
+    directions = np.full(shape, np.nan)
     for row, name in enumerate(names):
-        own = Steering(vectors.sel({CONCEPT: name}), chosen)
+        steering = Steering(vectors.sel({CONCEPT: name}), chosen)
         for column, layer in enumerate(chosen):
             for place, kind in enumerate(kinds):
                 for draw in range(1 if kind == CONCEPT_DIRECTION else grid.sizes[DRAW]):
-                    direction = own.control(kind, seed, draw).direction(LAST_PROMPT, layer)
-                    found[row, column, place, draw] = direction.double().cpu().numpy()
+                    direction = steering.control(kind, seed, draw).direction(LAST_PROMPT, layer)
+                    directions[row, column, place, draw] = direction.double().cpu().numpy()
     coords = {CONCEPT: names, LAYER: chosen, CONTROL: kinds}
-    return xr.DataArray(found, coords, (CONCEPT, LAYER, CONTROL, DRAW, HIDDEN))
+    return xr.DataArray(directions, coords, (CONCEPT, LAYER, CONTROL, DRAW, HIDDEN))
 
 
 def _along(activation: xr.DataArray, direction: xr.DataArray) -> xr.DataArray:
@@ -371,39 +371,39 @@ def reverse_steering(
 def _measured_at(run: StudyRuns, place: str) -> xr.Dataset:
     """What every kind of edit of these tokens does (edit_kind, concept, layer[, read_layer])."""
     probes = run.vectors(LAST_PROMPT, layers=read_blocks(run), method="probe", shuffled_draws=0)
-    found: dict[str, xr.Dataset] = {}
+    parts: dict[str, xr.Dataset] = {}
     for name, edits in RUNS.items():
         grid = reverse_grid(run, place, name, probes)
-        found |= {edit: _measured(grid.sel({STRENGTH: [dose]})) for edit, dose in edits.edits.items()}
-    return xr.concat([found[edit] for edit in EDITS], xr.DataArray(list(EDITS), dims=EDIT, name=EDIT))
+        parts |= {edit: _measured(grid.sel({STRENGTH: [dose]})) for edit, dose in edits.edits.items()}
+    return xr.concat([parts[edit] for edit in EDITS], xr.DataArray(list(EDITS), dims=EDIT, name=EDIT))
 
 
 def _measured(grid: xr.Dataset) -> xr.Dataset:
     """What one kind of edit does outside and inside (concept, layer[, read_layer])."""
-    said = effect(grid, "logprob").isel({STRENGTH: 0}, drop=True)
+    measured = effect(grid, "logprob").isel({STRENGTH: 0}, drop=True)
     named = effect(grid, "named").isel({STRENGTH: 0}, drop=True)
     before = grid["named_unsteered"].where(grid["eligible"].isel({STRENGTH: 0}, drop=True)).mean(SAMPLE)
     outside = {
         "named": named["mean"],
         "named_unsteered": before,
-        "logprob": said["difference"],
-        "low": said["low"],
-        "high": said["high"],
-        "clear": said["clear_of_controls"],
-        "n": said["n"],
+        "logprob": measured["difference"],
+        "low": measured["low"],
+        "high": measured["high"],
+        "clear": measured["clear_of_controls"],
+        "n": measured["n"],
     }
     for kind in KINDS:
         outside[f"named_{kind}"] = named["control_mean"].sel({CONTROL: kind}, drop=True)
-    found = xr.Dataset({name: one.reset_coords(drop=True) for name, one in outside.items()})
+    result = xr.Dataset({name: variable.reset_coords(drop=True) for name, variable in outside.items()})
     grid = grid.isel({STRENGTH: 0}, drop=True)
-    return found.merge(_inside(grid), combine_attrs="drop").merge(_ratios(grid), combine_attrs="drop")
+    return result.merge(_inside(grid), combine_attrs="drop").merge(_ratios(grid), combine_attrs="drop")
 
 
 def _inside(grid: xr.Dataset) -> xr.Dataset:
     """What later blocks hold at the last prompt token, images averaged."""
     concept = {CONTROL: CONCEPT_DIRECTION, DRAW: 0}
     moved, at_block = (grid[name].sel(concept, drop=True) for name in ("change", "change_at_block"))
-    found = {
+    variables = {
         "change": moved.mean(SAMPLE),
         "change_size": abs(moved).mean(SAMPLE),
         "change_in_spreads": moved.mean(SAMPLE) / grid["spread"],
@@ -414,12 +414,14 @@ def _inside(grid: xr.Dataset) -> xr.Dataset:
         "probe_unsteered": grid["probe_unsteered"].mean(SAMPLE),
     }
     for name, source in (("lens", "logit_lens"), ("norm", "norm"), ("probe", "probe")):
-        found[name] = grid[source].sel(concept, drop=True).mean(SAMPLE)
+        variables[name] = grid[source].sel(concept, drop=True).mean(SAMPLE)
         for kind in KINDS:
-            found[f"{name}_{kind}"] = grid[source].sel({CONTROL: kind}, drop=True).mean((DRAW, SAMPLE))
+            variables[f"{name}_{kind}"] = grid[source].sel({CONTROL: kind}, drop=True).mean((DRAW, SAMPLE))
     for kind in KINDS:
-        found[f"change_{kind}"] = abs(grid["change"].sel({CONTROL: kind}, drop=True)).mean((DRAW, SAMPLE))
-    return xr.Dataset({name: one.reset_coords(drop=True).astype(np.float64) for name, one in found.items()})
+        variables[f"change_{kind}"] = abs(grid["change"].sel({CONTROL: kind}, drop=True)).mean((DRAW, SAMPLE))
+    return xr.Dataset(
+        {name: variable.reset_coords(drop=True).astype(np.float64) for name, variable in variables.items()}
+    )
 
 
 def _ratios(grid: xr.Dataset) -> xr.Dataset:
@@ -430,9 +432,9 @@ def _ratios(grid: xr.Dataset) -> xr.Dataset:
     parts = []
     for half in halves.values():
         some = changes.isel({SAMPLE: half})
-        own = abs(some.sel({CONTROL: CONCEPT_DIRECTION, DRAW: 0}, drop=True).mean(SAMPLE))
+        caused = abs(some.sel({CONTROL: CONCEPT_DIRECTION, DRAW: 0}, drop=True).mean(SAMPLE))
         drawn = abs(some.sel({CONTROL: list(KINDS)})).mean((DRAW, SAMPLE))
-        parts.append(xr.apply_ufunc(np.log, own / drawn))
+        parts.append(xr.apply_ufunc(np.log, caused / drawn))
     ratio = xr.concat(parts, HALF).assign_coords({READ_ALONG: list(_CHANGES), HALF: list(halves)})
     return xr.Dataset({"log_ratio": ratio.astype(np.float64)})
 
@@ -452,12 +454,12 @@ def _surges(result: xr.Dataset, seed: int) -> xr.Dataset:
     """Size of the change at the last block over that of each control, over concepts."""
     last = result.isel({READ_LAYER: -1}, drop=True)
     dims = (SCOPE, EDIT, LAYER)
-    found: dict[str, np.ndarray] = {}
+    ratios: dict[str, np.ndarray] = {}
     for kind, name in zip(KINDS, ("surge", *(f"surge_{kind}" for kind in KINDS[1:])), strict=True):
         ratio = np.log((abs(last["change"]) / last[f"change_{kind}"]).transpose(*dims, CONCEPT).values)
         low, high = bootstrap_interval(ratio, seed=seed)
-        found |= {name: ratio.mean(-1), f"{name}_low": low, f"{name}_high": high}
-    return xr.Dataset({name: (dims, np.exp(values)) for name, values in found.items()})
+        ratios |= {name: ratio.mean(-1), f"{name}_low": low, f"{name}_high": high}
+    return xr.Dataset({name: (dims, np.exp(values)) for name, values in ratios.items()})
 
 
 def summary_of(study: xr.Dataset) -> str:
@@ -474,13 +476,13 @@ def summary_of(study: xr.Dataset) -> str:
 
 def _blocked(some: xr.Dataset, place: str, edit: str) -> str:
     layer = some[LAYER].values[int(np.nanargmin(some["logprob"].mean(CONCEPT).values))]
-    one = some.sel({LAYER: layer})
-    named, before, random = (float(one[name].mean()) for name in ("named", "named_unsteered", "named_random"))
-    clear = int((one["clear"] & (one["logprob"] < 0)).sum())
+    at = some.sel({LAYER: layer})
+    named, before, random = (float(at[name].mean()) for name in ("named", "named_unsteered", "named_random"))
+    clear = int((at["clear"] & (at["logprob"] < 0)).sum())
     return (
         f"{place}, {edit}, block {layer}: answers name the concept in {named:.2f} (unsteered {before:.2f}, random "
-        f"directions {random:.2f}); log-probability {float(one['logprob'].mean()):+.1f} nats against random, lower and "
-        f"clear of them for {clear} of {one.sizes[CONCEPT]} concepts."
+        f"directions {random:.2f}); log-probability {float(at['logprob'].mean()):+.1f} nats against random, lower and "
+        f"clear of them for {clear} of {at.sizes[CONCEPT]} concepts."
     )
 
 
@@ -494,15 +496,15 @@ def surging(study: xr.Dataset) -> xr.DataArray:
 
 def _grown(study: xr.Dataset) -> str:
     last = study.sel({SCOPE: ANSWERING})
-    found, cell = surging(last), last.sel({EDIT: _HEADLINE})
+    above, cell = surging(last), last.sel({EDIT: _HEADLINE})
     middle = cell.isel({LAYER: cell.sizes[LAYER] // 2})
-    share = float(found.mean())
+    share = float(above.mean())
     verdict = "a surge" if share >= 0.8 else "no surge" if share <= 0.2 else "the settings disagree"
     return (
         f"Inside, edited at the last prompt token ({_HEADLINE}, block {int(middle[LAYER])}): at the last block "
         f"the change along the edit's own direction is {float(middle['surge']):.2f} times that of a random direction "
-        f"[{float(middle['surge_low']):.2f}, {float(middle['surge_high']):.2f}]; above {SURGE} in {int(found.sum())} "
-        f"of {found.size} settings: {verdict}."
+        f"[{float(middle['surge_low']):.2f}, {float(middle['surge_high']):.2f}]; above {SURGE} in {int(above.sum())} "
+        f"of {above.size} settings: {verdict}."
     )
 
 
@@ -510,11 +512,11 @@ def _probed(study: xr.Dataset) -> str:
     """What a probe says at the last block."""
     middle = study.sel({SCOPE: ANSWERING, EDIT: _HEADLINE})
     middle = middle.isel({LAYER: middle.sizes[LAYER] // 2, READ_LAYER: -1})
-    told, before, random, orthogonal = (
+    after, before, random, orthogonal = (
         float(middle[name].mean()) for name in ("probe", "probe_unsteered", "probe_random", "probe_orthogonal")
     )
     return (
-        f"Probe at the last block after the same edit: {told:+.1f} standard deviations of unsteered images from images "
+        f"Probe at the last block after the same edit: {after:+.1f} standard deviations of unsteered images from images "
         f"without the concept (unsteered {before:+.1f}, random directions {random:+.1f}, orthogonal ones "
         f"{orthogonal:+.1f})."
     )
@@ -526,8 +528,8 @@ def _read_again(study: xr.Dataset) -> str:
     block = int(some[LAYER])
     words = []
     for place in (ANSWERING, IMAGE):
-        own = some.sel({SCOPE: place})["lens"].mean(CONCEPT)
-        words.append(f"{float(own.sel({READ_LAYER: block})):.1f} to {float(own[-1]):.1f} ({place} edited)")
+        lens = some.sel({SCOPE: place})["lens"].mean(CONCEPT)
+        words.append(f"{float(lens.sel({READ_LAYER: block})):.1f} to {float(lens[-1]):.1f} ({place} edited)")
     unsteered = float(some["lens_unsteered"].isel({SCOPE: 0, READ_LAYER: -1}).mean())
     return (
         f"Logit lens after ablation at block {block}, from there to the last block: {', '.join(words)}; unsteered "

@@ -117,22 +117,25 @@ def scaling(
     models = _ladder(model)
     runs = [
         _rung(
-            one, library, vectors=(vectors or {}).get(one.name), grids=(grids or {}).get(one.name), prompt=prompt,
+            model, library, vectors=(vectors or {}).get(model.name), grids=(grids or {}).get(model.name), prompt=prompt,
             seed=seed, store=store, progress=progress,
         )
-        for one in models
+        for model in models
     ]  # fmt: skip
     shared = [name for name in runs[0].concepts if all(name in run.concepts for run in runs)]
-    facts = runs[0].facts | {"model": [one.name for one in models], "weights": [one.fingerprint for one in models]}
+    facts = runs[0].facts | {
+        "model": [model.name for model in models],
+        "weights": [model.fingerprint for model in models],
+    }
     facts |= {"n_concepts": len(shared)}
     if not shared:
-        told = "; ".join(f"{run.model.name}: {len(run.concepts)} fit" for run in runs)
-        return xr.Dataset(attrs={**facts, "summary": f"Nothing to study: no concept is fit in every model ({told})."})
-    names = xr.DataArray([one.name for one in models], dims=RUNG, name=RUNG)
+        counts = "; ".join(f"{run.model.name}: {len(run.concepts)} fit" for run in runs)
+        return xr.Dataset(attrs={**facts, "summary": f"Nothing to study: no concept is fit in every model ({counts})."})
+    names = xr.DataArray([model.name for model in models], dims=RUNG, name=RUNG)
     result = xr.concat([_measured(run, shared, seed) for run in runs], names)
     result = result.assign(
-        blocks=(RUNG, [len(one.layers) for one in models]),
-        parameters=(RUNG, [sum(p.numel() for p in one.hf.parameters()) for one in models]),
+        blocks=(RUNG, [len(model.layers) for model in models]),
+        parameters=(RUNG, [sum(p.numel() for p in model.hf.parameters()) for model in models]),
     )
     result = result.assign_coords({CATEGORY: (CONCEPT, [str(runs[0].others[name].category) for name in shared])})
     every_way = _in_every_way(runs, seed)
@@ -175,14 +178,14 @@ def _rung(model: ProbeModel, library: ConceptLibrary | None, *, store: str | Pat
 def _ladder(models: Sequence[ProbeModel]) -> list[ProbeModel]:
     if isinstance(models, str) or not isinstance(models, Sequence):
         raise TypeError(f"model: expected a list of models, such as [mp.load('scenes-4l'), …]; got {described(models)}")
-    for one in models:
-        require_model(one)
-    names = [one.name for one in models]
+    for model in models:
+        require_model(model)
+    names = [model.name for model in models]
     if len(names) < 2 or len(set(names)) < len(names):
         raise ValueError(
             f"a ladder has two models or more, each with a name of its own; got {', '.join(names) or 'none'}."
         )
-    return sorted(models, key=lambda one: (len(one.layers), one.name))
+    return sorted(models, key=lambda model: (len(model.layers), model.name))
 
 
 def _grids(run: StudyRuns) -> dict[str, xr.Dataset]:
@@ -205,19 +208,19 @@ def _measured(run: StudyRuns, concepts: Sequence[str], seed: int) -> xr.Dataset:
     grids = _grids(run)
     residual, natural, shown = (grids[name] for name in GRIDS)
     profile = read_out_of(value_by_image(shown, _METRIC).sel({STRENGTH: 1.0}, drop=True), IMAGE, seed=seed)
-    found = best_held_out(residual)
-    found = found.assign(
+    best = best_held_out(residual)
+    best = best.assign(
         matched=best_held_out(residual.sel({STRENGTH: [MATCHED]}))["best"],
         natural=best_held_out(natural)["best"],
-        best_depth=relative_depth_of(found["best_layer"], len(run.model.layers)),
+        best_depth=relative_depth_of(best["best_layer"], len(run.model.layers)),
         effective_layers=profile["effective_layers"],
         effective_share=profile["effective_share"],
         centre_depth=profile["centre_depth"],
     )
     matched = value_by_image(residual, _METRIC).sel({STRENGTH: MATCHED}, drop=True).mean((CONCEPT, SAMPLE))
     beside = baselines(run, run.vectors(LAST_PROMPT), (LAST_PROMPT,), int(matched.idxmax(LAYER)), strength=MATCHED)
-    found = found.merge(beside.drop_attrs())
-    return found.reset_coords(drop=True).sel({CONCEPT: list(concepts)}).astype(np.float64)
+    best = best.merge(beside.drop_attrs())
+    return best.reset_coords(drop=True).sel({CONCEPT: list(concepts)}).astype(np.float64)
 
 
 def relative_depth_of(layer: xr.DataArray, blocks: int) -> xr.DataArray:
@@ -235,18 +238,18 @@ def best_held_out(grid: xr.Dataset, metric: str = _METRIC) -> xr.Dataset:
     controls = effect(grid, metric)["control_mean"].sel({CONTROL: "random"}, drop=True)
     unsteered = grid[f"{metric}_unsteered"].mean(SAMPLE)
     random = (controls - unsteered).transpose(CONCEPT, LAYER, STRENGTH).values.reshape(values.sizes[CONCEPT], -1)
-    own = values.values.reshape(values.sizes[CONCEPT], -1, values.sizes[SAMPLE])
-    halves = [np.arange(own.shape[-1]) % 2 == part for part in (0, 1)]
-    means = [mean(own[..., half]) for half in halves]
-    best, beside = np.zeros(len(own)), np.zeros(len(own))
-    rows = np.arange(len(own))
+    scores = values.values.reshape(values.sizes[CONCEPT], -1, values.sizes[SAMPLE])
+    halves = [np.arange(scores.shape[-1]) % 2 == part for part in (0, 1)]
+    means = [mean(scores[..., half]) for half in halves]
+    best, beside = np.zeros(len(scores)), np.zeros(len(scores))
+    rows = np.arange(len(scores))
     # The best of many noisy cells is too large on the images that it was chosen on (winner's curse), not on others. The
     # control is read at the same cell.
     for chosen_on, measured_on in itertools.permutations(means, 2):
         place = _largest(chosen_on)
         best += measured_on[rows, place] / 2
         beside += random[rows, place] / 2
-    place = _largest(mean(own))
+    place = _largest(mean(scores))
     layer, strength = np.unravel_index(place, values.shape[1:3])
     data = {
         "best": best,
@@ -280,14 +283,16 @@ def _in_every_way(runs: Sequence[StudyRuns], seed: int) -> xr.Dataset:
 
 def _at_blocks(halves: Halves, layers: str, half: str, **cell: Any) -> xr.DataArray:
     """Effect of one model by concept: the mean over blocks, or at the block that is best on the other half."""
-    own = halves(half, **cell)
-    values = mean(own.transpose(CONCEPT, LAYER, SAMPLE).values)
+    scores = halves(half, **cell)
+    values = mean(scores.transpose(CONCEPT, LAYER, SAMPLE).values)
     if layers == "mean":
         numbers = mean(values)
     else:
         other = halves("second" if half == "first" else "first", **cell)
         numbers = values[np.arange(len(values)), _largest(mean(other.transpose(CONCEPT, LAYER, SAMPLE).values))]
-    return xr.DataArray(numbers, {CONCEPT: own[CONCEPT].values, CATEGORY: (CONCEPT, own[CATEGORY].values)}, (CONCEPT,))
+    return xr.DataArray(
+        numbers, {CONCEPT: scores[CONCEPT].values, CATEGORY: (CONCEPT, scores[CATEGORY].values)}, (CONCEPT,)
+    )
 
 
 def _trends(result: xr.Dataset) -> xr.Dataset:
@@ -313,14 +318,14 @@ def _trends(result: xr.Dataset) -> xr.Dataset:
 def _differences(result: xr.Dataset, seed: int) -> xr.Dataset:
     """Abstract minus entity in every model, with concepts as the sampling unit."""
     names = ("difference", "low", "high", "p")
-    found = {name: np.full((result.sizes[RUNG], len(STATISTICS)), np.nan) for name in names}
+    tables = {name: np.full((result.sizes[RUNG], len(STATISTICS)), np.nan) for name in names}
     categories = result[CATEGORY].values.astype(str)
-    for place in np.ndindex(*found["p"].shape):
+    for place in np.ndindex(*tables["p"].shape):
         values = result[STATISTICS[place[1]]].isel({RUNG: place[0]}).values
-        one = contrast(values, categories, "abstract", "entity", seed=seed)
-        for name, value in zip(names, (one.difference, one.low, one.high, one.p), strict=True):
-            found[name][place] = value
-    return xr.Dataset({name: ((RUNG, STATISTIC), values) for name, values in found.items()})
+        compared = contrast(values, categories, "abstract", "entity", seed=seed)
+        for name, value in zip(names, (compared.difference, compared.low, compared.high, compared.p), strict=True):
+            tables[name][place] = value
+    return xr.Dataset({name: ((RUNG, STATISTIC), values) for name, values in tables.items()})
 
 
 def summary_of(study: xr.Dataset) -> str:
@@ -355,8 +360,8 @@ def summary_of(study: xr.Dataset) -> str:
 def _trend_line(some: xr.Dataset, category: str) -> str:
     parts = []
     for name, unit in (("matched", "nats"), ("natural", "nats"), ("effective_layers", "blocks"), ("best_depth", "")):
-        one = some.sel({STATISTIC: name})
-        way = {1.0: "rises", -1.0: "falls", 0.0: "no steady trend"}[float(one["monotone"])]
-        known = f" ({way})" if np.isfinite(one["slope"]) else ""
-        parts.append(f"{name.replace('_', ' ')} {signed(float(one['slope']), 2, unit)}{known}")
+        cell = some.sel({STATISTIC: name})
+        way = {1.0: "rises", -1.0: "falls", 0.0: "no steady trend"}[float(cell["monotone"])]
+        known = f" ({way})" if np.isfinite(cell["slope"]) else ""
+        parts.append(f"{name.replace('_', ' ')} {signed(float(cell['slope']), 2, unit)}{known}")
     return f"{category}, per doubling of the blocks: {', '.join(parts)}."

@@ -32,7 +32,7 @@ from mllm_probe.vectors.pooling import Progress
 _SHOWN = 6
 MINIMUM_GAP = 0.5
 """Nats by which the images of a concept must raise its word over their counterparts, on average."""
-NOT_TOLD_APART = "the model does not tell its images apart"
+NOT_SEPARATED = "the model does not tell its images apart"
 _NOT_SCORED = "no word for it can be scored in this model"
 
 
@@ -99,9 +99,9 @@ def check(
     place = {str(name): number for number, name in enumerate(grid[SAMPLE].values)}
     columns: dict[str, list[Any]] = {}
     for name, concept in library.items():
-        one = grid.sel({CONCEPT: name})
+        scores = grid.sel({CONCEPT: name})
         sides = [[place[picture.id] for picture in side] for side in (concept.positive, concept.negative)]
-        row = _compared(one["logprob_unsteered"].values, one["named_unsteered"].values, sides, concept.paired)
+        row = _compared(scores["logprob_unsteered"].values, scores["named_unsteered"].values, sides, concept.paired)
         row["fit"] = bool(row["gap"] >= minimum_gap and row["gap_low"] > 0 and row["named_p"] <= LARGEST_P)
         if unlike is not None:
             row["unlike"] = float(unlike[[picture.id for picture in concept.pictures]].mean())
@@ -113,7 +113,7 @@ def check(
     return xr.Dataset(data, coords, provenance(model, **facts))
 
 
-def told_apart(seen: xr.Dataset) -> str:
+def fitness_text(seen: xr.Dataset) -> str:
     """Say of a `check` how many concepts the model tells apart, and which it does not."""
     fit = seen["fit"].values
     unfit = [str(name) for name in seen[CONCEPT].values[~fit]]
@@ -127,7 +127,7 @@ def unfit_concepts(seen: xr.Dataset) -> dict[str, str]:
     """Concepts of a `check` that are not fit to be studied, each with why; none of those with too few images."""
     known = (seen["positives"] >= LEAST_IMAGES) & (seen["negatives"] >= LEAST_IMAGES)
     unfit = seen.sel({CONCEPT: (known & ~seen["fit"]).values})
-    reasons = np.where(np.isfinite(unfit["gap"].values), NOT_TOLD_APART, _NOT_SCORED)
+    reasons = np.where(np.isfinite(unfit["gap"].values), NOT_SEPARATED, _NOT_SCORED)
     return dict(zip(unfit[CONCEPT].values.tolist(), reasons.tolist(), strict=True))
 
 
@@ -265,8 +265,8 @@ def _seen(
 def _some_of(library: ConceptLibrary) -> ConceptLibrary:
     """At most `CHECKED_PAIRS` pairs, or images of each side, of every concept."""
     some = {
-        name: replace(one, positive=one.positive[:CHECKED_PAIRS], negative=one.negative[:CHECKED_PAIRS])
-        for name, one in library.items()
+        name: replace(concept, positive=concept.positive[:CHECKED_PAIRS], negative=concept.negative[:CHECKED_PAIRS])
+        for name, concept in library.items()
     }
     return ConceptLibrary(some.values(), library.source)
 
@@ -362,13 +362,13 @@ class StudyRuns:
             require_same_model(grid, model, what=f"grid {name!r}")
         if vectors is not None:
             require_same_model(vectors, model, what="the vectors")
-        _require_one_origin(self._grids, vectors)
+        _require_same_origin(self._grids, vectors)
         self.study, self.model, self.prompt, self.seed, self.progress = study, model, prompt, seed, progress
         self._given, self._store = vectors, None if store is None else as_folder(store)
         self.subject: Subject = subject_of(
             model, library, vectors, prompt=prompt, seed=seed, store=self._store, progress=progress
         )
-        self._made: dict[tuple[Any, ...], xr.Dataset] = {}
+        self._results: dict[tuple[Any, ...], xr.Dataset] = {}
 
     @property
     def concepts(self) -> list[str]:
@@ -410,25 +410,25 @@ class StudyRuns:
         With settings of their own, such as probes, they are always made. ValueError if those given lack the tokens.
         """
         if self._given is not None and not settings:
-            there = self._given[SCOPE].values.tolist() if SCOPE in self._given.dims else []
-            if not set(tokens) <= set(there):
+            scopes = self._given[SCOPE].values.tolist() if SCOPE in self._given.dims else []
+            if not set(tokens) <= set(scopes):
                 raise ValueError(
                     f"the vectors: expected a dimension 'scope' with {', '.join(tokens)}; it has "
-                    f"{', '.join(there) or 'none'}. Make them with mp.concept_vectors(…, tokens={tokens!r})."
+                    f"{', '.join(scopes) or 'none'}. Make them with mp.concept_vectors(…, tokens={tokens!r})."
                 )
             return self._given.sel({CONCEPT: self.concepts})
         key = (tokens, str(layers), str(settings))
-        if key not in self._made:
+        if key not in self._results:
             assert self.subject.fitted is not None
-            self._made[key] = concept_vectors(
+            self._results[key] = concept_vectors(
                 self.model, self.subject.fitted, self.prompt, tokens=tokens, layers=layers, seed=self.seed,
                 progress=self.progress, **{"probe_accuracy": False, **settings},
             )  # fmt: skip
-        return self._made[key]
+        return self._results[key]
 
     def pairs(self, count: int) -> ConceptLibrary:
         """At most so many pairs of the images that the vectors were not made with, equally many of every concept."""
-        fewest = min(min(len(one.positive), len(one.negative)) for one in self.others.values())
+        fewest = min(min(len(concept.positive), len(concept.negative)) for concept in self.others.values())
         return self.others.subset(pairs=min(fewest, count))
 
     def images_without(self, count: int) -> list[Picture] | ConceptLibrary:
@@ -443,7 +443,7 @@ class StudyRuns:
         if name not in self._grids:
             self._grids[name] = run(None if self._store is None else self._store / f"{name}.zarr")
         grid, wanted = self._grids[name], self.concepts if concepts is None else list(concepts)
-        lacking = [one for one in wanted if one not in grid[CONCEPT].values]
+        lacking = [concept for concept in wanted if concept not in grid[CONCEPT].values]
         if lacking:
             raise ValueError(
                 f"grid {name!r} lacks the concept '{lacking[0]}', which the model tells apart; it has "
@@ -472,11 +472,11 @@ class StudyRuns:
         if prompt is None:
             wanted["prompt"] = self.model.default_prompt if self.prompt is None else self.prompt
         for setting, value in wanted.items():
-            there = self._grids[name].attrs.get(setting, value)
-            if there != value:
+            stored = self._grids[name].attrs.get(setting, value)
+            if stored != value:
                 raise ValueError(
                     f"grid {name!r}: expected {setting} {value!r}, with which this study runs it; it was run with "
-                    f"{there!r}. Run it anew, or leave it out of grids=."
+                    f"{stored!r}. Run it anew, or leave it out of grids=."
                 )
 
 
@@ -498,7 +498,7 @@ def _require_arguments(library: object, vectors: object, grids: object, prompt: 
         raise NotADirectoryError(f"store: '{path}' is a file; give the name of a folder, which is made.")
 
 
-def _require_one_origin(grids: Mapping[str, xr.Dataset], vectors: xr.Dataset | None) -> None:
+def _require_same_origin(grids: Mapping[str, xr.Dataset], vectors: xr.Dataset | None) -> None:
     """Raise a ValueError unless all sweeps used vectors of the same images: those given, if there are any."""
     # A patch has no vectors and no unit.
     swept = {name: grid.attrs for name, grid in grids.items() if "unit" in grid.attrs and _ORIGIN in grid.attrs}
@@ -506,8 +506,8 @@ def _require_one_origin(grids: Mapping[str, xr.Dataset], vectors: xr.Dataset | N
     if vectors is not None and _ORIGIN in vectors.attrs:
         used = {"the vectors": vectors.attrs[_ORIGIN], **used}
     first = next(iter(used), "")
-    for name, one in used.items():
-        if one != used[first]:
+    for name, origin in used.items():
+        if origin != used[first]:
             raise ValueError(
                 f"grids: {first} and {name} have vectors of different images, so that they are not of one study. Run "
                 "all grids with the same vectors."

@@ -413,8 +413,8 @@ class _Axes:
         axes = min(width, needed + _MORE_EMBEDDINGS)
         random = np.random.default_rng([seed, width]).standard_normal((width, axes))
         basis = iter(np.linalg.qr(random)[0].T)
-        shared, own = next(basis), np.array([next(basis) for _ in range(contents)])
-        self.signals = cosine**0.5 * shared + (1 - cosine) ** 0.5 * own
+        shared, unique = next(basis), np.array([next(basis) for _ in range(contents)])
+        self.signals = cosine**0.5 * shared + (1 - cosine) ** 0.5 * unique
         self.inert: dict[str | int, np.ndarray] = {name: next(basis) for name in hidden}
         self.read: dict[str, np.ndarray] = {name: next(basis) for name in seen}
         self.turn, self.end = next(basis), next(basis)
@@ -444,12 +444,12 @@ def _truth(
     layers = len(model.layers)
     share = np.zeros((len(names), layers))
     moved = np.zeros((len(names), layers + 1, model.hidden_size))
-    there = np.zeros((len(names), layers + 1), bool)
+    present = np.zeros((len(names), layers + 1), bool)
     for move in moves:
         if move.signal < len(names):
             share[move.signal, move.block] += move.gain * (axes.read[names[move.signal]] @ move.to)
             moved[move.signal, move.block + 1 :] += move.gain * move.to
-            there[move.signal, move.block + 1 :] = True
+            present[move.signal, move.block + 1 :] = True
     # Directions are orthonormal up to the rounding of float64.
     share[np.abs(share) < 1e-12 * settings["gain"]] = 0.0
     last = np.concatenate([np.zeros((len(names), 1)), share.cumsum(1)], 1)
@@ -465,7 +465,7 @@ def _truth(
         {
             "direction": ((*dims, schema.HIDDEN), np.stack([arrives, moved], 1).astype(np.float32)),
             "effect": (dims, np.stack([whole - last, last], 1), units),
-            "present": (dims, np.stack([np.ones_like(there), there], 1)),
+            "present": (dims, np.stack([np.ones_like(present), present], 1)),
             "read_out": ((schema.CONCEPT, schema.LAYER), read_out, units),
             "effective_layers": (schema.CONCEPT, effective, {"units": "layers"}),
         },
@@ -481,14 +481,14 @@ def _truth(
 def _concept(name: str, names: Sequence[str], contents: int, noise: float, pairs: int, seed: int) -> Concept:
     """Pairs that differ in one concept and in noise; other concepts are there in half of them, distractors vary."""
     sides: tuple[list[Picture], list[Picture]] = ([], [])
-    own, pixels = names.index(name), image_side(contents)
+    index, pixels = names.index(name), image_side(contents)
     for number in range(pairs):
-        rng = np.random.default_rng([seed, own, number])
+        rng = np.random.default_rng([seed, index, number])
         strengths = np.concatenate([rng.integers(0, 2, len(names)), rng.uniform(-1, 1, contents - len(names))])
         for side, strength in zip(sides, (1.0, 0.0), strict=True):
-            strengths[own] = strength
+            strengths[index] = strength
             drawn = image(strengths, noise * rng.standard_normal((pixels, pixels, 3)))
-            shown = frozenset(other for other, there in zip(names, strengths, strict=False) if there)
+            shown = frozenset(other for other, shown_strength in zip(names, strengths, strict=False) if shown_strength)
             side.append(Picture(Image.fromarray(drawn), labels=shown, pair=number))
     return Concept(name, _CATEGORY, (name,), *sides, paired=True)
 

@@ -54,8 +54,8 @@ class Axes:
     @property
     def drawn(self) -> np.ndarray:
         """Which draws each control has, bool [control, draw]."""
-        there: np.ndarray = np.arange(self.draws) < np.array(list(self.controls.values()))[:, None]
-        return there
+        drawn: np.ndarray = np.arange(self.draws) < np.array(list(self.controls.values()))[:, None]
+        return drawn
 
 
 @dataclass(frozen=True)
@@ -126,13 +126,13 @@ def distinct_edits(
     for control, draws in axes.controls.items():
         for draw in range(draws):
             for concept in range(len(axes.concepts)):
-                run, own = control, (concept, draw)
+                run, key = control, (concept, draw)
                 if control == CONCEPTS:
-                    run, own = CONCEPT, (other_concepts(concept, len(axes.concepts))[draw], 0)
+                    run, key = CONCEPT, (other_concepts(concept, len(axes.concepts))[draw], 0)
                 elif control in shared:
                     # The same edit for every concept: it is run once, as concept 0's, and scored for all.
-                    own = (0, draw)
-                place = (run, *duplicates.get((run, *own), own))
+                    key = (0, draw)
+                place = (run, *duplicates.get((run, *key), key))
                 places.setdefault(place, []).append((control, concept, draw))
     return {run: tuple(filled) for run, filled in places.items()}
 
@@ -213,7 +213,7 @@ class Block:
 
 
 def plan_order(
-    axes: Axes, cells: Sequence[Cell], samples: int, *, coarse: bool, one_layer: bool, kept: int
+    axes: Axes, cells: Sequence[Cell], samples: int, *, coarse: bool, by_layer: bool, kept: int
 ) -> list[Block]:
     """All runs of all samples.
 
@@ -224,7 +224,7 @@ def plan_order(
         first; where these do not fit either, the grid is too small to be coarse, and the map of six samples is made
         whatever its share. Then follow the other samples, the other strengths, and the draws that are left. Otherwise
         samples follow each other, in the largest chunks.
-    `one_layer`: whether a block holds runs of one layer only, so that nothing below it is computed again.
+    `by_layer`: whether a block holds runs of one layer only, so that nothing below it is computed again.
     `kept`: samples whose prompt can be kept in memory. If they are not all, the coarse map is made on this many, and
         each sample is finished before the next one is opened.
 
@@ -238,7 +238,7 @@ def plan_order(
         Block(sample, tuple(group))
         for chosen, numbers in parts
         for sample in chosen
-        for group in (_by_layer(cells, numbers) if one_layer else [numbers])
+        for group in (_by_layer(cells, numbers) if by_layer else [numbers])
     ]
     bare = [Block(sample, ()) for sample in range(samples)] if not cells else []
     return [block for block in blocks if block.cells] + bare

@@ -143,7 +143,7 @@ class Engine:
             job.cells,
             len(job.samples),
             coarse=self.coarse,
-            one_layer=job.scope.touches_prompt,
+            by_layer=job.scope.touches_prompt,
             kept=kept,
         )
         left = lacking(order, self._finished() | job.skipped)

@@ -47,8 +47,10 @@ class OffTarget:
 
     def put(self, pairs: Pairs, sample: np.ndarray, scores: np.ndarray) -> None:
         """Write the scores [pairs, concepts] of a chunk, with the sample of each pair."""
-        own = pairs.control == self._concept
-        self.steered[pairs.concept[own], pairs.layer[own], pairs.strength[own], sample[own]] = scores[own]
+        on_concept = pairs.control == self._concept
+        self.steered[
+            pairs.concept[on_concept], pairs.layer[on_concept], pairs.strength[on_concept], sample[on_concept]
+        ] = scores[on_concept]
         if self._random is not None:
             r = pairs.control == self._random
             self.random[pairs.layer[r], pairs.strength[r], pairs.draw[r], sample[r]] = scores[r]
@@ -114,9 +116,9 @@ class Grid:
         skips: bool,
     ) -> None:
         self.axes, self.samples = axes, dict(samples)
-        own = [metric for metric in metrics if not metric.every_concept]
-        self.metrics = tuple(metric.name for metric in own)
-        self.attributes = {metric.name: metric.attributes for metric in own}
+        single = [metric for metric in metrics if not metric.every_concept]
+        self.metrics = tuple(metric.name for metric in single)
+        self.attributes = {metric.name: metric.attributes for metric in single}
         count = len(samples[schema.SAMPLE])
         shape = (*axes.shape, count)
         self.cells: dict[str, np.ndarray] = {name: np.full(shape, np.nan, np.float32) for name in self.metrics}
@@ -137,7 +139,7 @@ class Grid:
             self.cells["text"] = np.full(shape, "", dtype=object)
             self.unsteered["tokens"] = np.full((count, steps), -1, np.int32)
             self.unsteered["text"] = np.full(count, "", dtype=object)
-        for metric in (metric for metric in own if metric.reads == "forced"):
+        for metric in (metric for metric in single if metric.reads == "forced"):
             name = step_name(metric.name)
             self.cells[name] = np.full((*shape, steps), np.nan, np.float32)
             long_name = f"{metric.long_name or metric.label}, at each of its tokens"
@@ -214,7 +216,9 @@ class Grid:
 
     def dataset(self, coordinates: Coordinates, attrs: Attributes) -> xr.Dataset:
         """A copy of the grid, which later writes do not change."""
-        variables = {name: (dims, values.copy(), own) for name, (dims, values, own) in self.variables().items()}
+        variables = {
+            name: (dims, values.copy(), attributes) for name, (dims, values, attributes) in self.variables().items()
+        }
         return xr.Dataset(variables, self.coordinates(coordinates), {**attrs, "progress": self.progress})
 
 
@@ -240,8 +244,10 @@ def grid_bytes(settings: Settings, samples: int) -> int:
     axes, answers = settings.axes, settings.decodes
     # The smallest grid has the same variables with the same dimensions.
     least = Axes(axes.concepts[:1], axes.layers[:1], axes.strengths[:1], dict.fromkeys(axes.controls, 1))
-    one = np.ones((1, 1, 1), bool)
-    grid = Grid(least, {schema.SAMPLE: [""]}, settings.metrics, steps=1, answers=answers, eligible=one, skips=False)
+    eligible = np.ones((1, 1, 1), bool)
+    grid = Grid(
+        least, {schema.SAMPLE: [""]}, settings.metrics, steps=1, answers=answers, eligible=eligible, skips=False
+    )
     sizes = dict(zip(CELL_DIMS, (*axes.shape, samples), strict=True))
     sizes |= {schema.STEP: settings.max_new_tokens, schema.SCORED_CONCEPT: len(axes.concepts)}
     arrays = [(CELL_DIMS, grid.done), *((dims, values) for dims, values, _ in grid.variables().values())]
@@ -297,7 +303,7 @@ def gather(
     library = images if isinstance(images, ConceptLibrary) else None
     listed = library.pictures if library is not None else _listed(images)
     requests = model.samples(listed, prompt, inputs)
-    known: list[Picture | None] = [_picture(one) for one in listed] if inputs is None else [None] * len(requests)
+    known: list[Picture | None] = [_picture(item) for item in listed] if inputs is None else [None] * len(requests)
     names = [str(name) for name in vectors[schema.CONCEPT].values]
     words = _words(model, vectors, library, names)
     categories = _categories(vectors, names) | {name: c.category for name, c in (library or {}).items()}
@@ -306,7 +312,7 @@ def gather(
         labels=[None if picture is None else picture.labels for picture in known],
         coordinates={schema.SAMPLE: [request.id for request in requests], **picture_coordinates(known)},
         words=words,
-        label_words={n: tuple(w for w in own if isinstance(w, str)) for n, own in zip(names, words, strict=True)}
+        label_words={n: tuple(w for w in forms if isinstance(w, str)) for n, forms in zip(names, words, strict=True)}
         | {name: concept.words for name, concept in (library or {}).items()},
         categories=categories,
         examples=_examples(library, [p for p in known if p is not None], names),
@@ -323,10 +329,10 @@ def _sides(
     keys = [picture.key if picture is not None and library is not None else "" for picture in pictures]
     for row, name in enumerate(names):
         if library is not None and name in library:
-            own = library[name]
-            for side, members in ((lacking, own.negative), (having, own.positive)):
-                there = {member.key for member in members}
-                side[row] = [key in there for key in keys]
+            concept = library[name]
+            for side, members in ((lacking, concept.negative), (having, concept.positive)):
+                member_keys = {member.key for member in members}
+                side[row] = [key in member_keys for key in keys]
             continue
         for column, picture in enumerate(pictures):
             if picture is not None and picture.labels is not None:
@@ -341,10 +347,10 @@ def _listed(images: object) -> list[Any]:
     return [images]
 
 
-def _picture(one: object) -> Picture | None:
-    while isinstance(one, Sequence) and not isinstance(one, (str, bytes)) and len(one) == 1:
-        one = one[0]
-    return one if isinstance(one, Picture) else None
+def _picture(value: object) -> Picture | None:
+    while isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, Picture) else None
 
 
 def _words(
@@ -357,8 +363,8 @@ def _words(
         stored = [_parsed(name, str(text)) for name, text in zip(names, texts, strict=True)]
     known = {} if library is None else library
     return [
-        known[name].words if name in known and (not own or "words" not in vectors) else own
-        for name, own in zip(names, stored, strict=True)
+        known[name].words if name in known and (not forms or "words" not in vectors) else forms
+        for name, forms in zip(names, stored, strict=True)
     ]
 
 
@@ -443,8 +449,8 @@ class Batch:
         for part in self.parts:
             middle = start + self.joined * self.concepts
             end = middle + len(part.pairs)
-            own = {name: values[start:middle] for name, values in scores.items()}
-            results.append((own, {name: values[middle:end] for name, values in scores.items()}))
+            steered = {name: values[start:middle] for name, values in scores.items()}
+            results.append((steered, {name: values[middle:end] for name, values in scores.items()}))
             start = end
         return results
 

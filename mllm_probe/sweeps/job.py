@@ -49,7 +49,7 @@ def check_requirements(
     problems = []
     of_words = _needing(settings, "words") + [name for name in settings.record if name in READ_WORDS]
     if of_words:
-        reasons = [_why_unusable(model, own) for own in samples.words]
+        reasons = [_why_unusable(model, forms) for forms in samples.words]
         lacking = {name: why for name, why in zip(settings.axes.concepts, reasons, strict=True) if why}
         if lacking:
             _raise_if(len(lacking) == len(reasons), of_words, by_default, _words_text(lacking))
@@ -167,8 +167,8 @@ class Job:
             opposite=opposite_controls(settings),
         )
         self.prefix, self.scope = settings.prefix, settings.scope
-        self._own = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]
-        measure_together(self._own)
+        self._concept_vectors = [vectors.sel({schema.CONCEPT: name}) for name in settings.axes.concepts]
+        measure_together(self._concept_vectors)
         self._edits: dict[tuple[int, int, int, str, int], Steering] = {}
         for strength in settings.axes.strengths:
             self._steering(0, settings.axes.layers[:1], strength)
@@ -185,27 +185,29 @@ class Job:
         place = cell.concept, cell.layer, cell.strength, cell.control, cell.draw
         if place not in self._edits:
             axes = self.settings.axes
-            own = self._steering(cell.concept, [axes.layers[cell.layer]], axes.strengths[cell.strength])
-            edit = own if cell.control == "concept" else own.control(cell.control, self.settings.seed, cell.draw)
+            steering = self._steering(cell.concept, [axes.layers[cell.layer]], axes.strengths[cell.strength])
+            edit = (
+                steering if cell.control == "concept" else steering.control(cell.control, self.settings.seed, cell.draw)
+            )
             if len(self._edits) >= _KEPT_EDITS:
                 self._edits.clear()
             self._edits[place] = edit
         return self._edits[place]
 
-    def own(self, concept: int) -> xr.Dataset:
+    def concept_vectors(self, concept: int) -> xr.Dataset:
         """Vectors of one concept, always the same object."""
-        return self._own[concept]
+        return self._concept_vectors[concept]
 
     def _require_doses(self) -> None:
         """Raise unless every concept has a direction and a possible dose at every layer."""
         largest = max(self.settings.axes.strengths, key=abs)
-        for concept in range(len(self._own)) if largest else ():
+        for concept in range(len(self._concept_vectors)) if largest else ():
             require_doses(self._steering(concept, self.settings.axes.layers, largest), self.model.dtype)
 
     def _steering(self, concept: int, layers: Sequence[int], strength: float) -> Steering:
         s = self.settings
         return Steering(
-            self._own[concept],
+            self._concept_vectors[concept],
             schema.layer_names(layers),
             strength,
             unit=s.unit,
@@ -258,7 +260,7 @@ class Job:
     def scorer(self) -> Scorer:
         """Computes the metrics."""
         model, settings, samples = self.model, self.settings, self.samples
-        table = word_table(model, [readable(model, own) for own in samples.words]).to(model.device)
+        table = word_table(model, [readable(model, forms) for forms in samples.words]).to(model.device)
         names = settings.axes.concepts
         reader = AnswerReader(model, samples, names, table.variants)
         reference = None
@@ -328,7 +330,7 @@ class Job:
                 [axes.concepts[o] for o in other_concepts(c, len(axes.concepts))] for c in range(len(axes.concepts))
             ]
             blank = [""] * (axes.draws - len(axes.concepts) + 1)
-            coords[schema.OTHER_CONCEPT] = ((schema.CONCEPT, schema.DRAW), [[*own, *blank] for own in others])
+            coords[schema.OTHER_CONCEPT] = ((schema.CONCEPT, schema.DRAW), [[*names, *blank] for names in others])
         if self.samples.categories:
             categories = [self.samples.categories.get(name, "") for name in axes.concepts]
             coords[schema.CATEGORY] = (schema.CONCEPT, categories)

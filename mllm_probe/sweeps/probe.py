@@ -164,7 +164,7 @@ class CostProbe:
             return 0.0, 0.0
         self.timed(1)
         few, many = (self.timed(min(size, most)) for size in _TRIED)
-        seconds = [(one.spent + one.reading).wall for one in (few, many)]
+        seconds = [(trial.spent + trial.reading).wall for trial in (few, many)]
         if few.rows == many.rows:
             return 0.0, seconds[1] / many.rows
         each = max(seconds[1] - seconds[0], 0.0) / (many.rows - few.rows)
@@ -181,12 +181,12 @@ class CostProbe:
 
     def _cost(self, most: int) -> Costs:
         self.timed(1)
-        one, many = self.timed(1), self.timed(min(_TRIED[0], most))
+        single, many = self.timed(1), self.timed(min(_TRIED[0], most))
         while many.rows < most and self._took(many) < _TIMED_SECONDS / 2:
             room = _TIMED_SECONDS / max(self._took(many), 1e-6)
             many = self.timed(min(most, max(2 * many.rows, int(min(room, 8) * many.rows))))
-        row = (many.spent - one.spent) * (1 / (many.rows - 1)) if many.rows > 1 else many.spent
-        chunk = one.spent - row if many.rows > 1 else Seconds()
+        row = (many.spent - single.spent) * (1 / (many.rows - 1)) if many.rows > 1 else many.spent
+        chunk = single.spent - row if many.rows > 1 else Seconds()
         batch = many.reading * (1 / many.batches) if many.batches else Seconds()
         return Costs(chunk, row, many.batches / many.rows, batch)
 

@@ -50,15 +50,20 @@ class EditDirections:
         """[rows, hidden] float32 at a kind of position of a block's output."""
         directions = [steering.direction(kind, layer) for steering in self.steerings]
         self._upload(directions, device)
-        return torch.stack([one if one.device == device else self._uploaded[device, id(one)] for one in directions])
+        return torch.stack(
+            [
+                direction if direction.device == device else self._uploaded[device, id(direction)]
+                for direction in directions
+            ]
+        )
 
     def _upload(self, directions: list[Tensor], device: torch.device) -> None:
         """Copy those of other devices, each device's in one transfer; random ones are the same at every layer."""
         missing: dict[torch.device, dict[int, Tensor]] = {}
-        for one in directions:
+        for direction in directions:
             # By identity: a random draw is one tensor for all rows and layers that use it.
-            if one.device != device and (device, id(one)) not in self._uploaded:
-                missing.setdefault(one.device, {})[id(one)] = one
+            if direction.device != device and (device, id(direction)) not in self._uploaded:
+                missing.setdefault(direction.device, {})[id(direction)] = direction
         for by_id in missing.values():
             self._uploaded |= {
                 (device, key): copy
@@ -140,8 +145,8 @@ class Recording:
             self.data[region] = tensor.to(self.data.device, self.data.dtype)
             return
         layers, inside = self._by_layer(region)
-        for part, one in zip(layers, tensor.unbind(self.dims.index(schema.READ_LAYER)), strict=True):
-            part[inside] = one.to(part.device, part.dtype)
+        for part, values_of_layer in zip(layers, tensor.unbind(self.dims.index(schema.READ_LAYER)), strict=True):
+            part[inside] = values_of_layer.to(part.device, part.dtype)
 
     def _by_layer(self, region: tuple[Any, ...]) -> tuple[list[Tensor], tuple[Any, ...]]:
         """Tensors of the region's read layers, and the region within each."""
@@ -254,7 +259,7 @@ class Recorder:
 
     def variables(self) -> dict[str, xr.Variable]:
         """The recorded arrays, shared with the recorder, on the device."""
-        return {name: one.variable for name, one in self.recordings().items()}
+        return {name: recording.variable for name, recording in self.recordings().items()}
 
     def recordings(self) -> dict[str, Recording]:
         """Each recorded variable with its tensors."""
@@ -278,12 +283,12 @@ class Recorder:
         return coords | {schema.TOKEN: self.labels} | self._companions
 
     def _require_read_layers(self) -> None:
-        there = {int(layer) for layer in self.job.vectors[schema.LAYER].values}
-        missing = [layer for layer in self.layers if layer not in there]
+        known = {int(layer) for layer in self.job.vectors[schema.LAYER].values}
+        missing = [layer for layer in self.layers if layer not in known]
         if "projection" in self.names and missing:
             raise ValueError(
                 f"record='projection' reads layer {missing[0]}, where the vectors have no direction; they have "
-                f"{sorted(there)}. Give read_layers= among these."
+                f"{sorted(known)}. Give read_layers= among these."
             )
 
     @property
@@ -335,21 +340,21 @@ class Recorder:
         for name in self.names:
             values = self._values(name, hidden, self.layers[number], run)
             outer = _OUTER.get(name, ())
-            target = _one_layer(self._arrays[name], number, name)
-            there = run.on(target.device)
+            target = _layer_values(self._arrays[name], number, name)
+            indices = run.on(target.device)
             if run.pairs is None:
-                own = _one_layer(self._unsteered[name], number, name)
-                one = values[0].to(own.device, own.dtype)
+                unsteered = _layer_values(self._unsteered[name], number, name)
+                moved = values[0].to(unsteered.device, unsteered.dtype)
                 # [outer …, sample, token, …]: without the sample, the axis of the tokens is the one after the outer
                 # ones.
-                own.select(len(outer), run.sample).index_copy_(len(outer), there["slots"], one)
-                chosen = one[tuple(there["cells"][axis] for axis in outer)] if outer else one
+                unsteered.select(len(outer), run.sample).index_copy_(len(outer), indices["slots"], moved)
+                chosen = moved[tuple(indices["cells"][axis] for axis in outer)] if outer else moved
             else:
                 here = run.on(values.device)
                 chosen = values[here["rows"], here["concepts"]] if outer == (0,) else values[here["rows"]]
             # Broadcast to [pairs, tokens]: each pair of a row and a concept writes all recorded tokens of its cell.
-            index = [places[:, None] for places in there["cells"]]
-            target[(*index, run.sample, there["slots"])] = chosen.to(target.device, target.dtype)
+            index = [places[:, None] for places in indices["cells"]]
+            target[(*index, run.sample, indices["slots"])] = chosen.to(target.device, target.dtype)
 
     def _values(self, name: str, hidden: Tensor, layer: int, run: _Run) -> Tensor:
         """[rows, positions, width], [rows, positions], or [rows, concepts, positions]."""
@@ -360,7 +365,7 @@ class Recorder:
         if name == "projection":
             return self._projections(hidden.float(), layer, run)
         if name == OWN_PROJECTION:
-            return self._own_projections(hidden.float(), layer, run)
+            return self._concept_projections(hidden.float(), layer, run)
         return self._lens(hidden)
 
     @cached_property
@@ -368,14 +373,18 @@ class Recorder:
         return every_edit(self.job)
 
     def _projections(self, hidden: Tensor, layer: int, run: _Run) -> Tensor:
-        own = [directions_of(self.job.own(concept)) for concept in range(len(self.settings.axes.concepts))]
+        directions = [
+            directions_of(self.job.concept_vectors(concept)) for concept in range(len(self.settings.axes.concepts))
+        ]
         different = list(dict.fromkeys(run.kinds))
-        units = [torch.stack([d.unit(d.scope_for(kind), layer).to(hidden.device) for d in own]) for kind in different]
+        units = [
+            torch.stack([d.unit(d.scope_for(kind), layer).to(hidden.device) for d in directions]) for kind in different
+        ]
         if len(different) == 1:
             return torch.einsum("rpd,cd->rcp", hidden, units[0])
         return torch.einsum("rpd,pcd->rcp", hidden, torch.stack([units[different.index(kind)] for kind in run.kinds]))
 
-    def _own_projections(self, hidden: Tensor, layer: int, run: _Run) -> Tensor:
+    def _concept_projections(self, hidden: Tensor, layer: int, run: _Run) -> Tensor:
         """[rows, positions]; of the unsteered row on every edit, [1, concepts, controls, draws, positions]."""
         every = run.pairs is None
         # Steered rows are read along their own edit. The unsteered run (x = 1) is read along every edit of the sweep,
@@ -408,7 +417,7 @@ def _at_columns(hidden: Tensor, run: _Run, layer: int) -> Tensor:
     return chosen
 
 
-def _one_layer(array: Tensor | list[Tensor], number: int, name: str) -> Tensor:
+def _layer_values(array: Tensor | list[Tensor], number: int, name: str) -> Tensor:
     """One read layer of an array [..., read_layer, token(, hidden)] as a view."""
     if isinstance(array, list):
         return array[number]

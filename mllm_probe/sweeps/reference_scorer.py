@@ -42,7 +42,7 @@ class ReferenceScorer:
     `prefix`: tokens of the answer prefix.
     `steps`: longest answer.
     `rows`: answers that are read together.
-    `own_image`: read answers with their own image, whatever examples there are.
+    `with_image`: read answers with their own image, whatever examples there are.
     `batches`: batches of answers that were read.
     `halved`: how often a batch was halved because the GPU ran out of memory; from then on numbers agree to rounding.
     """
@@ -55,14 +55,14 @@ class ReferenceScorer:
         prefix: list[int],
         steps: int,
         rows: int = BATCH,
-        own_image: bool = False,
+        with_image: bool = False,
     ) -> None:
         self.model, self.samples, self.names, self.prefix = model, samples, list(names), prefix
         self._steps = steps
         self._begun: OrderedDict[Condition, tuple[Shared, Rows]] = OrderedDict()
         self._known: dict[tuple[Condition, tuple[int, ...]], np.ndarray] = {}
         self.batches = self.halved = 0
-        self._rows, self._own_image = rows, own_image
+        self._rows, self._with_image = rows, with_image
         self._reading: Callable[[], AbstractContextManager[Any]] = nullcontext
 
     def prepare(self) -> None:
@@ -93,7 +93,7 @@ class ReferenceScorer:
         """Prompt and picture under which an answer is scored: a picture with the concept, else none."""
         request = self.samples.requests[sample]
         example = self.samples.examples.get(self.names[concept])
-        if self._own_image:
+        if self._with_image:
             return ("own", request.id, request.prompt or "")
         if example is not None and request.inputs is None:
             return ("concept", self.names[concept], request.prompt or "")
@@ -127,12 +127,12 @@ class ReferenceScorer:
             while left:
                 batch = left[: self._rows]
                 try:
-                    found = self._score(condition, *alike[batch[0]], batch, length)
+                    scores = self._score(condition, *alike[batch[0]], batch, length)
                 except torch.OutOfMemoryError:
                     if not self._halve():
                         raise
                     continue
-                self._known.update(zip(((condition, answer) for answer in batch), found, strict=True))
+                self._known.update(zip(((condition, answer) for answer in batch), scores, strict=True))
                 left = left[len(batch) :]
         none = np.zeros(0, np.float32)
         return [self._known.get((condition, a), none) for condition, (_, _, a) in zip(conditions, asked, strict=True)]

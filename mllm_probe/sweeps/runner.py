@@ -229,7 +229,7 @@ class Runner:
         while missing and not self.stopped:
             try:
                 with self.job.computing(), before_backbone(self.job.model, self._leave_if_stopped):
-                    found = self._run_unsteered(missing)
+                    baselines = self._run_unsteered(missing)
             except Stopped:
                 return
             except torch.OutOfMemoryError as error:
@@ -237,8 +237,8 @@ class Runner:
                 if not self.size.halve(self._unsteered_together(missing)):
                     raise self._too_large() from error
                 continue
-            yield from zip(missing, found, strict=False)
-            missing = missing[len(found) :]
+            yield from zip(missing, baselines, strict=False)
+            missing = missing[len(baselines) :]
 
     def put_unsteered(self, sample: int, baseline: Baseline) -> None:
         """Write the unsteered run of a sample and what its answer says about eligibility; the first one stays."""
@@ -274,9 +274,9 @@ class Runner:
         return members
 
     def _part(self, block: Block, cells: Sequence[Cell], *, answered: bool) -> Part:
-        own = [cells[number] for number in block.cells]
-        pairs = scored_pairs(self.job.settings.axes, own)
-        steerings = [self.job.steering(cell) for cell in own]
+        chosen = [cells[number] for number in block.cells]
+        pairs = scored_pairs(self.job.settings.axes, chosen)
+        steerings = [self.job.steering(cell) for cell in chosen]
         return Part(block.sample, steerings, pairs, answered=answered or bool(self.grid.has_unsteered[block.sample]))
 
     def _run(self, shared: Shared, parts: list[Part], unsteered: bool) -> list[Scores]:

@@ -140,11 +140,11 @@ class AnswerReader:
         self.concepts = [
             ScoredConcept(
                 name=name,
-                words=tuple(w for w in own if isinstance(w, str)) if model.tokenizer is not None else (),
+                words=tuple(w for w in forms if isinstance(w, str)) if model.tokenizer is not None else (),
                 variants=tuple(spelled),
                 slot=frozenset(samples.slot(name)),
             )
-            for name, own, spelled in zip(names, samples.words, variants, strict=True)
+            for name, forms, spelled in zip(names, samples.words, variants, strict=True)
         ]
         self.content = lru_cache(_REMEMBERED)(self._content)
         self.text = lru_cache(_REMEMBERED)(self._text)
@@ -190,7 +190,7 @@ class FiniteRows:
 
     def __init__(self, model: ProbeModel, samples: Samples) -> None:
         self.model, self.samples = model, samples
-        self._told = False
+        self._warned = False
 
     def require_unsteered(self, batch: Batch, broken: np.ndarray) -> None:
         """Raise where an unsteered row is not finite, bool [rows].
@@ -210,8 +210,8 @@ class FiniteRows:
         for name, values in scores.items():
             scores[name] = kept = np.array(values)
             kept[pairs] = {"tokens": -1, "text": ""}.get(name, np.nan)
-        if not self._told:
-            self._told = True
+        if not self._warned:
+            self._warned = True
             row = int(broken.argmax())
             steering = batch.steerings[row]
             assert steering is not None
@@ -507,12 +507,12 @@ def _stepwise(
 
 def _any_of(scores: Tensor, tokens: Sequence[Sequence[int]]) -> Tensor:
     """Log-probability [rows] of any of each row's own tokens, given scores [rows, vocabulary]."""
-    most = max(len(own) for own in tokens)
+    most = max(len(ids) for ids in tokens)
     # A row with fewer tokens repeats its first, which does not count.
     ids, counted = index_tensors(
         [
-            np.array([[*own, *[own[0]] * (most - len(own))] for own in tokens]),
-            np.array([[place < len(own) for place in range(most)] for own in tokens]),
+            np.array([[*ids, *[ids[0]] * (most - len(ids))] for ids in tokens]),
+            np.array([[place < len(ids) for place in range(most)] for ids in tokens]),
         ],
         scores.device,
     )

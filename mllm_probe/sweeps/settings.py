@@ -74,9 +74,9 @@ class Settings(Arguments):
         _require_vectors(vectors, model)
         self.given, self.model, self.vectors, self.answers = given, model, vectors, False
         final = vars(self)  # a dataclass that is frozen sets no attribute that is a field
-        for one in fields(given):
-            checked = one.metadata["checked"]
-            final[one.name] = getattr(given, one.name) if checked is None else checked(self)
+        for field in fields(given):
+            checked = field.metadata["checked"]
+            final[field.name] = getattr(given, field.name) if checked is None else checked(self)
         concepts = tuple(str(name) for name in vectors[schema.CONCEPT].values)
         draws = {CONCEPT: 1} | {name: self.draws_of(name, self.draws) for name in final["controls"]}
         self.axes = Axes(concepts, final["layers"], final["strengths"], draws)
@@ -84,21 +84,21 @@ class Settings(Arguments):
 
     def stored(self) -> JsonObject:
         """What a store keeps, so that `Arguments` are made again: plain values, those of axes first."""
-        ordered = sorted(fields(self.given), key=lambda one: not one.metadata["axis"])
-        return {one.name: self._plain(one, "stored") for one in ordered}
+        ordered = sorted(fields(self.given), key=lambda field: not field.metadata["axis"])
+        return {field.name: self._plain(field, "stored") for field in ordered}
 
     def identity(self) -> JsonObject:
         """What a store must match: plain values by the names of the arguments."""
-        return {one.name: self._plain(one, "identity") for one in fields(self.given) if one.metadata["decides"]}
+        return {field.name: self._plain(field, "identity") for field in fields(self.given) if field.metadata["decides"]}
 
     def attributes(self) -> JsonObject:
         """Attributes of the grid."""
-        named = [one for one in fields(self.given) if one.metadata["attribute"]]
-        return {one.metadata["attribute"]: self._plain(one, "shown") for one in named}
+        named = [field for field in fields(self.given) if field.metadata["attribute"]]
+        return {field.metadata["attribute"]: self._plain(field, "shown") for field in named}
 
-    def _plain(self, one: Field[Any], use: str) -> Any:
-        value = one.metadata[use] or one.metadata["stored"]
-        return np.asarray(getattr(self, one.name)).tolist() if value is None else value(self)
+    def _plain(self, field: Field[Any], use: str) -> Any:
+        value = field.metadata[use] or field.metadata["stored"]
+        return np.asarray(getattr(self, field.name)).tolist() if value is None else value(self)
 
     @cached_property
     def scope(self) -> Scope:
@@ -118,8 +118,10 @@ class Settings(Arguments):
     @property
     def metric_identities(self) -> list[str]:
         """Names of the built-in metrics, and what tells others apart."""
-        own = [one.name if built_in().get(one.name) is one else one.identity for one in self.metrics]
-        return own + [ANSWERS] * self.answers
+        identities = [
+            metric.name if built_in().get(metric.name) is metric else metric.identity for metric in self.metrics
+        ]
+        return identities + [ANSWERS] * self.answers
 
     @property
     def most_draws(self) -> int:
@@ -131,8 +133,8 @@ class Settings(Arguments):
         """How many draws of a control are run where so many are asked for."""
         if control == CONCEPTS:
             return self.vectors.sizes[schema.CONCEPT] - 1
-        there = CONTROLS[control].available(self.vectors)
-        return draws if there is None else min(draws, there)
+        available = CONTROLS[control].available(self.vectors)
+        return draws if available is None else min(draws, available)
 
     def whole_number(self, name: str, at_least: int = 0) -> int:
         """An argument that is a whole number."""
@@ -153,13 +155,13 @@ class Settings(Arguments):
         """Layers to edit, of those that the vectors have."""
         asked = self.given.layers
         layers = resolve_layers(asked, len(self.model.layers))
-        there = {int(layer) for layer in self.vectors[schema.LAYER].values}
+        in_vectors = {int(layer) for layer in self.vectors[schema.LAYER].values}
         if isinstance(asked, str) and asked == "all":
-            if there == {schema.INPUT}:
+            if in_vectors == {schema.INPUT}:
                 raise ValueError("the vectors have no block, only the input of block 0: give layers='input'.")
-            return tuple(layer for layer in layers if layer in there)
-        if missing := [layer for layer in layers if layer not in there]:
-            known = schema.layer_names(sorted(there))
+            return tuple(layer for layer in layers if layer in in_vectors)
+        if missing := [layer for layer in layers if layer not in in_vectors]:
+            known = schema.layer_names(sorted(in_vectors))
             raise ValueError(f"the vectors have no layer {schema.layer_name(missing[0])}; they have {known}.")
         return tuple(layers)
 
@@ -205,12 +207,12 @@ class Settings(Arguments):
 
     def available_controls(self) -> tuple[str, ...]:
         """Controls of which the vectors give draws."""
-        there = {name: self.draws_of(name, 1) for name in (*CONTROLS, CONCEPTS)}
+        draws = {name: self.draws_of(name, 1) for name in (*CONTROLS, CONCEPTS)}
         if self.given.controls is None:
-            return tuple(name for name in DEFAULT_CONTROLS if there[name])
-        wanted = self.known_names(self.given.controls, (CONCEPT, *there), "control", tuple(there))
+            return tuple(name for name in DEFAULT_CONTROLS if draws[name])
+        wanted = self.known_names(self.given.controls, (CONCEPT, *draws), "control", tuple(draws))
         for name in wanted:
-            if name != CONCEPT and not there[name]:
+            if name != CONCEPT and not draws[name]:
                 lacking = (
                     f"these vectors have no {name} draws. Make them with {CONTROLS[name].how_to_get}"
                     if name in CONTROLS
@@ -234,7 +236,7 @@ class Settings(Arguments):
                 f"draws: control '{self.antithetic[0]}' is drawn in pairs of opposite directions, at least two of "
                 f"them; expected an even number from {FEWEST_DRAWS} on, got {self.draws}."
             )
-        of_one_size = [
+        same_size = [
             f"controls: '{CONCEPTS}' compares with the other concepts' rows, whose changes are as large as a concept's "
             "own in unit 'residual' and operation 'add' only"
         ] * (CONCEPTS in self.axes.controls) + [
@@ -243,8 +245,8 @@ class Settings(Arguments):
             for metric in self.metrics
             if metric.every_concept
         ]
-        if of_one_size and not self.shares_draws:
-            raise ValueError(f"{of_one_size[0]}; got unit '{self.unit}' and operation '{self.operation.name}'.")
+        if same_size and not self.shares_draws:
+            raise ValueError(f"{same_size[0]}; got unit '{self.unit}' and operation '{self.operation.name}'.")
 
     @property
     def decodes(self) -> bool:
@@ -331,8 +333,8 @@ def find_duplicates(vectors: xr.Dataset, axes: Axes) -> dict[tuple[str, int, int
         sums = _sums(drawn)
         for concept in known:
             begin = concept * vectors.sizes[schema.DRAW]
-            own = slice(begin, begin + count)
-            alike = _first_alike(drawn[own], sums[own])
+            rows = slice(begin, begin + count)
+            alike = _first_alike(drawn[rows], sums[rows])
             duplicates |= {(name, concept, d): (concept, alike[d]) for d in range(count) if alike[d] != d}
     return duplicates
 

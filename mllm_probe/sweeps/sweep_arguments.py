@@ -211,9 +211,9 @@ def shard_of(given: object) -> Shard:
     """
     if given is None:
         return WHOLE
-    told = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", given) if isinstance(given, str) else None
-    if told is None or not 1 <= int(told[1]) <= int(told[2]):
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", given) if isinstance(given, str) else None
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise ValueError(
             f"shard: expected a text such as '3/16', the third of sixteen (the first is 1/16); got {described(given)}."
         )
-    return Shard(int(told[1]), int(told[2]))
+    return Shard(int(match[1]), int(match[2]))

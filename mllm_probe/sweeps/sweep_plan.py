@@ -70,12 +70,12 @@ class PlannedWork:
     @property
     def opened(self) -> int:
         """How often a prompt is computed: again where it was not kept."""
-        there, count = OrderedDict[int, None](), 0
+        opened, count = OrderedDict[int, None](), 0
         for sample in chain(*self.answers, (sample for chunk in self.chunks for sample, _ in chunk)):
-            if sample not in there:
-                while len(there) >= self.kept:
-                    there.popitem(last=False)
-                there[sample] = None
+            if sample not in opened:
+                while len(opened) >= self.kept:
+                    opened.popitem(last=False)
+                opened[sample] = None
                 count += 1
         return count
 
@@ -83,7 +83,7 @@ class PlannedWork:
 def planned_work(job: Job, rows: int, kept: int, packed_rows: int) -> PlannedWork:
     """What a sweep without a store runs; ``rows`` in a chunk at most."""
     order = plan_order(
-        job.settings.axes, job.cells, len(job.samples), coarse=False, one_layer=job.scope.touches_prompt, kept=kept
+        job.settings.axes, job.cells, len(job.samples), coarse=False, by_layer=job.scope.touches_prompt, kept=kept
     )
     work = lacking(order, job.skipped)
     most = min(kept, len(job.samples))
@@ -106,7 +106,7 @@ def stored_work(job: Job, layout: Layout, rows: int, kept: int, packed_rows: int
             for samples in units.together(unit):
                 answers += _together(samples, min(most, size, packed_rows) if job.packs else 1)
             continue
-        for batch in units.batches(unit, one_layer=job.scope.touches_prompt):
+        for batch in units.batches(unit, by_layer=job.scope.touches_prompt):
             chunks += _chunks(deque(batch.blocks), batch.cells, size, together, size)
     return PlannedWork(answers, chunks, most, stored=True, units=len(units.all))
 
@@ -153,7 +153,7 @@ def count_forwards(job: Job, work: PlannedWork) -> Forwards:
     for samples in work.answers if joined else [[sample] for sample in range(len(job.samples))]:
         total += costs.run(len(samples), words.sum(0) * len(samples), along=forced, greedy=True)
     for chunk in work.chunks:
-        cells = [cell for _, own in chunk for cell in own]
+        cells = [cell for _, members in chunk for cell in members]
         added = joined * len(chunk)
         if cells or joined:
             scored = added + np.bincount(scored_pairs(settings.axes, cells).concept, minlength=concepts)
@@ -477,8 +477,8 @@ def _kinds(job: Job, work: PlannedWork, costs: Costs) -> dict[str, KindOfRun]:
 def _share_without_controls(job: Job, work: PlannedWork, parts: dict[str, Seconds], costs: Costs) -> float:
     """Share of the time that is left without controls: that of images stays, and one chunk for each."""
     whole = sum(parts.values(), Seconds()).wall
-    own = sum(cell.control == CONCEPT for cell in job.cells) / max(len(job.cells), 1)
-    chunks = min(max(math.ceil(own * len(work.chunks)), 1), len(work.chunks))
-    rows = costs.chunk.wall * chunks + costs.row.wall * own * work.rows
-    left = whole - parts["rows"].wall + rows - (1 - own) * (parts["perplexity"].wall + parts["grid"].wall)
+    share = sum(cell.control == CONCEPT for cell in job.cells) / max(len(job.cells), 1)
+    chunks = min(max(math.ceil(share * len(work.chunks)), 1), len(work.chunks))
+    rows = costs.chunk.wall * chunks + costs.row.wall * share * work.rows
+    left = whole - parts["rows"].wall + rows - (1 - share) * (parts["perplexity"].wall + parts["grid"].wall)
     return left / whole if whole else 1.0

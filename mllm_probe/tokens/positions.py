@@ -233,6 +233,6 @@ def sequence_of(arguments: CallArguments) -> tuple[Tensor | None, tuple[int, int
 
 def _places(roles: np.ndarray) -> np.ndarray:
     """Picture, row and column of image tokens where the number of pictures is not known: one, or one per run."""
-    one = patch_positions(roles, None)
+    whole = patch_positions(roles, None)
     runs = 1 + int((np.diff(np.flatnonzero(roles == IMAGE)) > 1).sum())
-    return one if runs == 1 or (one >= 0).any() else patch_positions(roles, runs)
+    return whole if runs == 1 or (whole >= 0).any() else patch_positions(roles, runs)

@@ -21,7 +21,7 @@ from mllm_probe.models.argument_checks import batch_size_of, described, require_
 from mllm_probe.tokens.positions import KINDS
 from mllm_probe.tokens.selection import SCOPES, parse_vector_scopes, require_image_at_input
 from mllm_probe.typing import DataVariables, Images, Inputs, Layers, Library
-from mllm_probe.vectors.directions import OWN_NORM, require_length
+from mllm_probe.vectors.directions import SCOPE_NORM, require_length
 from mllm_probe.vectors.pooling import CapturedActivations, Progress, as_requests, is_text_alone, pool
 from mllm_probe.vectors.running_sums import Classes, ConceptDirections, Sums, classes_of, distinct_pictures
 
@@ -221,7 +221,7 @@ def vectors_from(
     data: dict[str, Any] = {
         "vector": lazy((*dims, schema.HIDDEN), stacked[:, None].to(model.device), made_by="vectors_from"),
         "negative_projection": (dims, np.zeros((len(directions), 1, len(chosen)), np.float32)),
-        "words": (schema.CONCEPT, [json.dumps(own) for own in _given_words(directions, words)]),
+        "words": (schema.CONCEPT, [json.dumps(forms) for forms in _given_words(directions, words)]),
     }
     coords: dict[Any, Any] = {schema.CONCEPT: list(directions), schema.SCOPE: [scope]}
     coords |= schema.layer_coordinates(chosen, len(model.layers))
@@ -237,7 +237,7 @@ def _norm_variables(norms: np.ndarray, scopes: Sequence[str]) -> DataVariables:
     chosen = np.stack([norms[:, kinds.index(SCOPES[scope].norm)] for scope in scopes], 1)
     text = {"long_name": "median norm of the residual stream over positions that are neither padding nor special"}
     data: dict[str, Any] = {"residual_norm": ((schema.LAYER, schema.SCOPE), chosen, text)}
-    return data | {OWN_NORM.format(kind): (schema.LAYER, norms[:, k], text) for k, kind in enumerate(KINDS)}
+    return data | {SCOPE_NORM.format(kind): (schema.LAYER, norms[:, k], text) for k, kind in enumerate(KINDS)}
 
 
 def _library_variables(library: Library, classes: list[Classes]) -> DataVariables:
@@ -335,12 +335,12 @@ def _by_dimensions(name: str, array: xr.DataArray, layers: list[int]) -> np.ndar
         )
     array = array.squeeze(others).transpose(*[d for d in (schema.LAYER, schema.HIDDEN) if d in array.dims])
     if schema.LAYER in array.coords and schema.LAYER in array.dims:
-        there = [int(layer) for layer in array[schema.LAYER].values]
-        if not set(layers) <= set(there):
+        known = [int(layer) for layer in array[schema.LAYER].values]
+        if not set(layers) <= set(known):
             raise ValueError(
-                f"{name!r}: the array has layers {there}, not all of those asked for ({layers}); pass layers={there}."
+                f"{name!r}: the array has layers {known}, not all of those asked for ({layers}); pass layers={known}."
             )
-        array = array.isel({schema.LAYER: [there.index(layer) for layer in layers]})
+        array = array.isel({schema.LAYER: [known.index(layer) for layer in layers]})
     return np.asarray(array.values)
 
 

@@ -24,7 +24,7 @@ from mllm_probe.tokens.positions import KINDS, LAST_PROMPT
 from mllm_probe.typing import Images, Picture
 from mllm_probe.vectors.pooling import as_requests, pool
 
-OWN_NORM = "residual_norm_at_{}"
+SCOPE_NORM = "residual_norm_at_{}"
 """Name of the variable (layer) for the residual norm of one scope, next to ``residual_norm`` (layer, scope)."""
 _INNER = {"shuffled": (schema.DRAW,), "manifold": (schema.MANIFOLD_SAMPLE,)}
 """Variables with a further dimension."""
@@ -59,7 +59,7 @@ class Directions:
 
     def __init__(self, dataset: xr.Dataset) -> None:
         schema.require(dataset, "vector", dims=(schema.HIDDEN,), what="the vectors of a steering")
-        self.dataset = _one_concept(dataset)
+        self.dataset = _single_concept(dataset)
         self.name = str(self.dataset[schema.CONCEPT].item()) if schema.CONCEPT in self.dataset.coords else "vector"
         self.scopes = tuple(map(str, np.atleast_1d(self._coordinate(schema.SCOPE, "all"))))
         numbers = [int(n) for n in np.atleast_1d(self._coordinate(schema.LAYER, None))]
@@ -107,16 +107,16 @@ class Directions:
             self._shuffled[key] = drawn / drawn.norm()
         return self._shuffled[key]
 
-    def without_own(self, scope: str, layer: int, direction: Tensor) -> Tensor:
+    def orthogonal_to_concept(self, scope: str, layer: int, direction: Tensor) -> Tensor:
         """A direction [hidden] without its component along the concept's vector, of length 1, on the vector's device.
 
         The same tensor gives the same result object, so that many rows of one draw are uploaded once.
         """
         key = (scope, layer, id(direction))
         if key not in self._orthogonal:
-            own = self.unit(scope, layer)
-            here = direction.to(own.device)
-            rest = here - (here @ own) * own
+            unit = self.unit(scope, layer)
+            here = direction.to(unit.device)
+            rest = here - (here @ unit) * unit
             # The direction is kept with the result: as long as it lives, no other tensor gets its id.
             self._orthogonal[key] = (direction, rest / rest.norm())
         return self._orthogonal[key][1]
@@ -155,7 +155,7 @@ class Directions:
         # the even ones, see `summarise_draws`.
         signed = np.stack([weights, -weights], 1).reshape(-1, weights.shape[-1])
         on = functools.cache(torch.from_numpy(signed).float().to)
-        return [[tuple(unit_rows(on(one.device) @ activations)) for activations in one] for one in kept]
+        return [[tuple(unit_rows(on(group.device) @ activations)) for activations in group] for group in kept]
 
     def negative(self, scope: str, layer: int) -> float:
         """Mean projection μ₋ of the negative pictures on v̂."""
@@ -165,10 +165,10 @@ class Directions:
         """Residual norm of a kind of position at a layer, NaN where it was not measured."""
         if "residual_norm" in self.dataset and kind in self.scopes:
             return float(self._values("residual_norm")[self._at(kind, layer)])
-        own = OWN_NORM.format(kind)
-        if own not in self.dataset:
+        name = SCOPE_NORM.format(kind)
+        if name not in self.dataset:
             return float("nan")
-        return float(np.atleast_1d(self.dataset[own].values)[self.layers[layer]])
+        return float(np.atleast_1d(self.dataset[name].values)[self.layers[layer]])
 
     @cached_property
     def words(self) -> tuple[str, ...]:
@@ -231,16 +231,16 @@ _parsed: dict[int, tuple[weakref.ref[xr.Dataset], tuple[xr.Variable, ...], Direc
 def measure_together(datasets: Sequence[xr.Dataset]) -> None:
     """Read the lengths of several concepts' vectors with one transfer for each device, before each is asked for."""
     directions = [directions_of(dataset) for dataset in datasets]
-    for one, lengths in zip(directions, _measured(directions), strict=True):
-        one.__dict__["_lengths"] = lengths
+    for member, lengths in zip(directions, _measured(directions), strict=True):
+        member.__dict__["_lengths"] = lengths
 
 
 def _measured(directions: Sequence[Directions]) -> list[dict[int, list[float]]]:
     """For each, its lengths by index of layer and scope."""
     alike: dict[tuple[torch.device, torch.Size], list[tuple[int, int, Tensor]]] = {}
-    for number, one in enumerate(directions):
-        for layer, index in one.layers.items():
-            vector = one._all("vector", layer)
+    for number, member in enumerate(directions):
+        for layer, index in member.layers.items():
+            vector = member._all("vector", layer)
             alike.setdefault((vector.device, vector.shape), []).append((number, index, vector))
     lengths: list[dict[int, list[float]]] = [{} for _ in directions]
     for entries in alike.values():
@@ -300,7 +300,7 @@ def _expanded(variable: xr.Variable) -> xr.Variable:
     return variable.set_dims({schema.CONCEPT: 1, **variable.sizes})
 
 
-def _one_concept(dataset: xr.Dataset) -> xr.Dataset:
+def _single_concept(dataset: xr.Dataset) -> xr.Dataset:
     if schema.CONCEPT not in dataset.dims:
         return dataset.copy(deep=False)
     if dataset.sizes[schema.CONCEPT] != 1:
@@ -364,24 +364,24 @@ def likeness(model: ProbeModel, vectors: xr.Dataset, images: Images, prompt: str
 
 
 def _compared(model: ProbeModel, vectors: xr.Dataset, requests: Sequence[Request]) -> xr.Dataset:
-    one = with_concepts(vectors).isel({schema.CONCEPT: 0})  # what is kept is the same for all concepts
-    directions = directions_of(one)
+    dataset = with_concepts(vectors).isel({schema.CONCEPT: 0})  # what is kept is the same for all concepts
+    directions = directions_of(dataset)
     scope = _PREFERRED if _PREFERRED in directions.scopes else directions.scopes[0]
     layers = list(directions.layers)
     kept = {layer: unit_rows(directions.kept(scope, layer)) for layer in layers}
-    found: dict[int, list[Tensor]] = {layer: [] for layer in layers}
+    nearest: dict[int, list[Tensor]] = {layer: [] for layer in layers}
 
     def add(_start: int, pooled: dict[int, Tensor]) -> None:
         for layer, batch in pooled.items():
-            found[layer].append(torch.cdist(unit_rows(batch[:, 0]), kept[layer].to(batch.device)).amin(1))
+            nearest[layer].append(torch.cdist(unit_rows(batch[:, 0]), kept[layer].to(batch.device)).amin(1))
 
     pool(model, requests, [scope], layers, add)
-    own = stacked_on_host([_nearest_of_others(kept[layer], one["manifold_group"].values) for layer in layers])
-    distances = stacked_on_host([torch.cat(found[layer]) for layer in layers])
-    typical = np.median(own, 1, keepdims=True)
+    within = stacked_on_host([_nearest_of_others(kept[layer], dataset["manifold_group"].values) for layer in layers])
+    distances = stacked_on_host([torch.cat(nearest[layer]) for layer in layers])
+    typical = np.median(within, 1, keepdims=True)
     # An image of the vectors themselves is at distance 0 from its own activation, but for rounding.
-    own_logs, logs = (np.log(np.maximum(part / typical, _LEAST)).mean(0) for part in (own, distances))
-    far = (1 + (own_logs[None] >= logs[:, None]).sum(1)) / (1 + len(own_logs))
+    within_logs, logs = (np.log(np.maximum(part / typical, _LEAST)).mean(0) for part in (within, distances))
+    far = (1 + (within_logs[None] >= logs[:, None]).sum(1)) / (1 + len(within_logs))
     data = {
         "distance": (schema.SAMPLE, np.exp(logs), {"long_name": "distance from the vectors' images", "units": "1"}),
         "share_as_far": (schema.SAMPLE, far, {"long_name": "share of the vectors' images as far away", "units": "1"}),
@@ -420,8 +420,8 @@ def unlike_note(model: ProbeModel, vectors: xr.Dataset, image: Picture) -> str:
     key = vectors.attrs.get("weights"), request.prompt, fitted, request.id
     notes = model.state.of(UnlikeNotes).notes
     if key not in notes:
-        found = likeness(model, vectors, image).isel({schema.SAMPLE: 0})
-        notes[key] = _NOTE.format(FARTHER_THAN, float(found["distance"])) if bool(found["unlike"]) else ""
+        result = likeness(model, vectors, image).isel({schema.SAMPLE: 0})
+        notes[key] = _NOTE.format(FARTHER_THAN, float(result["distance"])) if bool(result["unlike"]) else ""
     return notes[key]
 
 

@@ -92,7 +92,7 @@ def _shape(name: str, texts: JsonObject, tensors: Mapping[str, Tensor]) -> tuple
 
 
 def _is_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _is_mapping_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -362,15 +362,15 @@ def _save_gguf(vectors: xr.Dataset, path: Path) -> None:
                 f"a GGUF control vector holds one {dim}, the vectors have {vectors.sizes[dim]} ({names} …): "
                 f"select one, such as vectors.sel({dim}='{vectors[dim].values[0]}')."
             )
-    one = vectors.squeeze([d for d in (schema.CONCEPT, schema.SCOPE) if d in vectors.dims])
-    layers = np.atleast_1d(one[schema.LAYER].values)
-    values = one["vector"].values.reshape(len(layers), -1)
+    single = vectors.squeeze([d for d in (schema.CONCEPT, schema.SCOPE) if d in vectors.dims])
+    layers = np.atleast_1d(single[schema.LAYER].values)
+    values = single["vector"].values.reshape(len(layers), -1)
     if (layers <= 0).any():
         warnings.warn("GGUF control vectors have no place for block 0; its vector is left out.", stacklevel=3)
     writer = gguf.GGUFWriter(path, _ARCHITECTURE)
-    writer.add_string(f"{_ARCHITECTURE}.model_hint", str(one.attrs.get("model", "")))
+    writer.add_string(f"{_ARCHITECTURE}.model_hint", str(single.attrs.get("model", "")))
     writer.add_uint32(f"{_ARCHITECTURE}.layer_count", int((layers > 0).sum()))
-    for key, value in _gguf_labels(one).items():
+    for key, value in _gguf_labels(single).items():
         writer.add_string(f"{KEY}.{key}", value)
     for layer, vector in zip(layers, values, strict=True):
         if layer > 0:
@@ -381,11 +381,11 @@ def _save_gguf(vectors: xr.Dataset, path: Path) -> None:
     writer.close()
 
 
-def _gguf_labels(one: xr.Dataset) -> dict[str, str]:
-    labels = {"weights": str(one.attrs.get("weights", "")), "model": str(one.attrs.get("model", ""))}
+def _gguf_labels(single: xr.Dataset) -> dict[str, str]:
+    labels = {"weights": str(single.attrs.get("weights", "")), "model": str(single.attrs.get("model", ""))}
     for name in (schema.CONCEPT, schema.SCOPE):
-        if name in one.coords:
-            labels[name] = str(one[name].item())
+        if name in single.coords:
+            labels[name] = str(single[name].item())
     return labels
 
 
@@ -405,8 +405,8 @@ def _load_gguf(path: Path, model: ProbeModel, images: Images) -> xr.Dataset:
         )
     weights = kept.get(f"{KEY}.weights")
     if weights:
-        made_with = xr.Dataset(attrs={"model": kept.get(f"{KEY}.model"), "weights": weights})
-        schema.require_same_model(made_with, model, f"the vectors in {path.name}")
+        stored_model = xr.Dataset(attrs={"model": kept.get(f"{KEY}.model"), "weights": weights})
+        schema.require_same_model(stored_model, model, f"the vectors in {path.name}")
     directions = {_block(path, name, model): _numbers(path, tensor, model) for name, tensor in tensors.items()}
     layers = sorted(directions)
     name = kept.get(f"{KEY}.{schema.CONCEPT}", path.stem)

@@ -127,11 +127,11 @@ def _pool_batch(
 
     def read(layer: int, hidden: Tensor) -> None:
         exact = hidden.float()
-        own_shares, own_padding = on(hidden.device)
+        local_shares, local_padding = on(hidden.device)
         if some_padding:
             # Padding may hold NaN or infinity, which weight 0 does not take away (0 · NaN is NaN).
-            exact = exact.masked_fill(own_padding, 0)
-        pooled[layer] = torch.einsum("bst,btd->bsd", own_shares, exact)
+            exact = exact.masked_fill(local_padding, 0)
+        pooled[layer] = torch.einsum("bst,btd->bsd", local_shares, exact)
         norms[layer] = exact.norm(dim=-1)
 
     run_forward(model, encoded, read, list(layers))
@@ -143,9 +143,9 @@ def _pool_batch(
 def as_requests(model: ProbeModel, pictures: Sequence[Any], prompt: str | None) -> list[Request]:
     """One request per picture; dicts are processed tensors, and sentences come before the prompt."""
     if pictures and isinstance(pictures[0], dict):
-        return [request for one in pictures for request in model.samples(None, inputs=one)]
+        return [request for image in pictures for request in model.samples(None, inputs=image)]
     requests = model.samples(list(pictures), prompt)
-    return [_told(one, request) for one, request in zip(pictures, requests, strict=True)]
+    return [_with_sentence(image, request) for image, request in zip(pictures, requests, strict=True)]
 
 
 def is_text_alone(request: Request) -> bool:
@@ -153,7 +153,7 @@ def is_text_alone(request: Request) -> bool:
     return not request.images and request.inputs is None
 
 
-def _told(picture: object, request: Request) -> Request:
+def _with_sentence(picture: object, request: Request) -> Request:
     source = getattr(picture, "source", None)
     return Request(prompt=f"{source.text} {request.prompt}") if isinstance(source, Sentence) else request
 
@@ -179,22 +179,22 @@ class CapturedActivations:
         self.captured = set(str(self.data.attrs.get("scope")).split("+"))
         self._require_unsteered()
         self._require_scopes()
-        there = self.data[schema.LAYER].values.tolist()
-        if lacking := [layer for layer in layers if layer not in there]:
+        captured = self.data[schema.LAYER].values.tolist()
+        if lacking := [layer for layer in layers if layer not in captured]:
             raise ValueError(
-                f"activations: captured at layers {schema.layer_names(there)}, not at {schema.layer_names(lacking)}; "
-                "capture these too, or choose others with layers=."
+                f"activations: captured at layers {schema.layer_names(captured)}, not at {schema.layer_names(lacking)}"
+                "; capture these too, or choose others with layers=."
             )
-        self._places = [there.index(layer) for layer in layers]
+        self._places = [captured.index(layer) for layer in layers]
         self.rows = np.empty(0, int)
 
     def prompt(self, asked: str | None) -> str | None:
         """The prompt of the capture, which is what is asked for or None."""
-        there = self.data.attrs.get("prompt")
-        own = next(iter(set(there))) if isinstance(there, list) and len(set(there)) == 1 else there
-        if asked is not None and asked != own:
-            raise ValueError(f"prompt: the activations were captured with {own!r}; got {asked!r}.")
-        return own if isinstance(own, str) else None
+        prompts = self.data.attrs.get("prompt")
+        prompt = next(iter(set(prompts))) if isinstance(prompts, list) and len(set(prompts)) == 1 else prompts
+        if asked is not None and asked != prompt:
+            raise ValueError(f"prompt: the activations were captured with {prompt!r}; got {asked!r}.")
+        return prompt if isinstance(prompt, str) else None
 
     def select(self, requests: Sequence[Request]) -> None:
         """Find the samples of requests by their content.
@@ -235,7 +235,7 @@ class CapturedActivations:
                 bar.update(len(rows))
                 if callable(progress):
                     progress(part.stop, len(self.rows))
-        return np.array([[sample.median for sample in own] for own in samples])
+        return np.array([[sample.median for sample in row] for row in samples])
 
     def _require_finite(self, norms: np.ndarray, layer: int, rows: np.ndarray) -> None:
         """Raise where a norm [rows, tokens] is not finite; a capture checks its values, so they came from elsewhere."""
@@ -255,8 +255,8 @@ class CapturedActivations:
         return np.concatenate(parts)
 
     def _parts(self) -> Iterator[slice]:
-        one = self.data.sizes[schema.TOKEN] * self.data.sizes[schema.HIDDEN] * np.dtype(np.float32).itemsize
-        step = int(min(max(_READ_BYTES // one, 1), _MOST_IMAGES))
+        image_bytes = self.data.sizes[schema.TOKEN] * self.data.sizes[schema.HIDDEN] * np.dtype(np.float32).itemsize
+        step = int(min(max(_READ_BYTES // image_bytes, 1), _MOST_IMAGES))
         for start in range(0, len(self.rows), step):
             yield slice(start, min(start + step, len(self.rows)))
 

@@ -197,8 +197,8 @@ def classes_of(
 
 def joined_groups(classes: Sequence[Classes], pictures: int) -> np.ndarray:
     """Number of each distinct picture's group over all concepts, int [pictures]: pairs and near-duplicates together."""
-    members = np.concatenate([one.pictures for one in classes])
-    leaders = np.concatenate([one.groups for one in classes])
+    members = np.concatenate([side.pictures for side in classes])
+    leaders = np.concatenate([side.groups for side in classes])
     edges = coo_array((np.ones(len(members)), (members, leaders)), shape=(pictures, pictures))
     groups: np.ndarray = connected_components(edges, directed=False)[1]
     return groups
@@ -385,8 +385,8 @@ class ConceptDirections:
             if on is None:
                 vector, raw = means, means.norm(dim=-1)
             else:
-                own = on(means.device)[..., index, :].to(means.dtype)
-                whole, pair = own[:, 0], own[:, 1:]
+                class_means = on(means.device)[..., index, :].to(means.dtype)
+                whole, pair = class_means[:, 0], class_means[:, 1:]
                 raw = whole.norm(dim=-1)
                 # As long as the mean difference, so that a strength in unit "vector" means as much by every method.
                 vector = unit_rows(whole) * means.norm(dim=-1, keepdim=True)
@@ -437,8 +437,8 @@ class ConceptDirections:
             return {}
         groups = joined_groups(self.classes, self.sums.weights.shape[-1])
         # bfloat16 holds any activation; rounding by .4 % does not matter to directions that are drawn at random.
-        deviations = [(one - one.mean(0)).bfloat16() for one in kept]
-        means = [one.mean(0) + self.sums.centre[layer] for layer, one in zip(self.sums.layers, kept, strict=True)]
+        deviations = [(rows - rows.mean(0)).bfloat16() for rows in kept]
+        means = [rows.mean(0) + self.sums.centre[layer] for layer, rows in zip(self.sums.layers, kept, strict=True)]
         return {
             "manifold": lazy(dims, joined(deviations, 2), made_by="concept_vectors"),
             "manifold_mean": lazy(dims[1:], joined(means, 1), made_by="concept_vectors"),

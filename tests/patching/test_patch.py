@@ -153,7 +153,7 @@ def test_an_unrelated_image_shares_the_fewest_labels():
     library = mp.concepts.scenes(concepts=["cat", "neon", "fear"], pairs=8)
     model = mp.load("scenes-4l")
     job = engine_of(model, library, layers=[0], groups=("image",), controls=("unrelated",)).job
-    for name, own in job.found.pairs.items():
+    for name, own in job.counterfactuals.pairs.items():
         for pair in own:
             donor, mine = pair.donors["unrelated"], pair.positive.labels | pair.negative.labels
             assert name not in donor.labels and donor.id not in (pair.positive.id, pair.negative.id)

@@ -59,7 +59,7 @@ def test_questions_without_a_finding_of_the_paper_show_their_own_line():
 
 def test_a_second_seed_in_the_cache_joins_under_its_folders_name(tmp_path, monkeypatch):
     monkeypatch.setattr(bundled, "cache_root", lambda: tmp_path)
-    assert list(home.models_there()) == [*LADDER, SHUFFLED, UNTRAINED]
+    assert list(home.available_models()) == [*LADDER, SHUFFLED, UNTRAINED]
     from mllm_probe.models.bundled import bundled_folder
 
     (tmp_path / "seeds").mkdir()
@@ -67,7 +67,7 @@ def test_a_second_seed_in_the_cache_joins_under_its_folders_name(tmp_path, monke
     unfinished = tmp_path / "seeds" / "scenes-16l-seed1"
     unfinished.mkdir()
     (unfinished / "config.json").write_text("{}")
-    there = home.models_there()
+    there = home.available_models()
     assert "scenes-16l-seed1" not in there, "a training that goes on has no record yet"
     assert "scenes-4l-seed1" in there and there["scenes-4l-seed1"]().name == "scenes-4l-seed1"
 

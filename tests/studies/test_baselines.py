@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.studies.baselines import IMAGES, baseline_lines, baselines, related_concepts, told_sentence
+from mllm_probe.studies.baselines import IMAGES, baseline_lines, baselines, prompt_sentence, related_concepts
 from mllm_probe.studies.study_runs import StudyRuns
 
 NAMES = ["cat", "house", "neon", "sketch", "order"]
@@ -25,10 +25,10 @@ def beside(run):
 
 def test_the_sentence_is_the_first_whose_words_the_tokenizer_knows(run):
     model = run.model
-    assert told_sentence(model, run.others["cat"]) == "There is a cat in the picture."
-    assert told_sentence(model, run.others["cat"], denied=True) == "There is no cat in the picture."
-    assert told_sentence(model, run.others["neon"]) == "The style of the picture is neon."
-    assert told_sentence(model, run.others["order"]) is None
+    assert prompt_sentence(model, run.others["cat"]) == "There is a cat in the picture."
+    assert prompt_sentence(model, run.others["cat"], denied=True) == "There is no cat in the picture."
+    assert prompt_sentence(model, run.others["neon"]) == "The style of the picture is neon."
+    assert prompt_sentence(model, run.others["order"]) is None
 
 
 def test_a_related_concept_is_the_next_of_its_category(run):

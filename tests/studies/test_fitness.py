@@ -6,7 +6,7 @@ from scipy import stats
 
 import mllm_probe as mp
 from mllm_probe.metrics.text import named
-from mllm_probe.studies.study_runs import CHECKED_PAIRS, subject_of, told_apart, unfit_concepts
+from mllm_probe.studies.study_runs import CHECKED_PAIRS, fitness_text, subject_of, unfit_concepts
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +56,10 @@ def test_nothing_is_fit_in_a_model_whose_weights_are_shuffled(model, library):
 
 def test_a_sentence_says_what_is_told_apart(model, library):
     seen = mp.check(model, library)
-    assert told_apart(seen) == "tells 3 of 3 concepts apart"
+    assert fitness_text(seen) == "tells 3 of 3 concepts apart"
     seen["fit"][1] = False
-    assert told_apart(seen) == "tells 2 of 3 concepts apart; not neon"
-    assert told_apart(seen.assign(positives=seen.positives * 0 + 5)).startswith("fewer than 6 images")
+    assert fitness_text(seen) == "tells 2 of 3 concepts apart; not neon"
+    assert fitness_text(seen.assign(positives=seen.positives * 0 + 5)).startswith("fewer than 6 images")
 
 
 def test_what_is_not_fit_has_a_reason_and_nothing_is_said_of_too_few_images(model, library):

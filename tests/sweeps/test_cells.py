@@ -138,7 +138,7 @@ def everything(blocks):
 @pytest.mark.parametrize("axes", [AXES, TYPICAL])
 def test_every_run_is_made_once_in_whatever_order(axes, coarse, one_layer, kept):
     cells = plan_cells(axes, shared=("random",))
-    blocks = plan_order(axes, cells, 5, coarse=coarse, one_layer=one_layer, kept=kept)
+    blocks = plan_order(axes, cells, 5, coarse=coarse, by_layer=one_layer, kept=kept)
     assert sorted(everything(blocks)) == [(s, c) for s in range(5) for c in range(len(cells))]
     if one_layer:
         assert all(len({cells[c].layer for c in block.cells}) == 1 for block in blocks)
@@ -160,7 +160,7 @@ def test_every_run_is_made_once_in_whatever_order(axes, coarse, one_layer, kept)
 )
 def test_the_coarse_map_takes_a_tenth_of_the_work(axes, samples, full, one_layer):
     cells = plan_cells(axes, shared=("random",))
-    blocks = plan_order(axes, cells, samples, coarse=True, one_layer=one_layer, kept=samples)
+    blocks = plan_order(axes, cells, samples, coarse=True, by_layer=one_layer, kept=samples)
     runs = everything(blocks)
     first = runs[: len(runs) // 10]
     there = {
@@ -178,7 +178,7 @@ def test_the_coarse_map_takes_a_tenth_of_the_work(axes, samples, full, one_layer
 def test_every_fourth_layer_of_a_deep_model_and_the_last_come_first():
     axes = Axes(("a", "b"), tuple(range(30)), (0.5, 1.0, 2.0), {"concept": 1, "random": 8})
     cells = plan_cells(axes, shared=("random",))
-    runs = everything(plan_order(axes, cells, 18, coarse=True, one_layer=False, kept=18))
+    runs = everything(plan_order(axes, cells, 18, coarse=True, by_layer=False, kept=18))
     first = runs[: 6 * 9 * (2 + 4)]
     layers = sorted({cells[c].layer for _, c in first})
     assert len(layers) == 9 and layers[0] == 0 and layers[-1] == 29 and set(np.diff(layers)) <= {3, 4}
@@ -191,7 +191,7 @@ def test_every_fourth_layer_of_a_deep_model_and_the_last_come_first():
 def test_where_two_images_do_not_fit_an_even_subset_of_layers_comes_first():
     axes = Axes(("a", "b"), tuple(range(24)), (-1.0, 1.0), EVERY)
     cells = plan_cells(axes, shared=("random",))
-    runs = everything(plan_order(axes, cells, 2, coarse=True, one_layer=False, kept=2))
+    runs = everything(plan_order(axes, cells, 2, coarse=True, by_layer=False, kept=2))
     tenth = runs[: len(runs) // 10]
     layers = sorted({cells[c].layer for s, c in tenth if s == 1})
     assert len(layers) >= 5 and layers[0] == 0 and layers[-1] == 23 and max(np.diff(layers)) - min(np.diff(layers)) <= 1
@@ -204,14 +204,14 @@ def test_a_grid_that_is_too_small_to_be_coarse_begins_with_all_layers_of_two_ima
     axes = Axes(("a",), (0, 1), (1.0,), {"concept": 1, "random": 2})
     cells = plan_cells(axes, shared=("random",))
     assert (
-        everything(plan_order(axes, cells, 3, coarse=True, one_layer=False, kept=3))[:6]
+        everything(plan_order(axes, cells, 3, coarse=True, by_layer=False, kept=3))[:6]
         == [(s, c) for s in (0, 2) for c in range(6)][:6]
     )
 
 
 def test_a_sweep_of_nothing_but_strength_zero_still_opens_every_image():
     axes = Axes(("a",), (0,), (0.0,), {"concept": 1})
-    assert [b.sample for b in plan_order(axes, [], 3, coarse=True, one_layer=False, kept=3)] == [0, 1, 2]
+    assert [b.sample for b in plan_order(axes, [], 3, coarse=True, by_layer=False, kept=3)] == [0, 1, 2]
 
 
 PAIRED = Axes(("cat", "dog"), (0, 3), (-2.0, -1.0, 0.0, 1.0), {"concept": 1, "random": 4, "shuffled": 3})

@@ -96,7 +96,7 @@ def test_every_place_of_the_grid_is_run_once_and_inside_its_unit(units, one_laye
         inside = np.zeros(filled.shape, bool)
         for region in units.regions(unit, BY_CELL):
             inside[tuple(slice(*region.get(dim, (None,))) for dim in BY_CELL)] = True
-        for batch in () if unit.unsteered else units.batches(unit, one_layer=one_layer):
+        for batch in () if unit.unsteered else units.batches(unit, by_layer=one_layer):
             for block in batch.blocks:
                 for cell in (batch.cells[number] for number in block.cells):
                     for control, concept, draw, strength in cell.places:

@@ -81,7 +81,7 @@ def inputs_of(job: Job, place: Place) -> Inputs:
             "settings": job.settings.stored(),
             "samples": _samples(job.samples, images),
         }
-        document["images"] = {name: {"file": _own_file(image, place)} for name, image in images.items()}
+        document["images"] = {name: {"file": _source_file(image, place)} for name, image in images.items()}
         images = {name: image for name, image in images.items() if document["images"][name]["file"] is None}
     return Inputs(files | {_SWEEP: json.dumps(document).encode()}, images)
 
@@ -136,7 +136,7 @@ def job_of(store: UnitStore, model: ProbeModel) -> Job:
         settings = Settings(Arguments(**document["settings"] | {"to": to}), model, vectors)
         require_size(settings, len(document["samples"]["requests"]))
         _require_sizes(document["samples"], len(settings.axes.concepts))
-        images = {name: _image(name, told, store) for name, told in document["images"].items()}
+        images = {name: _image(name, entry, store) for name, entry in document["images"].items()}
         return Job(model, vectors, settings, _samples_from(document["samples"], images))
 
 
@@ -163,13 +163,13 @@ def _not_storable(job: Job) -> list[str]:
     """What of a sweep only its own Python process knows."""
     settings, samples = job.settings, job.samples
     known = built_in()
-    found = [f"metric '{one.name}'" for one in settings.metrics if known.get(one.name) is not one]
+    reasons = [f"metric '{metric.name}'" for metric in settings.metrics if known.get(metric.name) is not metric]
     if settings.operation.identity != settings.operation.name:  # it is not the built-in one of its name
-        found.append(f"operation '{settings.operation.name}'")
-    found += ["processed tensors"] * any(request.inputs is not None for request in samples.requests)
+        reasons.append(f"operation '{settings.operation.name}'")
+    reasons += ["processed tensors"] * any(request.inputs is not None for request in samples.requests)
     if job.model.loaded_with is None:
-        found.append(f"the model {job.model.name}, which was not loaded by its name")
-    return found
+        reasons.append(f"the model {job.model.name}, which was not loaded by its name")
+    return reasons
 
 
 def _samples(samples: Samples, images: dict[str, Any]) -> JsonObject:
@@ -181,11 +181,11 @@ def _samples(samples: Samples, images: dict[str, Any]) -> JsonObject:
         return name
 
     return {
-        "requests": [{"images": [named(one) for one in r.images], "prompt": r.prompt} for r in samples.requests],
-        "labels": [None if one is None else sorted(one) for one in samples.labels],
+        "requests": [{"images": [named(image) for image in r.images], "prompt": r.prompt} for r in samples.requests],
+        "labels": [None if labels is None else sorted(labels) for labels in samples.labels],
         "coordinates": samples.coordinates,
-        "words": [list(own) for own in samples.words],
-        "label_words": {name: list(own) for name, own in samples.label_words.items()},
+        "words": [list(forms) for forms in samples.words],
+        "label_words": {name: list(forms) for name, forms in samples.label_words.items()},
         "categories": samples.categories,
         "examples": {name: named(picture) for name, picture in samples.examples.items()},
         "sides": [side.tolist() for side in samples.sides],
@@ -193,34 +193,37 @@ def _samples(samples: Samples, images: dict[str, Any]) -> JsonObject:
     }
 
 
-def _samples_from(told: JsonObject, images: Mapping[str, Picture]) -> Samples:
+def _samples_from(document: JsonObject, images: Mapping[str, Picture]) -> Samples:
     return Samples(
-        requests=[Request(tuple(images[name] for name in one["images"]), one["prompt"]) for one in told["requests"]],
-        labels=[None if one is None else frozenset(one) for one in told["labels"]],
-        coordinates=told["coordinates"],
-        words=[tuple(tuple(word) if isinstance(word, list) else word for word in own) for own in told["words"]],
-        label_words={name: tuple(own) for name, own in told["label_words"].items()},
-        categories=told["categories"],
-        examples={name: images[key] for name, key in told["examples"].items()},
-        sides=(np.array(told["sides"][0], bool), np.array(told["sides"][1], bool)),
-        of_library=told["of_library"],
+        requests=[
+            Request(tuple(images[name] for name in request["images"]), request["prompt"])
+            for request in document["requests"]
+        ],
+        labels=[None if labels is None else frozenset(labels) for labels in document["labels"]],
+        coordinates=document["coordinates"],
+        words=[tuple(tuple(word) if isinstance(word, list) else word for word in forms) for forms in document["words"]],
+        label_words={name: tuple(forms) for name, forms in document["label_words"].items()},
+        categories=document["categories"],
+        examples={name: images[key] for name, key in document["examples"].items()},
+        sides=(np.array(document["sides"][0], bool), np.array(document["sides"][1], bool)),
+        of_library=document["of_library"],
     )
 
 
-def _require_sizes(told: JsonObject, concepts: int) -> None:
+def _require_sizes(document: JsonObject, concepts: int) -> None:
     """Raise a TypeError unless samples have what belongs to each."""
-    samples = len(told["requests"])
-    lists = {"labels": [told["labels"]], "coordinates": list(told["coordinates"].values())}
-    sizes = {name: {len(one) for one in own} for name, own in lists.items()}
-    wrong = [name for name, own in sizes.items() if own != {samples}]
-    wrong += ["words"] * (len(told["words"]) != concepts)
-    wrong += ["of_library"] * (not isinstance(told["of_library"], bool))
-    wrong += ["sides"] * ([np.shape(side) for side in told["sides"]] != [(concepts, samples)] * 2)
+    samples = len(document["requests"])
+    lists = {"labels": [document["labels"]], "coordinates": list(document["coordinates"].values())}
+    sizes = {name: {len(column) for column in columns} for name, columns in lists.items()}
+    wrong = [name for name, lengths in sizes.items() if lengths != {samples}]
+    wrong += ["words"] * (len(document["words"]) != concepts)
+    wrong += ["of_library"] * (not isinstance(document["of_library"], bool))
+    wrong += ["sides"] * ([np.shape(side) for side in document["sides"]] != [(concepts, samples)] * 2)
     if wrong:
         raise TypeError(f"{wrong[0]} are not those of {samples} samples and {concepts} concepts")
 
 
-def _own_file(image: Any, place: Place) -> str | None:
+def _source_file(image: Any, place: Place) -> str | None:
     """The file in which the pixels of an image are; None where the store needs a copy."""
     source = image.source if isinstance(image, Picture) else image
     return str(Path(source).resolve()) if isinstance(source, (str, Path)) and not place.shared else None
@@ -232,9 +235,9 @@ def _png(image: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _image(name: str, told: JsonObject, store: UnitStore) -> Picture:
-    if told["file"] is not None:
-        path = Path(told["file"])
+def _image(name: str, entry: JsonObject, store: UnitStore) -> Picture:
+    if entry["file"] is not None:
+        path = Path(entry["file"])
         if not path.is_file():
             raise ValueError(
                 f"the sweep in {store.path} uses the image {path}, which is not there: give this machine the same "
@@ -250,7 +253,7 @@ def _image(name: str, told: JsonObject, store: UnitStore) -> Picture:
         except ValueError as error:
             raise ValueError(f"the image {name} in the store {store.path} is damaged ({error}).") from error
     if picture.id != name:
-        raise ValueError(f"the image {told['file'] or name} of the sweep in {store.path} has other pixels than then.")
+        raise ValueError(f"the image {entry['file'] or name} of the sweep in {store.path} has other pixels than then.")
     return picture
 
 
@@ -313,15 +316,15 @@ class Cluster:
         tried = self._folders()
         for folder in tried:
             try:
-                made = tempfile.TemporaryDirectory(prefix="mllm-probe-", dir=folder, ignore_cleanup_errors=True)
+                directory = tempfile.TemporaryDirectory(prefix="mllm-probe-", dir=folder, ignore_cleanup_errors=True)
             except OSError:
                 continue
             token = uuid.uuid4().hex
-            Path(made.name, _TOKEN).write_text(token)
-            seen = self.client.run(_answer, made.name, token)
-            if seen and all(Path(made.name, name or _TOKEN + "?").is_file() for name in seen.values()):
-                return made
-            made.cleanup()
+            Path(directory.name, _TOKEN).write_text(token)
+            seen = self.client.run(_answer, directory.name, token)
+            if seen and all(Path(directory.name, name or _TOKEN + "?").is_file() for name in seen.values()):
+                return directory
+            directory.cleanup()
         raise ValueError(
             "client: workers write what they compute to a store, and no folder for a temporary one is seen by this "
             f"process and by all workers (tried {', '.join(tried) or 'none'}). Give store=, a path or an address that "
@@ -337,9 +340,9 @@ class Cluster:
         import dask
 
         workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
-        own = [os.path.dirname(one["local_directory"]) for one in workers if one.get("local_directory")]
-        told = dask.config.get("temporary-directory", None)
-        return list(dict.fromkeys([*([str(told)] if told else []), *own]))
+        folders = [os.path.dirname(worker["local_directory"]) for worker in workers if worker.get("local_directory")]
+        configured = dask.config.get("temporary-directory", None)
+        return list(dict.fromkeys([*([str(configured)] if configured else []), *folders]))
 
     def run(
         self,

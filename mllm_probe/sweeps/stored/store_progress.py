@@ -19,14 +19,14 @@ from mllm_probe.activations.unit_store import UnitStore, dataset_of
 from mllm_probe.sweeps.stored.sweep_store import (
     COMPUTED_WITH,
     ORDER,
-    OWN_ATTRIBUTES,
     RUNS,
+    STORE_ATTRIBUTES,
     Worker,
     damaged_attribute,
     duration_text,
     kinds_of,
     open_unit_store,
-    own_attribute,
+    store_attribute,
     workers_of,
 )
 from mllm_probe.typing import JsonObject
@@ -159,7 +159,7 @@ def open_grid(path: str | Path) -> xr.Dataset:
     grid, progress = dataset_of(store), watch.read()
     kinds = kinds_of(watch.workers())
     share = progress.done / progress.total if progress.total else progress.units_done / progress.units
-    kept = {name: value for name, value in grid.attrs.items() if name not in OWN_ATTRIBUTES}
+    kept = {name: value for name, value in grid.attrs.items() if name not in STORE_ATTRIBUTES}
     order = _whole_numbers(store, ORDER, grid.sizes[schema.SAMPLE])
     if sorted(order) != list(range(len(order))):
         raise damaged_attribute(store, ORDER, "expected every image once")
@@ -179,7 +179,7 @@ def _fits(value: Any, kind: type) -> bool:
 
 def _whole_numbers(store: UnitStore, name: str, count: int) -> list[int]:
     """An attribute of a store that is a list of so many whole numbers."""
-    numbers = own_attribute(store, name)
+    numbers = store_attribute(store, name)
     if (
         not isinstance(numbers, list)
         or len(numbers) != count
@@ -229,22 +229,22 @@ class StoreStatus:
         return asdict(self) | {"seconds_left": self.seconds_left}
 
     def __str__(self) -> str:
-        told = self.progress
+        state = self.progress
         known = self.seconds_left
-        left = "" if told.finished else f", {'unknown time' if known is None else duration_text(known)} left"
-        rate = f"{told.rate:,.1f} runs per second" if told.rate else "no rate yet"
+        left = "" if state.finished else f", {'unknown time' if known is None else duration_text(known)} left"
+        rate = f"{state.rate:,.1f} runs per second" if state.rate else "no rate yet"
         lines = [
-            f"{self.path}: {told.units_done:,} of {told.units:,} units, {told.done:,} of {told.total:,} runs "
-            f"({told.done / max(told.total, 1):.0%}), {rate}{left}"
+            f"{self.path}: {state.units_done:,} of {state.units:,} units, {state.done:,} of {state.total:,} runs "
+            f"({state.done / max(state.total, 1):.0%}), {rate}{left}"
         ]
         kinds = kinds_of(self.workers)
         if len(kinds) > 1:
             lines.append(f"  mixed: its units were computed with {' and '.join(kinds)}")
-        for one in self.workers:
-            ago = duration_text(max(time.time() - one.last, 0))
+        for worker in self.workers:
+            ago = duration_text(max(time.time() - worker.last, 0))
             lines.append(
-                f"  {one.host}, {one.kind}, {one.processes} process{'es' * (one.processes > 1)}: "
-                f"{one.units:,} units, {one.runs:,} runs, {one.rate:,.1f} per second of each, last {ago} ago"
+                f"  {worker.host}, {worker.kind}, {worker.processes} process{'es' * (worker.processes > 1)}: "
+                f"{worker.units:,} units, {worker.runs:,} runs, {worker.rate:,.1f} per second of each, last {ago} ago"
             )
         if self.damaged is not None:
             lines.append("every checksum is right" if not self.damaged else f"{len(self.damaged)} damaged, given back:")

@@ -68,12 +68,12 @@ def workers_of(notes: Iterable[JsonObject]) -> tuple[Worker, ...]:
     by: dict[tuple[str, str, str], list[JsonObject]] = {}
     for note in notes:
         by.setdefault((str(note["host"]), str(note["device"]), str(note["dtype"])), []).append(note)
-    return tuple(_worker(key, own) for key, own in sorted(by.items()))
+    return tuple(_worker(key, notes) for key, notes in sorted(by.items()))
 
 
 def kinds_of(workers: Iterable[Worker]) -> list[str]:
     """Types of device and of numbers that units were computed with, such as ``"cpu float32"``, in order."""
-    return sorted({one.kind for one in workers})
+    return sorted({worker.kind for worker in workers})
 
 
 def _worker(key: tuple[str, str, str], notes: Sequence[JsonObject]) -> Worker:
@@ -94,7 +94,7 @@ _DTYPE, _VERSION = "dtype", "version_"
 LAYOUT, RUNS, ORDER = "store_layout", "store_runs", "store_order"
 COMPUTED_WITH = "computed_with"
 """Attribute of grids whose units were computed with several dtypes or types of device: which."""
-OWN_ATTRIBUTES = (LAYOUT, RUNS, ORDER, BOOKKEEPING)
+STORE_ATTRIBUTES = (LAYOUT, RUNS, ORDER, BOOKKEEPING)
 _COMPUTED_WITH = f"{FILES}/computed_with.json"
 """File that says the dtype and the type of device of the first unit."""
 SWEEP, PATCH = "sweep", "patch"
@@ -153,14 +153,18 @@ class SweepStore:
         `device`: type of the device. Raises ValueError if units of another dtype or type of device would stand beside
         those that are there, and ``mixed`` is off.
         """
-        store, own = self.opened, {"device": device, _DTYPE: dtype}
+        store, computed_with = self.opened, {"device": device, _DTYPE: dtype}
         content = store.get_file(_COMPUTED_WITH)
         if content is None:
-            store.put_file(_COMPUTED_WITH, json.dumps(own).encode())
+            store.put_file(_COMPUTED_WITH, json.dumps(computed_with).encode())
             content = store.get_file(_COMPUTED_WITH)  # another process may have been first
         assert content is not None
         stored: dict[str, str] = json.loads(content)
-        other = [f"{name}: stored {stored[name]!r}, here {own[name]!r}" for name in own if stored[name] != own[name]]
+        other = [
+            f"{name}: stored {stored[name]!r}, here {computed_with[name]!r}"
+            for name in computed_with
+            if stored[name] != computed_with[name]
+        ]
         if other and not self._mixed:
             raise self._another(other)
 
@@ -189,7 +193,7 @@ class SweepStore:
     @property
     def attributes(self) -> Attributes:
         """Attributes of the grid, as they were when the run was begun."""
-        return {name: value for name, value in self.opened.attributes.items() if name not in OWN_ATTRIBUTES}
+        return {name: value for name, value in self.opened.attributes.items() if name not in STORE_ATTRIBUTES}
 
     @property
     def layout(self) -> JsonObject:
@@ -197,8 +201,8 @@ class SweepStore:
 
         Raises ValueError if the store says something else.
         """
-        layout = own_attribute(self.opened, LAYOUT)
-        if not isinstance(layout, dict) or not all(isinstance(one, int) and one >= 1 for one in layout.values()):
+        layout = store_attribute(self.opened, LAYOUT)
+        if not isinstance(layout, dict) or not all(isinstance(value, int) and value >= 1 for value in layout.values()):
             raise damaged_attribute(self.opened, LAYOUT, "expected whole numbers, 1 or more, by name")
         return layout
 
@@ -229,12 +233,12 @@ class SweepStore:
         template = xr.Dataset({**variables, **known}, attrs=dict(attributes))
         coords: Coordinates = dict(coordinates)
         if recorder is not None:
-            blank = {name: one.blank() for name, one in recorder.recordings().items()}
+            blank = {name: recording.blank() for name, recording in recorder.recordings().items()}
             template, coords = template.assign(blank), coords | recorder.coordinates()
         template = template.assign_coords(xr.Dataset(coords=coords).isel({schema.SAMPLE: list(order)}).coords)
         cut = {
-            str(name): chunks([str(dim) for dim in one.dims], one.shape, _TEXT if one.dtype.hasobject else
-                              one.dtype.itemsize) for name, one in template.items() if name not in self._fixed
+            str(name): chunks([str(dim) for dim in array.dims], array.shape, _TEXT if array.dtype.hasobject else
+                              array.dtype.itemsize) for name, array in template.items() if name not in self._fixed
         }  # fmt: skip
         template = template.assign_attrs(
             {LAYOUT: json.dumps(layout), RUNS: json.dumps(list(runs.values())), ORDER: json.dumps(list(order))}
@@ -260,8 +264,8 @@ class SweepStore:
         parts: dict[str, list[tuple[tuple[slice, ...], np.ndarray]]] = {}
         for name, (dims, take) in self._sources(grid, recorder).items():
             for region in regions(dims):
-                stored, own = _places(region, dims, order)
-                parts.setdefault(name, []).append((stored, take(own)))
+                stored, local = _places(region, dims, order)
+                parts.setdefault(name, []).append((stored, take(local)))
         return self.opened.write(unit, parts, **facts)
 
     def load(self, regions: Regions, grid: StoredGrid, recorder: Recorder | None, order: Sequence[int]) -> None:
@@ -269,12 +273,12 @@ class SweepStore:
         store = self.opened
         for name, (dims, values, _) in self._variables(grid).items():
             for region in regions(dims):
-                stored, own = _places(region, dims, order)
-                values[own] = store.read(name, stored).astype(values.dtype)
-        for name, one in _recordings(recorder).items():
-            for region in regions(one.dims):
-                stored, own = _places(region, one.dims, order)
-                one.fill(own, store.read(name, stored))
+                stored, local = _places(region, dims, order)
+                values[local] = store.read(name, stored).astype(values.dtype)
+        for name, recording in _recordings(recorder).items():
+            for region in regions(recording.dims):
+                stored, local = _places(region, recording.dims, order)
+                recording.fill(local, store.read(name, stored))
 
     def load_all(self, grid: StoredGrid, recorder: Recorder | None, order: Sequence[int]) -> None:
         """Fill all arrays of a run whose units are all finished."""
@@ -304,23 +308,23 @@ class SweepStore:
         return self._store
 
     def _variables(self, grid: StoredGrid) -> Variables:
-        filled = {name: one for name, one in grid.variables().items() if name not in self._fixed}
+        filled = {name: variable for name, variable in grid.variables().items() if name not in self._fixed}
         return filled | {DONE: (self._dims, grid.done, _DONE_ATTRS)}
 
     def _sources(self, grid: StoredGrid, recorder: Recorder | None) -> dict[str, tuple[tuple[str, ...], Take]]:
-        found: dict[str, tuple[tuple[str, ...], Take]] = {
+        sources: dict[str, tuple[tuple[str, ...], Take]] = {
             name: (dims, values.__getitem__) for name, (dims, values, _) in self._variables(grid).items()
         }
-        found |= {name: (one.dims, one.take) for name, one in _recordings(recorder).items()}
-        found[DONE] = found.pop(DONE)  # last: readers without markers take what it says as written
-        return found
+        sources |= {name: (recording.dims, recording.take) for name, recording in _recordings(recorder).items()}
+        sources[DONE] = sources.pop(DONE)  # last: readers without markers take what it says as written
+        return sources
 
 
 _TEXT = 32
 """Bytes of a text, about."""
 
 
-def own_attribute(store: UnitStore, name: str) -> Any:
+def store_attribute(store: UnitStore, name: str) -> Any:
     """What a store notes for itself beside its dataset.
 
     Raises ValueError if it is not there, or is no JSON.
@@ -355,13 +359,13 @@ def open_unit_store(path: str | Path) -> UnitStore:
 def _places(region: Region, dims: Sequence[str], order: Sequence[int]) -> tuple[tuple[slice, ...], Index]:
     """Where a region lies in the store, and in the arrays, whose samples are in their own order."""
     stored = tuple(slice(*region[dim]) if dim in region else slice(None) for dim in dims)
-    own: list[Any] = list(stored)
+    index: list[Any] = list(stored)
     if schema.SAMPLE in dims:
         place = list(dims).index(schema.SAMPLE)
         # The store keeps images in the order in which units take them, the coarse map's first; the grid in that of the
         # user.
-        own[place] = np.array(order[stored[place]], np.int64)
-    return stored, tuple(own)
+        index[place] = np.array(order[stored[place]], np.int64)
+    return stored, tuple(index)
 
 
 def _blank(values: np.ndarray) -> np.ndarray:

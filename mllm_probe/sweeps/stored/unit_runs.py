@@ -74,11 +74,11 @@ class UnitRuns:
         """Read what there is, and run what is missing."""
         store, every = self._store, self._units.all
         finished = store.finished() if begun else set()
-        there = [unit for unit in every if unit.name in finished]
+        done = [unit for unit in every if unit.name in finished]
         missing = [unit for unit in every if unit.name not in finished and self._shard.owns(unit.number)]
-        self.expected = sum(map(self._units.count, [*there, *missing]))
-        if there:
-            yield self._read(there, whole=len(there) == len(every))
+        self.expected = sum(map(self._units.count, [*done, *missing]))
+        if done:
+            yield self._read(done, whole=len(done) == len(every))
         if not missing:
             return
         if begun:
@@ -117,7 +117,7 @@ class UnitRuns:
     def _units(self) -> Units:
         """Units of a store that is there."""
         job, plain = self._job, self._store.layout
-        if set(plain) != {one.name for one in fields(Layout)}:
+        if set(plain) != {field.name for field in fields(Layout)}:
             raise damaged_attribute(self._store.opened, LAYOUT, f"it has {', '.join(plain) or 'nothing'}")
         return Units(job.settings.axes, job.cells, job.skipped, Layout(**plain))
 
@@ -170,7 +170,7 @@ class UnitRuns:
         first = next(unit for unit in units.all if not unit.unsteered)
         if self._cluster is not None or not self._shard.owns(first.number):
             return False
-        return any(self._key(batch) in self._ran for batch in units.batches(first, one_layer=False))
+        return any(self._key(batch) in self._ran for batch in units.batches(first, by_layer=False))
 
     def _key(self, batch: Batch) -> tuple[int, Borders]:
         """By which a batch of the store's units is known to be one that was run."""
@@ -190,7 +190,7 @@ class UnitRuns:
         units = Units(job.settings.axes, job.cells, job.skipped, layout)
         self._fit(layout)
         for unit in (unit for unit in units.all if not unit.unsteered):
-            for batch in units.batches(unit, one_layer=False):
+            for batch in units.batches(unit, by_layer=False):
                 if batch.borders[0] in broken:
                     continue
                 began = time.perf_counter()
@@ -206,13 +206,13 @@ class UnitRuns:
                 return seconds * runs / ran
         return math.inf
 
-    def _read(self, there: Sequence[Unit], *, whole: bool) -> int:
+    def _read(self, units: Sequence[Unit], *, whole: bool) -> int:
         """Read finished units into the grid; the number of their runs."""
         if whole:
             self._store.load_all(self._runner.grid, self._runner.recorder, self._units.order)
-            self._note_answered(there)
-            return sum(map(self._units.count, there))
-        return sum(map(self._load, there))
+            self._note_answered(units)
+            return sum(map(self._units.count, units))
+        return sum(map(self._load, units))
 
     def _run(self, unit: Unit) -> Iterator[int]:
         """Run a unit and write it; without its marker where the runner is stopped in the middle."""
@@ -227,7 +227,7 @@ class UnitRuns:
                 for sample, baseline in runner.baselines(samples):
                     runner.put_unsteered(sample, baseline)
             return
-        for batch in units.batches(unit, one_layer=self._job.scope.touches_prompt):
+        for batch in units.batches(unit, by_layer=self._job.scope.touches_prompt):
             if self._key(batch) in self._ran:
                 yield sum(len(block.cells) for block in batch.blocks)
             else:
@@ -253,8 +253,8 @@ class UnitRuns:
         """What batches of a unit took that were run before it."""
         if not self._ran or unit.unsteered:
             return 0.0
-        one_layer = self._job.scope.touches_prompt
-        return sum(self._ran.get(self._key(batch), 0.0) for batch in self._units.batches(unit, one_layer=one_layer))
+        by_layer = self._job.scope.touches_prompt
+        return sum(self._ran.get(self._key(batch), 0.0) for batch in self._units.batches(unit, by_layer=by_layer))
 
     def _load(self, unit: Unit) -> int:
         units, runner = self._units, self._runner
@@ -262,6 +262,6 @@ class UnitRuns:
         self._note_answered([unit])
         return units.count(unit)
 
-    def _note_answered(self, there: Sequence[Unit]) -> None:
-        for unit in (unit for unit in there if unit.unsteered):
+    def _note_answered(self, units: Sequence[Unit]) -> None:
+        for unit in (unit for unit in units if unit.unsteered):
             self._runner.grid.has_unsteered[self._units.order[slice(*unit.samples)]] = True

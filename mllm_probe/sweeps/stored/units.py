@@ -114,12 +114,12 @@ class Units:
         """The unsteered runs first, which say what counts; then coarse to fine."""
         size = max(UNSTEERED, self.layout.samples)
         unsteered = [Unit(0, 0, some) for some in _cut((0, len(self.order)), size)]
-        found = [*unsteered, *(unit for part in range(len(self._parts)) for unit in self._of_part(part))]
-        found = [unit for unit in found if unit.unsteered or self.count(unit)]
-        return [replace(unit, number=number) for number, unit in enumerate(found)]
+        units = [*unsteered, *(unit for part in range(len(self._parts)) for unit in self._of_part(part))]
+        units = [unit for unit in units if unit.unsteered or self.count(unit)]
+        return [replace(unit, number=number) for number, unit in enumerate(units)]
 
-    def batches(self, unit: Unit, *, one_layer: bool) -> Iterator[Batch]:
-        """What a unit runs; ``one_layer``: layer by layer, where runs share what lies below the edited one.
+    def batches(self, unit: Unit, *, by_layer: bool) -> Iterator[Batch]:
+        """What a unit runs; ``by_layer``: layer by layer, where runs share what lies below the edited one.
 
         An edit that serves several units is a run of each: what a unit gives does not hang on another one.
         """
@@ -129,7 +129,7 @@ class Units:
                 blocks = []
                 for sample in self.order[slice(*samples)]:
                     wanted = np.flatnonzero(~self._skipped[numbers, sample]).tolist()
-                    for layer in range(*layers) if one_layer else [None]:
+                    for layer in range(*layers) if by_layer else [None]:
                         here = [n for n in wanted if layer is None or cells[n].layer == layer]
                         blocks += [Block(sample, tuple(here))] if here else []
                 yield Batch((samples, layers, unit.strengths, unit.draws), cells, blocks)
@@ -161,11 +161,11 @@ class Units:
             for *_, strength in cell.places:
                 if strength != cell.strength:
                     partner[cell.strength], partner[strength] = strength, cell.strength
-        order, found = self._coarse.strengths, dict[int, list[int]]()
+        order, groups = self._coarse.strengths, dict[int, list[int]]()
         for place in order:
             first = min(place, partner.get(place, place), key=order.index)
-            found.setdefault(first, []).append(place)
-        return [tuple(together) for together in found.values()]
+            groups.setdefault(first, []).append(place)
+        return [tuple(together) for together in groups.values()]
 
     def regions(self, unit: Unit, dims: Sequence[str]) -> Iterator[Region]:
         """Where a unit writes into an array with these dimensions: whole chunks, which are no other unit's."""
@@ -213,14 +213,14 @@ class Units:
             # One value for each concept, which its own run gives: that is among the first draws.
             yield from [{}] * (block == 0)
             return
-        own = {schema.DRAW: (block * COARSE_DRAWS, min((block + 1) * COARSE_DRAWS, self.axes.draws))}
+        block_draws = {schema.DRAW: (block * COARSE_DRAWS, min((block + 1) * COARSE_DRAWS, self.axes.draws))}
         if not self._apart or schema.CONTROL not in dims:
-            yield own
+            yield block_draws
             return
         for place, control in enumerate(self.axes.controls):
             apart = {schema.CONTROL: (place, place + 1)}
             if control != CONCEPTS:
-                yield {**own, **apart}
+                yield {**block_draws, **apart}
             elif block == 0:
                 yield {schema.DRAW: (0, self.axes.draws), **apart}
 
@@ -254,14 +254,14 @@ class Units:
 
     def _restricted(self, layers: Span, strengths: tuple[int, ...], draws: int) -> tuple[np.ndarray, list[Cell]]:
         """Numbers of the runs of some layers, and the runs, with the places in a block of draws that they fill."""
-        found = []
+        restricted = []
         for number, cell in enumerate(self._cells):
             if cell.strength in strengths and layers[0] <= cell.layer < layers[1]:
                 inside = tuple(place for place in cell.places if _block_of(place[0], place[2]) == draws)
                 if inside:
-                    found.append((number, replace(cell, places=inside)))
-        found.sort(key=lambda one: one[1].layer)
-        return np.array([number for number, _ in found], np.int64), [cell for _, cell in found]
+                    restricted.append((number, replace(cell, places=inside)))
+        restricted.sort(key=lambda numbered: numbered[1].layer)
+        return np.array([number for number, _ in restricted], np.int64), [cell for _, cell in restricted]
 
 
 def _block_of(control: str, draw: int) -> int:
@@ -313,8 +313,8 @@ def run_missing_units(
     # Not seeded: processes that start alike have to choose differently.
     left, chance, others = list(missing), random.Random(), False
     while left and not stopped():
-        there = finished()
-        for unit in [unit for unit in left if unit.name in there]:
+        done = finished()
+        for unit in [unit for unit in left if unit.name in done]:
             others = True
             left.remove(unit)
             yield load(unit)

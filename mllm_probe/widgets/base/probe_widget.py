@@ -291,7 +291,7 @@ class ProbeWidget(Shared, anywidget.AnyWidget):
         try:
             super().__init__(**traits)
         except traitlets.TraitError as error:
-            reason = _TRAIT.sub(lambda found: f"{found[1]}: ", sentence(error))
+            reason = _TRAIT.sub(lambda match: f"{match[1]}: ", sentence(error))
             raise ValueError(f"{name}: {reason}") from error
         self._open = True
         self.on_msg(self._on_message)

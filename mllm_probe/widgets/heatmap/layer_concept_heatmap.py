@@ -436,7 +436,9 @@ def _datasets(grids: object) -> Iterable[xr.Dataset]:
     )
     if not isinstance(grids, Iterable) or isinstance(grids, (xr.DataArray, bytes)):
         raise TypeError(f"{wanted}; got {type(grids).__name__}.")
-    wrong = [one for one in grids if not isinstance(one, xr.Dataset)] if isinstance(grids, (list, tuple, dict)) else []
+    wrong = (
+        [grid for grid in grids if not isinstance(grid, xr.Dataset)] if isinstance(grids, (list, tuple, dict)) else []
+    )
     if wrong:
         raise TypeError(
             f"{wanted}; got a {type(grids).__name__} that holds {type(wrong[0]).__name__} {wrong[0]!r:.40}."

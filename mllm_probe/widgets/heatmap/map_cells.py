@@ -121,7 +121,7 @@ def row_groups(categories: Sequence[str]) -> list[list[str | list[int]]]:
     ``categories``.
     """
     return [
-        [words(category), [place for place, own in enumerate(categories) if own == category]]
+        [words(category), [place for place, name in enumerate(categories) if name == category]]
         for category in dict.fromkeys(categories)
     ]
 

@@ -101,7 +101,7 @@ class InsideWidget(ProbeWidget):
             **traits,
         )
         self.model, self._worker.lock = model, model.lock
-        self._image = pictures_from(None, model.name)[0] if images is None else _of_one_prompt(images)
+        self._image = pictures_from(None, model.name)[0] if images is None else _single_prompt(images)
         self._pictures = 0
         self._vectors: xr.Dataset | None = None
         self._capture: tuple[Hashable, xr.Dataset] | None = None
@@ -141,7 +141,7 @@ class InsideWidget(ProbeWidget):
             Such as ``prompt="…"``, ``concept="cat"``, ``layer=4``.
         """
         if images is not None:
-            self._image, self._pictures = _of_one_prompt(images), self._pictures + 1
+            self._image, self._pictures = _single_prompt(images), self._pictures + 1
         changed = self.publish_changed(settings)
         if images is not None or set(changed) & set(self._reads):
             self.run()
@@ -284,7 +284,7 @@ class SteeringWidget(InsideWidget):
         raise NotImplementedError
 
 
-def _of_one_prompt(images: PromptImages) -> PromptImages:
+def _single_prompt(images: PromptImages) -> PromptImages:
     """The images of one prompt: a list of one is that image."""
     return images[0] if isinstance(images, (list, tuple)) and len(images) == 1 else images
 

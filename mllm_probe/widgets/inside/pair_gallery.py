@@ -72,8 +72,8 @@ class PairGallery(InsideWidget):
                 return None
             separations.append(self._separation(pairs[start : min(start + _AT_ONCE, MOST)], wanted.prompt, vectors))
         shown = [
-            {"label": f"pair {number}", "positive": one.thumbnail(_SIDE), "negative": other.thumbnail(_SIDE)}
-            for number, (one, other) in enumerate(pairs[:MOST], 1)
+            {"label": f"pair {number}", "positive": positive.thumbnail(_SIDE), "negative": negative.thumbnail(_SIDE)}
+            for number, (positive, negative) in enumerate(pairs[:MOST], 1)
         ]
         meaning = self._separated(bool(concept.paired), shown=len(shown), total=len(pairs))
         values = float_bytes(np.concatenate(separations, axis=1))

@@ -61,22 +61,22 @@ def causal_map(grid: xr.Dataset, concept: str, sample: int, direction: str, metr
     single = [i for i, name in enumerate(names) if name.startswith("patch ")]
     if not single:
         raise ValueError(f"{what} holds no single patches: run mp.patch(model, library, groups='patches').")
-    one = grid.sel({**place, schema.CONTROL: "pair"}).isel({schema.GROUP: single})
-    row, column = one[schema.PATCH_ROW].values, one[schema.PATCH_COLUMN].values
-    base = one[f"{metric}_base"].transpose(schema.LAYER, schema.GROUP).values
-    gap = float(one[f"{metric}_source"]) - float(base.mean())
+    cells = grid.sel({**place, schema.CONTROL: "pair"}).isel({schema.GROUP: single})
+    row, column = cells[schema.PATCH_ROW].values, cells[schema.PATCH_COLUMN].values
+    base = cells[f"{metric}_base"].transpose(schema.LAYER, schema.GROUP).values
+    gap = float(cells[f"{metric}_source"]) - float(base.mean())
     least = float(grid.attrs.get("minimum_gap", 0.0))
     if not abs(gap) >= least:
         raise ValueError(
             f"the runs of pair {sample} of '{concept}' differ by {gap:.2g}, less than {least:g} ('minimum_gap'), so "
             "that shares of it mean nothing: choose another pair."
         )
-    values = np.full((one.sizes[schema.LAYER], row.max() + 1, column.max() + 1), np.nan, np.float32)
-    values[:, row, column] = (one[metric].transpose(schema.LAYER, schema.GROUP).values - base) / gap
+    values = np.full((cells.sizes[schema.LAYER], row.max() + 1, column.max() + 1), np.nan, np.float32)
+    values[:, row, column] = (cells[metric].transpose(schema.LAYER, schema.GROUP).values - base) / gap
     label = str(grid[metric].attrs.get("long_name", metric))
     meaning = f"1 = this patch alone brings all of the difference ({direction}) in the {label}, 0 = nothing of it"
     layers = [int(layer) for layer in grid[schema.LAYER].values]
-    ids = (str(one[schema.POSITIVE].values), str(one[schema.NEGATIVE].values))
+    ids = (str(cells[schema.POSITIVE].values), str(cells[schema.NEGATIVE].values))
     return CausalMap(values, layers, concept, meaning, str(grid.attrs.get("prompt", "")), ids)
 
 
@@ -181,16 +181,16 @@ class PatchOverlay(SteeringWidget):
         """
         schema.require_same_model(grid, self.model, "the grid of mp.patch")
         name = str(grid[schema.CONCEPT].values[0]) if concept is None else concept
-        found = causal_map(grid, name, sample, direction, metric)
-        if content_hash(image) not in found.ids:
+        causal = causal_map(grid, name, sample, direction, metric)
+        if content_hash(image) not in causal.ids:
             raise ValueError(
                 f"the image is none of pair {sample} of '{name}': give the pair's positive or negative, as they are in "
                 "the library."
             )
         self._image, self._pictures = image, self._pictures + 1
         offered = {} if name in self.concepts else {"concepts": [*self.concepts, name]}
-        self.publish_changed({**offered, "concept": name, "prompt": found.prompt or self.prompt})
-        self._causal = _key(self._wanted()), found
+        self.publish_changed({**offered, "concept": name, "prompt": causal.prompt or self.prompt})
+        self._causal = _key(self._wanted()), causal
         self.run()
 
     def _selected_tokens(self) -> np.ndarray:
@@ -228,15 +228,15 @@ class PatchOverlay(SteeringWidget):
             state |= {"values": b"", "meaning": ""} | self._layers_state(self._offered_layers(), self._unit())
         return state
 
-    def _causal_state(self, wanted: ReadRequest, found: CausalMap) -> Traits:
+    def _causal_state(self, wanted: ReadRequest, causal: CausalMap) -> Traits:
         """Traits that show a map of patched runs; nothing is computed on the model, and no activations are kept."""
         self._capture = None
         seen = seen_by(self.model, as_image(cast(typing.Picture, wanted.images)))
-        state = self._grid_state(found.values.shape[1:]) | self._layers_state(found.layers, UNIT)
-        limit = scale_limit(found.values, UNIT)
+        state = self._grid_state(causal.values.shape[1:]) | self._layers_state(causal.layers, UNIT)
+        limit = scale_limit(causal.values, UNIT)
         picture = Picture(seen).thumbnail(_SIDE)
         return state | {
-            "picture": picture, "values": float_bytes(found.values), "limit": limit, "meaning": found.meaning,
+            "picture": picture, "values": float_bytes(causal.values), "limit": limit, "meaning": causal.meaning,
         }  # fmt: skip
 
     def _grid_state(self, shape: tuple[int, ...]) -> Traits:

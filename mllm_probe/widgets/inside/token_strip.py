@@ -148,15 +148,15 @@ class TokenStrip(SteeringWidget):
         tokens = described(acts, borrowed)
         prompt = {position for _, role, position, *_ in tokens if role != "answer"}
         state: Traits = {"tokens": tokens, "answer": acts.attrs["answer"]}
-        there = [position for position in self.positions if position in prompt]
-        if there != self.positions:
-            state["positions"] = there
+        present = [position for position in self.positions if position in prompt]
+        if present != self.positions:
+            state["positions"] = present
         state["meaning"] = self._meaning(wanted.prompt)
         projected = None if vectors is None else concept_projection(acts, vectors).isel({schema.SAMPLE: 0})
         state["values"] = b"" if projected is None else float_bytes(projected.values)
         if projected is not None:  # the scale is made from tokens that 0 and 1 were measured for, if there are any
-            own = projected.values[:, [not scope for scope in borrowed]]
-            state["limit"] = scale_limit(own if own.size else projected.values, self.unit)
+            measured = projected.values[:, [not scope for scope in borrowed]]
+            state["limit"] = scale_limit(measured if measured.size else projected.values, self.unit)
         if wanted.mode == "lens":
             read = self._read_lens((key, wanted.opened, tuple(self.layers)), acts, cancelled)
             if read is None:

@@ -16,7 +16,7 @@ from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.metrics.statistics import LEAST_IMAGES
 from mllm_probe.models import ProbeModel
 from mllm_probe.studies.answer_score import PERPLEXITY
-from mllm_probe.studies.study_runs import check, told_apart, unfit_concepts
+from mllm_probe.studies.study_runs import check, fitness_text, unfit_concepts
 from mllm_probe.widgets.base.probe_widget import NewestWorker, Shared, guarded, sentence
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.lab.lab_bar import LabBar
@@ -42,7 +42,7 @@ _MEASURING = "measuring concept vectors"
 _POLL = 0.1
 """Seconds after which a lab that waits for the panel looks whether it was stopped."""
 _FOLDED = "mp-folded"
-_TOLD = {
+_PROGRESS = {
     "idle": ("idle", ""),
     "running": ("running", "steering every concept at every layer"),
     "pausing": ("running", "pausing after the current step"),
@@ -254,7 +254,7 @@ class Explore(Shared, ipywidgets.VBox):
             if self.heatmap.followed is not self.monitor:
                 self.heatmap.watch(self.monitor)
             self._show(SWEEP, True)
-        status, step = _TOLD[change.new]
+        status, step = _PROGRESS[change.new]
         self._tell(status, step)
         if change.new == "cancelled":
             self.heatmap.publish(status="cancelled", progress=self.monitor.progress)
@@ -283,7 +283,7 @@ class Explore(Shared, ipywidgets.VBox):
         library = self._library
         if library is None:
             return
-        pairs = min(min(len(one.positive), len(one.negative)) for one in library.values())
+        pairs = min(min(len(concept.positive), len(concept.negative)) for concept in library.values())
         library = library.subset(pairs=min(pairs, LEAST_IMAGES))
 
         def report(done: int, total: int) -> None:
@@ -295,7 +295,7 @@ class Explore(Shared, ipywidgets.VBox):
             seen = check(self._model, library, self.panel.prompt, progress=report)
             for widget in (self.heatmap, self.panel):
                 widget.publish_changed({"unfit": unfit_concepts(seen)})
-            self.bar.publish(title=f"{self._title} · {told_apart(seen)}")
+            self.bar.publish(title=f"{self._title} · {fitness_text(seen)}")
         except _StoppedError:
             self.bar.publish(title=self._title)
         except Exception as error:

@@ -104,11 +104,11 @@ def explore(
             "measures its own vectors: give library=mp.concepts.from_folder(…), from_hub(…) or scenes(), or use "
             "mp.SteeringPanel(model, vectors) for vectors that are there."
         )
-    named, made = model if isinstance(model, str) else None, None
+    named, call = model if isinstance(model, str) else None, None
     model = load(model) if isinstance(model, str) else model
     if library is None:
-        made = library_call(model.name)
-        library = made()
+        call = library_call(model.name)
+        library = call()
     fit, held_out = library.split(seed=seed)
     pictures = pictures_from(held_out)
     of_vectors: dict[str, Any] = {"tokens": ("last_prompt", "image"), "seed": seed, "probe_accuracy": False}
@@ -120,7 +120,7 @@ def explore(
     of_grid |= {"seed": seed, "progress": False}
     recipe = LabRecipe(
         _model_line(model, named),
-        f"# library: {library!r}, as given" if made is None else library_line(made),
+        f"# library: {library!r}, as given" if call is None else library_line(call),
         len(pictures) if images is None else 0,
         of_vectors,
         of_grid,
@@ -134,7 +134,7 @@ def explore(
         prompt=prompt,
         scope="+".join(scopes),
         seed=seed,
-        recommended=stored_settings(model) if made is not None and prompt is None else None,
+        recommended=stored_settings(model) if call is not None and prompt is None else None,
         library=held_out,
     )
     swept = neutral_images(held_out, usual.neutral)

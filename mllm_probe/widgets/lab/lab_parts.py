@@ -370,9 +370,9 @@ class LabRecipe:
     neutral: int
 
 
-def library_line(made: LibraryCall) -> str:
+def library_line(call: LibraryCall) -> str:
     """Line that makes the library that a model comes with."""
-    return f"library = mp.concepts.{made.function}({_keywords(made.arguments)})"
+    return f"library = mp.concepts.{call.function}({_keywords(call.arguments)})"
 
 
 def python_of(panel: SteeringPanel, recipe: LabRecipe | None) -> str:

@@ -51,9 +51,9 @@ class LocalSweep:
         source: Any = self._source
         if self._is_engine:
             source.resume()
-        made = LocalSweep(source if self._is_engine else source.rest())
-        made._grid = self._grid
-        return made
+        remaining = LocalSweep(source if self._is_engine else source.rest())
+        remaining._grid = self._grid
+        return remaining
 
     @property
     def stored(self) -> bool:

@@ -124,12 +124,12 @@ class SweepMonitor(ProbeWidget):
         self._begin(RemoteSweep(source) if isinstance(source, (str, Path)) else LocalSweep(source))
         return self
 
-    def _begin(self, made: LocalSweep | RemoteSweep) -> None:
+    def _begin(self, source: LocalSweep | RemoteSweep) -> None:
         with self.changed:
-            self.source, self._paused, self._begun = made, False, False
+            self.source, self._paused, self._begun = source, False, False
             self.version, self.over, self.stopped = 0, False, False
             self.changed.notify_all()
-        self._worker.submit(lambda cancelled: self._told(made, cancelled), leave=lambda: self._leave(made))
+        self._worker.submit(lambda cancelled: self._follow(source, cancelled), leave=lambda: self._leave(source))
         self.turn += 1
 
     def pause(self) -> None:
@@ -140,7 +140,7 @@ class SweepMonitor(ProbeWidget):
         RuntimeError
             If the sweep runs in another process.
         """
-        self._require_own()
+        self._require_local()
         with self.changed:
             if self.status != "running":
                 return
@@ -157,7 +157,7 @@ class SweepMonitor(ProbeWidget):
         RuntimeError
             If the sweep runs in another process.
         """
-        self._require_own()
+        self._require_local()
         with self.changed:
             if self.status in ("pausing", "paused"):
                 self._paused = False
@@ -176,7 +176,7 @@ class SweepMonitor(ProbeWidget):
         RuntimeError
             If the sweep runs in another process.
         """
-        self._require_own()
+        self._require_local()
         self._worker.cancel()
 
     def wait_until_free(self, timeout: float | None = None) -> bool:
@@ -205,7 +205,7 @@ class SweepMonitor(ProbeWidget):
         if dropped:
             self.publish(**_stopped(source))
 
-    def _require_own(self) -> None:
+    def _require_local(self) -> None:
         if isinstance(self.source, RemoteSweep):
             raise RuntimeError(_ELSEWHERE)
 
@@ -215,15 +215,15 @@ class SweepMonitor(ProbeWidget):
         "stop": lambda monitor, _content, _buffers: monitor.stop(),
     }
 
-    def _told(self, source: LocalSweep | RemoteSweep, cancelled: threading.Event) -> None:
+    def _follow(self, source: LocalSweep | RemoteSweep, cancelled: threading.Event) -> None:
         """Run to the end, and say how it ended."""
         with self.changed:
             self._begun = self._begun or self.source is source
-        own = isinstance(source, LocalSweep)
+        local = isinstance(source, LocalSweep)
         done, share = (source.done, source.share) if isinstance(source, LocalSweep) else (0, 0.0)
         fresh: Traits = {"done": done, "progress": share, "workers": [], "rate": 0.0, "resumable": False}
         fresh |= {"seconds": 0.0, "seconds_left": None, "memory": 0}
-        self.publish(status="running", message="", note="" if own else _ELSEWHERE, controllable=own, **fresh)
+        self.publish(status="running", message="", note="" if local else _ELSEWHERE, controllable=local, **fresh)
         try:
             outcome = (
                 self._drive(source, cancelled) if isinstance(source, LocalSweep) else self._look(source, cancelled)
@@ -246,11 +246,11 @@ class SweepMonitor(ProbeWidget):
                     self.publish(**self._measured(source, pace))
                     again = now + _SHORTEST_UPDATE
                 if now >= looked:  # markers are files: they are not read with every step
-                    self.publish(workers=_told_of(source.workers()))
+                    self.publish(workers=_worker_traits(source.workers()))
                     looked = now + POLL
                 self._rest(pace, cancelled)
             ended = _stopped(source) if source.share < 1 else {"status": "finished"}
-            workers = _told_of(source.workers())
+            workers = _worker_traits(source.workers())
             return self._measured(source, pace) | {"seconds_left": None, "workers": workers} | ended
         finally:
             source.close()
@@ -291,7 +291,7 @@ class SweepMonitor(ProbeWidget):
         while True:
             state = source.read()
             if state is not None:
-                self.publish(**_read(state), workers=_told_of(source.workers()))
+                self.publish(**_read(state), workers=_worker_traits(source.workers()))
                 if state.updated != seen:
                     self._renewed(source)
                 seen = state.updated
@@ -367,11 +367,13 @@ def _held(device: torch.device) -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def _told_of(workers: Iterable[Worker]) -> list[Traits]:
+def _worker_traits(workers: Iterable[Worker]) -> list[Traits]:
     """Workers as the front-end takes them."""
     now = time.time()
     names = ("host", "device", "dtype", "processes", "runs", "rate")
-    return [{name: getattr(one, name) for name in names} | {"silent": max(0.0, now - one.last)} for one in workers]
+    return [
+        {name: getattr(worker, name) for name in names} | {"silent": max(0.0, now - worker.last)} for worker in workers
+    ]
 
 
 def _read(state: StoreProgress) -> Traits:

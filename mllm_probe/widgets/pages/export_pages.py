@@ -63,7 +63,9 @@ class Recordings:
 
     def changed(self, change: Callable[[Recording], Traits]) -> Recordings:
         """The same settings, each shown with the traits that ``change`` gives for it."""
-        kept = OrderedDict((name, replace(one, shown=change(one))) for name, one in self._kept.items())
+        kept = OrderedDict(
+            (name, replace(recording, shown=change(recording))) for name, recording in self._kept.items()
+        )
         return Recordings(self.keys, kept)
 
     def __iter__(self) -> Iterator[Recording]:
@@ -76,11 +78,11 @@ class Recordings:
 def recorded_within(keys: Sequence[str], recordings: Iterable[Recording], largest: int) -> Recordings:
     """Keep recordings in their order until their numbers take more than ``largest`` bytes; the rest is not made."""
     kept = Recordings(keys)
-    for one in recordings:
-        largest -= sum(len(value) for value in one.shown.values() if isinstance(value, bytes))
+    for recording in recordings:
+        largest -= sum(len(value) for value in recording.shown.values() if isinstance(value, bytes))
         if largest < 0:
             break
-        kept.add(one)
+        kept.add(recording)
     return kept
 
 
@@ -149,11 +151,11 @@ class Collected:
         concept of another widget and not its layer.
         """
         linked = []
-        for (source, one), (target, other) in permutations(enumerate(self.widgets), 2):
-            names = [*_SELECTION, *(["strength"] if one.has_trait("strengths") else [])]
-            names += ["scope"] if one.has_trait("strengths") and one.scope else []
-            if shared := [name for name in names if _chooses(one, name) and _chooses(other, name)]:
-                separate = one.has_trait(_STUDY) or other.has_trait(_STUDY)
+        for (source, first), (target, other) in permutations(enumerate(self.widgets), 2):
+            names = [*_SELECTION, *(["strength"] if first.has_trait("strengths") else [])]
+            names += ["scope"] if first.has_trait("strengths") and first.scope else []
+            if shared := [name for name in names if _chooses(first, name) and _chooses(other, name)]:
+                separate = first.has_trait(_STUDY) or other.has_trait(_STUDY)
                 together = [[name] for name in shared] if separate else [shared]
                 linked += [{"from": source, "to": target, "names": names} for names in together]
         return linked
@@ -191,7 +193,7 @@ def _title(widget: ipywidgets.DOMWidget) -> str:
 
 
 def _lead(collected: Collected) -> str:
-    runs = sum(1 for model in collected.models for one in model["recorded"]["recordings"] if one["label"])
+    runs = sum(1 for model in collected.models for recording in model["recorded"]["recordings"] if recording["label"])
     lead = "Saved snapshot. Explore the recorded results; running new settings needs the notebook."
     return lead + (f" {runs} settings with answers are recorded." if runs > 1 else "")
 
@@ -227,9 +229,9 @@ def apart(state: Traits) -> tuple[JsonObject, list[list[object]]]:
             buffers.append([path, saved_page.base64_of(value)])
             return None
         if isinstance(value, dict):
-            return {str(key): taken(one, [*path, str(key)]) for key, one in value.items()}
+            return {str(key): taken(item, [*path, str(key)]) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [taken(one, [*path, number]) for number, one in enumerate(value)]
+            return [taken(item, [*path, number]) for number, item in enumerate(value)]
         return value
 
     return {name: taken(value, [name]) for name, value in state.items()}, buffers
@@ -245,7 +247,7 @@ def _fluency(widget: ipywidgets.DOMWidget, when: Traits) -> JsonObject:
 def _recorded(widget: ipywidgets.DOMWidget) -> JsonObject:
     recordings: Recordings = widget.recordings() if hasattr(widget, "recordings") else Recordings()
     rows = []
-    for one in recordings:
-        shown, buffers = apart(one.shown | _fluency(widget, one.when))
-        rows.append({"label": one.label, "when": one.when, "shown": shown, "buffers": buffers})
+    for recording in recordings:
+        shown, buffers = apart(recording.shown | _fluency(widget, recording.when))
+        rows.append({"label": recording.label, "when": recording.when, "shown": shown, "buffers": buffers})
     return {"keys": list(recordings.keys), "recordings": rows}

@@ -36,7 +36,7 @@ class Written:
         return str(self.path)
 
     def __str__(self) -> str:
-        return f"{self.path}, {said_size(self.size)}"
+        return f"{self.path}, {size_text(self.size)}"
 
     __repr__ = __str__
 
@@ -52,7 +52,7 @@ class Section:
     body: str
 
 
-def said_size(size: int) -> str:
+def size_text(size: int) -> str:
     """Size of a file in words: "132 kB"."""
     if size < 1_000 * _KILOBYTE:
         return f"{max(1, round(size / _KILOBYTE))} kB"
@@ -69,9 +69,9 @@ def plain(value: object) -> object:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
+        return [plain(item) for item in value]
     return value
 
 
@@ -95,7 +95,7 @@ def document(
     """
     scripts = [registered(module, number) for number, module in enumerate(modules)]
     scripts.append(_started(_SCRIPT.read_text(encoding="utf-8")))
-    allowed = " ".join(f"'sha256-{base64_of(hashlib.sha256(one.encode()).digest())}'" for one in scripts)
+    allowed = " ".join(f"'sha256-{base64_of(hashlib.sha256(script.encode()).digest())}'" for script in scripts)
     policy = (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
@@ -104,7 +104,7 @@ def document(
     running = "\n".join(f'<script type="module">{script}</script>' for script in scripts)
     parts = {"title": text(title), "lead": text(lead), "body": body, "policy": policy, "state": _json(state)}
     measured = _page(**parts, running=running, size="")
-    return _page(**parts, running=running, size=said_size(len(measured.encode())))
+    return _page(**parts, running=running, size=size_text(len(measured.encode())))
 
 
 def _page(*, title: str, lead: str, body: str, policy: str, state: str, running: str, size: str) -> str:
@@ -232,7 +232,7 @@ def table(
 
 def _row(row: Sequence[object], sides: Sequence[str]) -> str:
     first, *rest = row
-    cells = "".join(f"<td{side}>{text(one)}</td>" for one, side in zip(rest, sides[1:], strict=True))
+    cells = "".join(f"<td{side}>{text(value)}</td>" for value, side in zip(rest, sides[1:], strict=True))
     return f'<tr><th scope="row">{text(first)}</th>{cells}</tr>'
 
 

@@ -94,8 +94,8 @@ class Reading:
 
     def named(self, concepts: Sequence[str], answer: str) -> list[str]:
         """Those of some concepts that an answer names, without a negation."""
-        found = {name: marks(answer, [self.words.get(name, ())], self.negations) for name in concepts}
-        return [name for name, own in found.items() if any(not negated for _, _, negated in own)]
+        mentions = {name: marks(answer, [self.words.get(name, ())], self.negations) for name in concepts}
+        return [name for name, spans in mentions.items() if any(not negated for _, _, negated in spans)]
 
     def spans(self, setting: Traits, answer: str) -> Marks:
         """Spans in which an answer names the concepts of a setting (as plain data)."""
@@ -111,9 +111,9 @@ class Reading:
         named = self.named(concepts, answer)
         facts = [["named", f"names {c}"] if c in named else ["plain", f"does not name {c}"] for c in concepts]
         without = set().union(*(slot_of(concept, self.categories) for concept in concepts))
-        there, of = kept_labels(answer, labels, self.words, without=without)
+        hits, of = kept_labels(answer, labels, self.words, without=without)
         if of:
-            facts.append(["plain", f"kept {there} of {of}"])
+            facts.append(["plain", f"kept {hits} of {of}"])
         elif labels is None:
             facts.append(["plain", "content not checked"])
         if broken:
@@ -206,8 +206,8 @@ class LivePerplexity:
             rows = [tuple(answer) for answer in answers]
             asked = [(0, 0, reader.content(row)) for row in rows]
             mentions = [reader.mention(row, 0) for row in rows]
-            read = [answer_perplexity(*counted_logprobs(one.logprobs(asked), mentions, steps)) for one in scorers]
-        return torch.stack([own / own[0] for own in read])
+            read = [answer_perplexity(*counted_logprobs(scorer.logprobs(asked), mentions, steps)) for scorer in scorers]
+        return torch.stack([values / values[0] for values in read])
 
     def forget(self) -> None:
         """Drop the prefilled prompts."""
@@ -223,10 +223,11 @@ class LivePerplexity:
             samples = gather(self.model, vectors.sel({CONCEPT: [concept]}), [image], prompt, None)
             if concept in self.examples:
                 samples = replace(samples, examples={concept: self.examples[concept]})
-            variants = [word_variants(self.model, own) for own in samples.words]
+            variants = [word_variants(self.model, forms) for forms in samples.words]
             reader = AnswerReader(self.model, samples, [concept], variants)
             scorers = [
-                ReferenceScorer(self.model, samples, [concept], [], steps, rows, own_image=own) for own in (False, True)
+                ReferenceScorer(self.model, samples, [concept], [], steps, rows, with_image=with_image)
+                for with_image in (False, True)
             ]
             self._opened = key, reader, scorers
         for scorer in self._opened[2]:

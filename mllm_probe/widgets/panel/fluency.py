@@ -44,10 +44,10 @@ class FluentDoses:
         strengths: Sequence[float],
         tokens: Sequence[str] = ("last_prompt", "generated"),
     ) -> None:
-        self.tell: Callable[..., Any] = lambda **_said: None
+        self.tell: Callable[..., Any] = lambda **_traits: None
         self._panel = panel
         self._images, self._prompt, self._strengths, self._tokens = images, prompt, tuple(strengths), tokens
-        self._found: dict[str, xr.Dataset] = {}
+        self._measured: dict[str, xr.Dataset] = {}
         self._vectors: xr.Dataset | None = None
         self._grids: Any = None
         self._worker = NewestWorker("FluentDoses", panel.model.lock)
@@ -75,7 +75,7 @@ class FluentDoses:
         self.stop()
         self._worker.close()
         self._vectors = None
-        self._found.clear()
+        self._measured.clear()
 
     def _leave(self) -> None:
         if (grids := self._grids) is not None:
@@ -89,15 +89,15 @@ class FluentDoses:
         if vectors is None:
             return
         if vectors is not self._vectors:
-            self._vectors, self._found = vectors, {}
-        if concept in self._found or concept not in vectors[CONCEPT].values:
+            self._vectors, self._measured = vectors, {}
+        if concept in self._measured or concept not in vectors[CONCEPT].values:
             return
         try:
             self.tell(step=f"measuring fluency for {concept}")
             grid = self._swept(vectors.sel({CONCEPT: [concept]}), cancelled)
             if grid is not None:
-                self._found[concept] = grid
-                panel.grid = xr.concat(list(self._found.values()), CONCEPT, data_vars="minimal", join="exact")
+                self._measured[concept] = grid
+                panel.grid = xr.concat(list(self._measured.values()), CONCEPT, data_vars="minimal", join="exact")
                 self._open_at_largest_dose()
             self.tell(step="")
         except Exception as error:

@@ -109,11 +109,11 @@ class Setting:
         return {name: thawed(getattr(self, name)) for name in SETTINGS}
 
 
-SETTINGS = tuple(one.name for one in fields(Setting))
+SETTINGS = tuple(field.name for field in fields(Setting))
 SettingTraits: Any = types.new_class(
     "SettingTraits",
     (traitlets.HasTraits,),
-    exec_body=lambda body: body.update({one.name: one.metadata["trait"] for one in fields(Setting)}),
+    exec_body=lambda body: body.update({field.name: field.metadata["trait"] for field in fields(Setting)}),
 )
 """A synchronised trait for each field of `Setting`."""
 
@@ -156,15 +156,17 @@ def controls_at(recommended: Recommended) -> Traits:
 
 def advice_for(setting: Setting, recommended: Mapping[str, Recommended]) -> str:
     """What is known of the recommended setting of the concept on display; empty where none is."""
-    one = recommended.get(setting.concept)
-    if one is None or setting.second:
+    best = recommended.get(setting.concept)
+    if best is None or setting.second:
         return ""
-    if _is_at(setting, one):
+    if _is_at(setting, best):
         return (
-            f"Recommended setting for {setting.concept}: score {one.score:.2f} on {one.n} other images "
+            f"Recommended setting for {setting.concept}: score {best.score:.2f} on {best.n} other images "
             "(1: every answer names it, is fluent and keeps the image's content)."
         )
-    return f"Recommended for {setting.concept}: {scope_label(one.scope)}, layer {one.layer}, strength {one.strength:g}."
+    return (
+        f"Recommended for {setting.concept}: {scope_label(best.scope)}, layer {best.layer}, strength {best.strength:g}."
+    )
 
 
 def _is_at(setting: Setting, recommended: Recommended | None) -> bool:

@@ -408,7 +408,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
     def recordings(self) -> Recordings:
         """Settings that were answered, the newest 256, marked by the words that count as naming now."""
-        return self._recorded.changed(lambda one: self._marked(one.shown, one.when))
+        return self._recorded.changed(lambda recording: self._marked(recording.shown, recording.when))
 
     def chosen(self, picture: int) -> Choice:
         """The image with this number.
@@ -627,8 +627,8 @@ def prompt_note(model: ProbeModel, prompt: str) -> str:
 
 
 def _failed(error: Exception, cause: str, numbers: dict[str, int]) -> Traits:
-    said = {"status": "error", "message": sentence(error), "cause": cause}
-    return {**said, "answers": numbers, "receipt": [], "rate": 0.0, "code": ""}
+    state = {"status": "error", "message": sentence(error), "cause": cause}
+    return {**state, "answers": numbers, "receipt": [], "rate": 0.0, "code": ""}
 
 
 def _named(content: Content, names: Sequence[str]) -> Traits:
