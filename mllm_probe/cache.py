@@ -192,7 +192,7 @@ def _stores(folder: Path) -> Iterator[_StoreEntry]:
 
 
 def _described(path: Path) -> _StoreEntry | None:
-    """What a Zarr group is, None if this package did not write it or its metadata are not readable."""
+    """Entry of a Zarr group, None if this package did not write it or its metadata are not readable."""
     try:
         if (described := description(path)) is not None:
             store = UnitStore(place_of(path), described)

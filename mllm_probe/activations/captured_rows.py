@@ -33,7 +33,7 @@ class BatchTokens:
 
 
 def batch_tokens(encoded: Encoded, places: Places) -> BatchTokens:
-    """What to remember of a batch once its tensors are gone."""
+    """Token ids, roles and places of a batch, kept once its tensors are gone."""
     columns = {name: _scalar_if_equal(values) for name, values in companions(encoded, places).items()}
     return BatchTokens(list(encoded.sample_ids), places.labels, columns)
 

@@ -54,7 +54,7 @@ _BLOCK_BYTES, _MOST_IMAGES = 64 * 2**20, 64
 
 @dataclass(frozen=True)
 class Reading:
-    """What is read of which samples: everything that decides the numbers of a capture.
+    """Layers and samples that are read: everything that decides the numbers of a capture.
 
     `texts`: a continuation for each.
     """

@@ -46,7 +46,7 @@ class Fault:
 
     @property
     def cause(self) -> str:
-        """Which it is, weights or activations, and what to do."""
+        """Cause of the fault, weights or activations, and what to do."""
         if self.given:
             return f"The processed tensors hold NaN or infinity ('{self.given}'): process the image again."
         if self.weight:

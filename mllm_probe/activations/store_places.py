@@ -454,7 +454,7 @@ class Folder(Place):
 
 
 class Bucket(Place):
-    """What is below an address of an object store: S3 and what speaks like it, Google's and Azure's.
+    """Objects below an address of an object store: S3 and stores with its protocol, Google's and Azure's.
 
     Endpoint, region and credentials come from the environment, as the library ``obstore`` reads them.
 

@@ -213,7 +213,7 @@ class UnitStore:
             yield chosen
 
     def marker(self, unit: int | str) -> JsonObject:
-        """What a finished unit noted: its chunks with their checksums, when, where and how long it was computed.
+        """Record of a finished unit: its chunks with their checksums, when, where and how long it was computed.
 
         Raises KeyError if it has no marker. Raises ValueError if its marker is damaged.
         """
@@ -226,7 +226,7 @@ class UnitStore:
             yield name, self._noted(name, content)
 
     def _noted(self, name: str, content: bytes | None) -> JsonObject:
-        """What a marker says, if it is that of this unit, as it was written."""
+        """Content of a marker, if it is that of this unit, as it was written."""
         if content is None and name in self.finished():
             raise self._damaged_marker(name, "it is no regular file")
         if content is None:

@@ -313,7 +313,7 @@ Scopes = Annotated[tuple[str, ...], Parameter(consume_multiple=True)]
 @Parameter(name="*")
 @dataclass(frozen=True)
 class LoadingSettings:
-    """How a model is loaded.
+    """Options of loading a model.
 
     Parameters
     ----------
@@ -364,7 +364,7 @@ BY_DEFAULT = LoadingSettings()
 @Parameter(name="*")
 @dataclass(frozen=True)
 class LibrarySettings:
-    """Which concepts there are, and their images.
+    """Options that choose concepts and their images.
 
     Parameters
     ----------

@@ -211,7 +211,7 @@ _FUNCTIONS = {"scenes": scenes, "emoji": emoji}
 
 @dataclass(frozen=True)
 class MapSettings:
-    """How the lab's map steers where nothing else is asked for.
+    """Settings of the lab's map where nothing else is asked for.
 
     `tokens`: scopes of `Steering`.
     `strengths`: in residual norms.

@@ -162,7 +162,7 @@ def _text_concepts(concepts: object, category: str | Mapping[str, str] | None) -
 
 
 def _wording(name: str, category: str) -> str:
-    """What a sentence says for a concept: a thing with its article, everything else by its name."""
+    """Words of a concept in a sentence: a thing with its article, everything else by its name."""
     if name in NOUNS:
         return phrase(name)
     return with_article(name) if category == "entity" else name

@@ -53,7 +53,7 @@ _MOST_BYTES, _MOST_TEXT, _MOST_TRIED = 1 << 16, 400, 20
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which way was found exact, and which were refused before it.
+    """Decoding path that was verified as exact, and those that were refused before it.
 
     `way`: name of a class of :mod:`mllm_probe.decoding`. `tried`: refused ways, and why.
     """
@@ -164,7 +164,7 @@ class DecodingPath:
     tried: dict[str, str] = field(default_factory=dict)
 
     def open(self, model: ProbeModel, encoded: Encoded, read_layers: Iterable[int] = ()) -> Shared:
-        """What the rows of one sample share; of ``read_layers``, also the unedited outputs that no row will compute."""
+        """State shared by the rows of one sample; of ``read_layers``, also the unedited outputs that no row will compute."""
         return self.kind(model, with_pictures_encoded(model, encoded), self.token_by_token, read_layers)
 
     def open_to_try(self, model: ProbeModel, encoded: Encoded) -> Shared:
@@ -293,7 +293,7 @@ def known_path(
 
 
 def _kind(model: ProbeModel, encoded: Encoded, prompt_edited: bool, input_edited: bool) -> Kind:
-    """What a way may depend on: attention, tensors there are, one image or several, limits that the prompt passes."""
+    """Facts that a path may depend on: attention, tensors, one image or several, limits that the prompt passes."""
     config = text_config(model.hf)
     rotary = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
     limits = [getattr(config, name, None) or rotary.get(name) for name in _LIMITS]

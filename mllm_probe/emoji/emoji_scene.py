@@ -72,7 +72,7 @@ class Item:
 
     @property
     def name(self) -> str:
-        """What it shows: a noun or a feeling."""
+        """Noun or feeling that it shows."""
         return shown_by(self.icon)
 
     @property

@@ -50,7 +50,7 @@ _CHAT = (
 
 @dataclass(frozen=True)
 class Assembly:
-    """What a model is put together from.
+    """Parts that a model is put together from.
 
     `decoder`: name of a cached decoder.
     `rank`: of the adapters.

@@ -85,7 +85,7 @@ def manifest_of(pinned: PinnedDecoder, files: dict[str, int]) -> dict[str, objec
 
 
 def fault_of(pinned: PinnedDecoder, folder: Path) -> str | None:
-    """What is wrong with a cached decoder.
+    """Return the fault of a cached decoder.
 
     `folder`: ``decoder_folder`` of it, as a rule. Returns: None if it is whole, of this format and from the pinned
     file; else a sentence without its end.

@@ -169,7 +169,7 @@ class Metric:
 
     @property
     def reading(self) -> Reading:
-        """What must run for this metric."""
+        """Runs that this metric needs."""
         return READS[self.reads]
 
     @property

@@ -339,7 +339,7 @@ def median(values: np.ndarray) -> np.ndarray:
 
 
 def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How many values along the last axis are finite, their mean, and their variance (NaN of fewer than two)."""
+    """Number of finite values along the last axis, their mean, and their variance (NaN of fewer than two)."""
     finite = np.isfinite(values)
     count = finite.sum(-1).astype(np.float64)
     filled = np.where(finite, values, 0.0)

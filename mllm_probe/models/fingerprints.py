@@ -115,7 +115,7 @@ def fingerprint(hf: HfModel) -> str:
 
 
 def architecture(hf: HfModel) -> JsonObject:
-    """What a model computes but for its weights: its class, its modules' classes, and its configuration, hashed."""
+    """Hash of a model without its weights: its class, its modules' classes and its configuration."""
     classes = sorted({_class_name(type(module)) for module in hf.modules()})
     return {
         "class": _class_name(type(hf)),

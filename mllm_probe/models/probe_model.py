@@ -392,7 +392,7 @@ def _pictures(value: object) -> tuple[Any, ...]:
 
 
 def placement(model: ProbeModel) -> dict[str, str]:
-    """Which parts of a model lie on which device, where they lie on several."""
+    """Parts of a model by their device, where they lie on several."""
     layout = model.layout
     named = {"embeddings": model.hf.get_input_embeddings(), "vision tower": layout.vision_tower}
     named |= {"projector": layout.projector, "final norm": layout.final_norm, "head": layout.head}

@@ -170,7 +170,7 @@ def with_token_types(model: ProbeModel, tensors: dict[str, Tensor]) -> dict[str,
 
 
 def processed_tensors(model: ProbeModel, requests: Sequence[Request]) -> dict[str, Tensor]:
-    """What the processor makes of images and prompts, as it gives it, on the CPU."""
+    """Output of the processor for images and prompts, unchanged, on the CPU."""
     if model.processor is None:
         raise ValueError(
             f"{model.name} was wrapped without a processor, so images and prompts cannot be turned into tensors: "

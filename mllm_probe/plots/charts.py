@@ -404,7 +404,7 @@ def _implied(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
 
 @dataclass(frozen=True)
 class _Drawing:
-    """How a chart of a study is made, of what, and what of it where the study has several of a kind."""
+    """Function and variables of a chart of a study, and its selection where the study has several of a kind."""
 
     key: str
     make: Callable[[xr.Dataset, Mapping[str, str]], Chart]

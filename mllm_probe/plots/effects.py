@@ -25,7 +25,7 @@ _LARGEST, _SMALLEST, _OF_HEIGHT, _INSET = 7.0, 3.0, 0.42, 3.0
 
 
 def grid_caption(effect: xr.Dataset) -> str:
-    """How many cells pass, over all concepts, layers and strengths of an effect, and which have too few images.
+    """Number of cells that pass, over all concepts, layers and strengths of an effect, and those with too few images.
 
     `effect`: from :func:`mllm_probe.effect` or :func:`mllm_probe.studies.effect.summarised`. Returns: empty where
     nothing was run, or the effect has no ``q``.
@@ -47,7 +47,7 @@ def grid_caption(effect: xr.Dataset) -> str:
 
 
 def marks_of(effect: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Which cells are marked, by the names of `palette.MARKS`.
+    """Masks of marked cells, by the names of `palette.MARKS`.
 
     `effect`: from :func:`mllm_probe.effect`. Returns: ``never_named``, and ``broken`` where at least half of the
     answers are; without those that the effect lacks.
@@ -109,7 +109,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Band:
-    """What one kind of control does, seen from the mean of the control that effects are differences from.
+    """Scores of one kind of control, minus the mean of the control that effects are differences from.
 
     `x`, `mean`, `low`, `high` (ndarray [point]): ``low`` and ``high`` are where one more draw would fall.
     """
@@ -169,7 +169,7 @@ def nice_ceiling(value: float) -> float:
 
 
 def strength_unit(unit: str) -> str:
-    """What one unit of strength means, in words."""
+    """Meaning of one unit of strength, in words."""
     return _STRENGTH_UNITS.get(unit, unit)
 
 
@@ -239,7 +239,7 @@ def as_effect(data: xr.Dataset, metric: str) -> xr.Dataset:
 
 
 class Picked(NamedTuple):
-    """What a figure shows of an effect.
+    """Part of an effect that a figure shows.
 
     `effect`: at one layer or strength. `value`: which layer or strength. `caption`: how many cells of the whole effect
     pass.
@@ -251,7 +251,7 @@ class Picked(NamedTuple):
 
 
 def verdict(effect: xr.Dataset) -> xr.DataArray:
-    """Which cells a figure fills: those that pass in the grid; for effects without ``q``, those clear of controls."""
+    """Cells that a figure fills: those that pass in the grid; for effects without ``q``, those clear of controls."""
     return effect["clear_in_grid" if "clear_in_grid" in effect else "clear_of_controls"]
 
 
@@ -321,7 +321,7 @@ def origin(dataset: xr.Dataset, *more: str) -> list[str]:
 
 
 def prompts_text(prompts: str | Sequence[str] | None) -> str:
-    """What a model was asked, ``prompt “Where?”``; of several prompts the first ones and how many there are more."""
+    """Prompt of a model, ``prompt “Where?”``; of several prompts the first ones and the number of the others."""
     if not prompts or isinstance(prompts, str):
         return f"prompt “{prompts}”" if prompts is not None else ""
     shown = ", ".join(f"“{prompt}”" for prompt in prompts[:_SHOWN_PROMPTS])

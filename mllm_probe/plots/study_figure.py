@@ -81,7 +81,7 @@ def multiverse(of: xr.Dataset) -> Column:
 
 
 def _empty_figure(chart: Chart) -> figure:
-    """What a chart without numbers says, in place of empty axes."""
+    """Figure with the text of a chart without numbers, in place of empty axes."""
     plot = painting.new_figure(chart.title, [chart.nothing, *chart.caption], "", "", height=90, toolbar_location=None)
     plot.scatter([], [])  # Bokeh warns of a figure without a renderer
     plot.axis.visible = False

@@ -241,7 +241,7 @@ class Job:
 
     @property
     def weight(self) -> tuple[int, int]:
-        """How long it takes beside others: the deepest model's blocks, then whether it has many grids to run."""
+        """Sort key of its duration: the deepest model's blocks, then whether it has many grids to run."""
         blocks = max(depth_of(name) for name in self.models)
         return blocks, len(self.models) + 2 * (self.study in _CONTRASTING)
 

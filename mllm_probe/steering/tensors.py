@@ -55,7 +55,7 @@ class Stacked:
 
     @property
     def slots(self) -> int:
-        """How many edits meet at one layer of a row at most."""
+        """Largest number of edits at one layer of a row."""
         return int(self.place[0].max()) + 1 if self.place.shape[1] else 1
 
     @property
@@ -177,7 +177,7 @@ class Tensors:
 
     @property
     def slots(self) -> int:
-        """How many edits may meet at one layer of a row."""
+        """Number of edits that may meet at one layer of a row."""
         return self.direction.shape[0]
 
     @property

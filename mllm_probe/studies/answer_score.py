@@ -42,7 +42,7 @@ def broken_by(perplexity: Any, repetition: Any, unsteered_repetition: Any) -> tu
 
 
 def answer_marks(grid: xr.Dataset, takes_away: np.ndarray) -> dict[str, xr.DataArray]:
-    """What to know of a cell's answers before its effect is read, over the eligible images.
+    """Marks of a cell's answers (such as broken ones), over the eligible images, to be read before its effect.
 
     `grid`: from :func:`mllm_probe.sweep`, whole or still filling. `takes_away` (bool array [strength]): which doses are
     meant to take the concept away. Returns: ``never_named``: no answer names the concept, at doses that should bring

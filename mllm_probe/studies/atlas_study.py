@@ -188,7 +188,7 @@ def within_and_across(cosine: np.ndarray, categories: np.ndarray, seed: int = 0)
 
 
 def _isolation(grid: xr.Dataset, categories: list[str]) -> xr.Dataset:
-    """What every vector does to every concept, at the layer where vectors do most to their own."""
+    """Effect of every vector on every concept, at the layer where vectors do most to their own."""
     changes = effect(grid, OFF_TARGET).isel({STRENGTH: 0}, drop=True)
     changes = changes[["difference", "low", "high"]].transpose(CONCEPT, SCORED_CONCEPT, LAYER)
     names = changes[CONCEPT].values

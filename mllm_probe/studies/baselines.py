@@ -34,7 +34,7 @@ _METRIC = "logprob"
 def baselines(
     run: StudyRuns, vectors: xr.Dataset, tokens: Sequence[str], layer: int, *, strength: float = 1.0
 ) -> xr.Dataset:
-    """What words do in place of steering, and what a related concept's vector does in place of the concept's own.
+    """Effects of words in place of steering, and of a related concept's vector in place of the concept's own.
 
     `vectors`: of the concepts that are fit, at the scopes of ``tokens``.
     `tokens`: which are edited.
@@ -272,7 +272,7 @@ def _adjusted(
     base = np.column_stack([np.ones(len(values)), covariate - covariate.mean()])
 
     def left(of: np.ndarray) -> np.ndarray:
-        """What the covariate leaves unexplained."""
+        """Residuals of the regression on the covariate."""
         return np.asarray(of - base @ np.linalg.lstsq(base, of, rcond=None)[0])
 
     inside, residuals = left(first.astype(np.float64)), left(values)
@@ -380,7 +380,7 @@ def contrast_in_every_way(
 
 
 def halves_of(grids: Mapping[str, xr.Dataset]) -> Halves:
-    """How effects are read on half of the images; each score of a grid is made once, for all ways that it is part of.
+    """Reader of effects on half of the images; each score of a grid is made once, for all ways that it is part of.
 
     `grids`: from :func:`every_way`. Returns: ``halves(half, scope=, unit=, metric=, control=, strength=)``, the values
     of the multiverse's aspects by their names, gives the effect against one kind of control (concept, layer, sample).

@@ -57,7 +57,7 @@ def strongest_cell(effect: xr.Dataset) -> tuple[str, int, float]:
 
 
 def verdict_caption(effect: xr.Dataset) -> str:
-    """How many cells of an effect pass, and how many chance alone would let through, in a sentence for its figures.
+    """Sentence for figures: the number of cells of an effect that pass, and the number that pass by chance alone.
 
     `effect`: from :func:`mllm_probe.effect`, whole or one strength of it.
     """

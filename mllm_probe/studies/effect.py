@@ -88,7 +88,7 @@ def unedited_rows(grid: xr.Dataset) -> xr.DataArray:
 
 
 def takes_away(grid: xr.Dataset) -> np.ndarray:
-    """Which strengths are meant to take the concept away, bool [strength]."""
+    """Mask of strengths that are meant to suppress the concept, bool [strength]."""
     if schema.TAKES_AWAY in grid.coords:
         return np.asarray(grid[schema.TAKES_AWAY].values, bool)
     operation = OPERATIONS.get(str(grid.attrs.get("operation")), OPERATIONS["add"])
@@ -204,7 +204,7 @@ _ROUNDING = 1e-6
 def effect(
     grid: xr.Dataset, metric: str = "logprob", *, split: str | None = None, average: str = "mean", seed: int = 0
 ) -> xr.Dataset:
-    """What steering with a concept does to a score, against what its controls do.
+    """Effect of steering with a concept on a score, against its controls.
 
     Parameters
     ----------

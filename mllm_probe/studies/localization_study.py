@@ -270,7 +270,7 @@ def _numbers(profile: xr.Dataset, cumulative: xr.DataArray) -> xr.Dataset:
 
 
 def _three_things(run: StudyRuns, grid: xr.Dataset, swept: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """What is steerable, stored and readable at the last prompt token of every layer, and how far they agree."""
+    """Steerable, stored and readable profiles at the last prompt token over layers, and their agreement."""
     steered = value_by_image(swept[LAST_PROMPT], _METRIC).sel({STRENGTH: 1.0}, drop=True).mean(SAMPLE)
     shares = recovered(grid, seed=run.seed)["recovered"]
     stored = shares.sel({GROUP: LAST_PROMPT, CONTROL: "pair", DIRECTION: "insert"}, drop=True)
@@ -397,7 +397,7 @@ def why_unknown(some: xr.Dataset, measure: str) -> str:
 
 
 def _over_the_image(study: xr.Dataset) -> str:
-    """How many image tokens carry a concept, by category."""
+    """Number of image tokens that carry a concept, by category."""
     carried, changed = study["effective_tokens"], study["changed_tokens"]
     categories, parts = study[CATEGORY].values.astype(str), []
     for name in dict.fromkeys(categories):

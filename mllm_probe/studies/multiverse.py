@@ -149,12 +149,12 @@ def asked(multiverse: Multiverse, verdict: Callable[..., float]) -> xr.Dataset:
 
 
 def in_half(count: int, half: str) -> np.ndarray:
-    """Which of so many images are in one half, bool [image]: every other one, the first among the first half."""
+    """Mask of the images of one half, bool [image]: every other one, the first among the first half."""
     return np.arange(count) % len(_HALVES) == _HALVES.index(half)
 
 
 def agreement(study: xr.Dataset) -> tuple[int, int, int]:
-    """How many ways are positive, how many negative, and how many there are.
+    """Numbers of positive ways, of negative ways, and of all.
 
     `study`: with ``verdict``.
     """

@@ -79,7 +79,7 @@ def recovered(
 def moved_and_gap(
     grid: xr.Dataset, metric: str, minimum_gap: float | None = None
 ) -> tuple[xr.DataArray, xr.DataArray, float]:
-    """What a recovered share is made of: patched − base, source − base, and how large the latter has to be.
+    """Parts of a recovered share: patched − base, source − base, and the least size of the latter.
 
     `grid`, `metric`, `minimum_gap`: as for :func:`recovered`. Returns `gap`: both positive where the score goes the way
     that the patch is meant to move it. Returns `least`: pairs with a smaller gap do not count.

@@ -33,7 +33,7 @@ QUESTIONS = (RECOGNITION, READING, PROBLEM)
 
 @dataclass(frozen=True)
 class RelationQuestions:
-    """How to ask for a relation in an image, and for what follows from it.
+    """Questions for a relation in an image, and for what follows from it.
 
     Parameters
     ----------
@@ -305,7 +305,7 @@ def _stated(run: StudyRuns, images: list[Picture], questions: RelationQuestions)
 
 
 def _steered(swept: Mapping[str, xr.Dataset]) -> xr.Dataset:
-    """What every edit does to the answers (scope, edit_kind, asked, concept, layer)."""
+    """Effects of every edit on the answers (scope, edit_kind, asked, concept, layer)."""
     by_place = []
     for place in PLACES:
         by_edit = []

@@ -261,7 +261,7 @@ class _Cell:
 
 @dataclass(frozen=True)
 class _Search:
-    """What all sweeps of a search share."""
+    """Arguments that all sweeps of a search share."""
 
     model: ProbeModel
     vectors: xr.Dataset

@@ -197,7 +197,7 @@ def _slopes(grid: xr.Dataset) -> xr.Dataset:
 
 
 def _known_before(run: StudyRuns, vectors: xr.Dataset) -> xr.Dataset:
-    """What is known of every vector before any steering (concept, layer)."""
+    """Measures of every vector before any steering (concept, layer)."""
     here = vectors.sel({SCOPE: LAST_PROMPT}, drop=True)
     vector = here["vector"].copy(data=here["vector"].values).astype(np.float64)
     length = (vector**2).sum(HIDDEN) ** 0.5

@@ -206,7 +206,7 @@ class Reading:
         self.threshold = xr.DataArray(here["negative_projection"].values.astype(np.float64), dims=READ_LAYER)
 
     def of(self, steered: xr.DataArray, every: xr.DataArray, before: xr.DataArray) -> dict[str, xr.DataArray]:
-        """What `read_inside` gives of steered and unsteered activations, and of those of every image."""
+        """Measures of `read_inside`, from steered and unsteered activations and those of every image."""
         itself = {CONTROL: CONCEPT_DIRECTION, DRAW: 0}
         change = steered - before
         spread = _along(every, self.along_edit.sel(itself, drop=True)).std(SAMPLE, ddof=1)
@@ -369,7 +369,7 @@ def reverse_steering(
 
 
 def _measured_at(run: StudyRuns, place: str) -> xr.Dataset:
-    """What every kind of edit of these tokens does (edit_kind, concept, layer[, read_layer])."""
+    """Effects of every kind of edit of these tokens (edit_kind, concept, layer[, read_layer])."""
     probes = run.vectors(LAST_PROMPT, layers=read_blocks(run), method="probe", shuffled_draws=0)
     parts: dict[str, xr.Dataset] = {}
     for name, edits in RUNS.items():
@@ -379,7 +379,7 @@ def _measured_at(run: StudyRuns, place: str) -> xr.Dataset:
 
 
 def _measured(grid: xr.Dataset) -> xr.Dataset:
-    """What one kind of edit does outside and inside (concept, layer[, read_layer])."""
+    """Effects of one kind of edit on answers and on later blocks (concept, layer[, read_layer])."""
     measured = effect(grid, "logprob").isel({STRENGTH: 0}, drop=True)
     named = effect(grid, "named").isel({STRENGTH: 0}, drop=True)
     before = grid["named_unsteered"].where(grid["eligible"].isel({STRENGTH: 0}, drop=True)).mean(SAMPLE)
@@ -400,7 +400,7 @@ def _measured(grid: xr.Dataset) -> xr.Dataset:
 
 
 def _inside(grid: xr.Dataset) -> xr.Dataset:
-    """What later blocks hold at the last prompt token, images averaged."""
+    """Measures of later blocks at the last prompt token, images averaged."""
     concept = {CONTROL: CONCEPT_DIRECTION, DRAW: 0}
     moved, at_block = (grid[name].sel(concept, drop=True) for name in ("change", "change_at_block"))
     variables = {
@@ -509,21 +509,21 @@ def _grown(study: xr.Dataset) -> str:
 
 
 def _probed(study: xr.Dataset) -> str:
-    """What a probe says at the last block."""
+    """Line about the probe at the last block."""
     middle = study.sel({SCOPE: ANSWERING, EDIT: _HEADLINE})
     middle = middle.isel({LAYER: middle.sizes[LAYER] // 2, READ_LAYER: -1})
-    after, before, random, orthogonal = (
+    probe, before, random, orthogonal = (
         float(middle[name].mean()) for name in ("probe", "probe_unsteered", "probe_random", "probe_orthogonal")
     )
     return (
-        f"Probe at the last block after the same edit: {after:+.1f} standard deviations of unsteered images from images "
-        f"without the concept (unsteered {before:+.1f}, random directions {random:+.1f}, orthogonal ones "
+        f"Probe at the last block after the same edit: {probe:+.1f} standard deviations of unsteered images from "
+        f"images without the concept (unsteered {before:+.1f}, random directions {random:+.1f}, orthogonal ones "
         f"{orthogonal:+.1f})."
     )
 
 
 def _read_again(study: xr.Dataset) -> str:
-    """How the lens goes on after ablation of the last token, and of the image tokens."""
+    """Line about the lens of later blocks after ablation of the last token, and of the image tokens."""
     some = study.sel({EDIT: "ablation"}).isel({LAYER: 0})
     block = int(some[LAYER])
     words = []

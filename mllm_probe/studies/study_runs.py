@@ -45,7 +45,7 @@ def check(
     minimum_gap: float = MINIMUM_GAP,
     progress: Progress = False,
 ) -> xr.Dataset:
-    """How often a model names each concept on the images with and without it, and which are fit to be studied.
+    """Rates at which a model names each concept on images with and without it, and the concepts fit to be studied.
 
     Nothing is steered: a concept that the model does not tell apart has no cause to be found in it.
 
@@ -252,7 +252,7 @@ def subject_of(
 def _seen(
     model: ProbeModel, library: ConceptLibrary, prompt: str | None, store: Path | None, progress: bool
 ) -> xr.Dataset:
-    """Which concepts are fit: from the store where it is kept of this model, these images and this prompt."""
+    """Concepts that are fit: from the store where it is kept of this model, these images and this prompt."""
     if store is None:
         return check(model, library, prompt, progress=progress)
     asked = hashlib.sha256((model.default_prompt if prompt is None else prompt).encode()).hexdigest()[:8]

@@ -51,7 +51,7 @@ _EPSILON, _NORM_WEIGHT = 2.0**30, 2.0**15
 
 @dataclass(frozen=True)
 class Move:
-    """What one block does with one signal: every token gets the mean of the signal over its past along a direction.
+    """Effect of one block on one signal: every token gets the signal's mean over its past along a direction.
 
     `signal`: number of the signal that is read. `to` (ndarray [width]): unit vector that is written. `gain`: the last
     prompt token gets ``gain`` times the signal's mean over the image tokens.

@@ -303,7 +303,7 @@ def plan(
     shard: str | None = None,
     mixed: bool = False,
 ) -> SweepPlan:
-    """What a sweep with these settings will take: rows, forwards, memory and time.
+    """Return the cost of a sweep with these settings: rows, forwards, memory and time.
 
     Parameters
     ----------
@@ -448,7 +448,7 @@ class Grids(Iterator[xr.Dataset]):
         return not self._leaves
 
     def rest(self) -> Grids:
-        """What is missing of a sweep that was closed, and has left its step: the same grid as it fills further.
+        """Continue a sweep that was closed and has left its step: the same grid as it fills further.
 
         Raises
         ------

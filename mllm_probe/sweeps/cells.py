@@ -53,7 +53,7 @@ class Axes:
 
     @property
     def drawn(self) -> np.ndarray:
-        """Which draws each control has, bool [control, draw]."""
+        """Mask of the draws of each control, bool [control, draw]."""
         drawn: np.ndarray = np.arange(self.draws) < np.array(list(self.controls.values()))[:, None]
         return drawn
 
@@ -145,7 +145,7 @@ def coarse_strengths(strengths: Sequence[float]) -> list[int]:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Which (run, concept) pairs of a chunk are scored, and their places in the grid.
+    """Scored (run, concept) pairs of a chunk, and their places in the grid.
 
     `row` (int array [pairs]): run within the chunk. `concept`, `layer`, `strength`, `control`, `draw` (int array
     [pairs]): places on the axes.
@@ -245,7 +245,7 @@ def plan_order(
 
 
 def lacking(order: Iterable[Block], finished: np.ndarray) -> deque[Block]:
-    """What is left of an order; an image of which no run is needed has one empty block at the end.
+    """Remaining blocks of an order; an image of which no run is needed has one empty block at the end.
 
     `finished` (bool array [cells, samples]): runs that are done, or that nothing needs.
     """
@@ -287,7 +287,7 @@ Part = tuple[Sequence[int], Sequence[int]]
 
 @dataclass(frozen=True)
 class CoarseMap:
-    """What is run first.
+    """Cells that are run first.
 
     `samples`, `layers`: places along these axes, evenly spread. `strengths`: places of all strengths that are not 0, in
     their order; the first is that of the coarse map.

@@ -136,7 +136,7 @@ class Engine:
         yield from self._runner.run_batches(work, self.job.cells, adapts=True, unsteered=True)
 
     def _remaining(self, kept: int) -> deque[Block]:
-        """What is to be run, in its order."""
+        """Runs that remain, in their order."""
         job = self.job
         order = plan_order(
             job.settings.axes,
@@ -150,7 +150,7 @@ class Engine:
         return deque(block for block in left if block.cells or not self.grid.has_unsteered[block.sample])
 
     def _finished(self) -> np.ndarray:
-        """Which runs are done, bool [cells, samples]."""
+        """Mask of the finished runs, bool [cells, samples]."""
         finished: np.ndarray = self.grid.done[self.job.places]
         return finished
 

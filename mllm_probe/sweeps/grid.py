@@ -324,7 +324,7 @@ def gather(
 def _sides(
     library: ConceptLibrary | None, pictures: Sequence[Picture | None], names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which pictures lack each concept and which have it, both bool [concepts, samples]."""
+    """Masks of the images that lack each concept and that have it, both bool [concepts, samples]."""
     lacking, having = (np.ones((len(names), len(pictures)), bool) for _ in range(2))
     keys = [picture.key if picture is not None and library is not None else "" for picture in pictures]
     for row, name in enumerate(names):

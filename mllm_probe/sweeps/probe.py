@@ -90,7 +90,7 @@ class ChunkTime:
 
 @dataclass(frozen=True)
 class Costs:
-    """What parts of a sweep take: a chunk takes ``chunk`` + rows × ``row``."""
+    """Seconds of the parts of a sweep: a chunk takes ``chunk`` + rows × ``row``."""
 
     chunk: Seconds
     row: Seconds
@@ -127,7 +127,7 @@ class CostProbe:
 
     @cached_property
     def image(self) -> Seconds:
-        """What an image takes before its first row."""
+        """Seconds of an image before its first row."""
         job, watch = self._job, Stopwatch()
         with job.computing(), watch.running():
             job.open(job.encoded(min(1, len(job.samples) - 1)))
@@ -135,7 +135,7 @@ class CostProbe:
 
     @property
     def alone(self) -> Seconds:
-        """What an unsteered run takes by itself."""
+        """Seconds of an unsteered run by itself."""
         return self._unsteered[1]
 
     @cached_property
@@ -244,7 +244,7 @@ class CostProbe:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a store takes: bytes on the disk when it is full, and the time of writing a unit."""
+    """Cost of a store: bytes on the disk when it is full, and the time of writing a unit."""
 
     bytes_of_unit: int
     bytes_of_all: int

@@ -85,7 +85,7 @@ class ReferenceScorer:
 
     @cached_property
     def conditions(self) -> int:
-        """How many prompts answers are read after, at most."""
+        """Largest number of prompts that answers are scored after."""
         pairs = [(concept, sample) for concept in range(len(self.names)) for sample in range(len(self.samples))]
         return len({self.condition(*pair) for pair in pairs})
 

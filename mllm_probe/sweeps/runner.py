@@ -113,7 +113,7 @@ class _OpenPrompts:
         self._job, self._shared = job, OrderedDict[int, Shared]()
 
     def open(self, sample: int) -> Shared:
-        """What the rows of a sample share, computed where it is not kept."""
+        """State that the rows of a sample share, computed where it is not kept."""
         if sample not in self._shared:
             # Room is made before the next prompt is computed, so that never more than ``most`` are in memory.
             while len(self._shared) >= self.most:
@@ -147,7 +147,7 @@ class Runner:
 
     @property
     def halved(self) -> int:
-        """How often a batch was halved because the GPU ran out of memory, of rows or of answers that are read again."""
+        """Number of batches (of rows, or of answers to score) that were halved because the GPU ran out of memory."""
         reference = self.job.scorer.reference
         return self.size.halved + (0 if reference is None else reference.halved)
 
@@ -319,7 +319,7 @@ class Runner:
         return [baseline for baseline, _ in self.job.scorer.run(shared, parts)]
 
     def _unsteered_together(self, samples: Sequence[int]) -> int:
-        """How many unsteered runs of these samples are packed into one batch."""
+        """Number of unsteered runs of these samples in one batch."""
         together = min(self._prompts.most, self.size.rows, self.limits.packed_rows) if self.job.packs else 1
         return min(max(together, 1), len(samples))
 

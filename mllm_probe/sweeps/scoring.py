@@ -58,7 +58,7 @@ class ChunkEdits:
 
     @property
     def unedited_part(self) -> SharedPrefixSpan:
-        """What the rows leave alone of their prompt."""
+        """Part of the prompt that the rows leave unedited."""
         return self._edits.unedited_part
 
     def beginning(self) -> AbstractContextManager[None]:
@@ -156,7 +156,7 @@ class AnswerReader:
         return self._score(metric, tokens, self.samples.labels[sample], concept)
 
     def names(self, tokens: tuple[int, ...], sample: int) -> np.ndarray:
-        """Which concepts an answer to a sample names, bool [concepts]."""
+        """Mask of the concepts that an answer to a sample names, bool [concepts]."""
         metric = built_in()["named"]
         return np.array([self.score(metric, tokens, sample, c) == 1 for c in range(len(self.concepts))], bool)
 

@@ -83,12 +83,12 @@ class Settings(Arguments):
         self._require_sense()
 
     def stored(self) -> JsonObject:
-        """What a store keeps, so that `Arguments` are made again: plain values, those of axes first."""
+        """Values that a store keeps to make `Arguments` again: plain values, those of axes first."""
         ordered = sorted(fields(self.given), key=lambda field: not field.metadata["axis"])
         return {field.name: self._plain(field, "stored") for field in ordered}
 
     def identity(self) -> JsonObject:
-        """What a store must match: plain values by the names of the arguments."""
+        """Values that a store must match: plain values by the names of the arguments."""
         return {field.name: self._plain(field, "identity") for field in fields(self.given) if field.metadata["decides"]}
 
     def attributes(self) -> JsonObject:
@@ -130,7 +130,7 @@ class Settings(Arguments):
         return max(counts, default=Arguments.draws)
 
     def draws_of(self, control: str, draws: int) -> int:
-        """How many draws of a control are run where so many are asked for."""
+        """Number of draws of a control that are run where ``draws`` are asked for."""
         if control == CONCEPTS:
             return self.vectors.sizes[schema.CONCEPT] - 1
         available = CONTROLS[control].available(self.vectors)

@@ -69,7 +69,7 @@ class PlannedWork:
 
     @property
     def opened(self) -> int:
-        """How often a prompt is computed: again where it was not kept."""
+        """Number of prompt computations: again where a prompt was not kept."""
         opened, count = OrderedDict[int, None](), 0
         for sample in chain(*self.answers, (sample for chunk in self.chunks for sample, _ in chunk)):
             if sample not in opened:
@@ -81,7 +81,7 @@ class PlannedWork:
 
 
 def planned_work(job: Job, rows: int, kept: int, packed_rows: int) -> PlannedWork:
-    """What a sweep without a store runs; ``rows`` in a chunk at most."""
+    """Work of a sweep without a store; ``rows`` in a chunk at most."""
     order = plan_order(
         job.settings.axes, job.cells, len(job.samples), coarse=False, by_layer=job.scope.touches_prompt, kept=kept
     )
@@ -95,7 +95,7 @@ def planned_work(job: Job, rows: int, kept: int, packed_rows: int) -> PlannedWor
 
 
 def stored_work(job: Job, layout: Layout, rows: int, kept: int, packed_rows: int) -> PlannedWork:
-    """What a sweep with a store runs, unit by unit."""
+    """Work of a sweep with a store, unit by unit."""
     units = Units(job.settings.axes, job.cells, job.skipped, layout)
     most = min(kept, len(job.samples))
     size, together = min(rows, layout.rows), most if job.packs else 1
@@ -172,7 +172,7 @@ def conditions(job: Job) -> int:
 
 
 def _longer_words(job: Job) -> np.ndarray:
-    """How many beginnings of words are fed for each concept, by their length: int array [concepts, sub-tokens]."""
+    """Number of word beginnings fed for each concept, by their length: int array [concepts, sub-tokens]."""
     table, concepts = job.scorer.table, len(job.settings.axes.concepts)
     counts = np.zeros((concepts, max(table.longest, 1)), np.int64)
     if job.settings.reading("words"):
@@ -184,7 +184,7 @@ def _longer_words(job: Job) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Costs:
-    """What opening a prompt, beginning rows and feeding them takes on a path."""
+    """Cost of opening a prompt, beginning rows and feeding them on a path."""
 
     opening: Forwards
     begin: Forwards
@@ -448,7 +448,7 @@ def _layout(job: Job, limits: Limits, probe: CostProbe) -> Layout:
 
 
 def _seconds_by_part(job: Job, work: PlannedWork, probe: CostProbe, costs: Costs) -> dict[str, Seconds]:
-    """What the time of a sweep goes to."""
+    """Seconds of each part of a sweep."""
     grid = grid_bytes(job.settings, len(job.samples))
     joined = sum(len(chunk) - 1 for chunk in work.chunks) if job.unsteered_in_chunks else 0
     if job.unsteered_in_chunks:

@@ -333,7 +333,7 @@ def can_compare(vectors: xr.Dataset) -> bool:
 
 
 def likeness(model: ProbeModel, vectors: xr.Dataset, images: Images, prompt: str | None = None) -> xr.Dataset:
-    """How far images are from those that vectors were made with, in the eyes of the model.
+    """Return the distance of images from those that vectors were made with, in the model's activations.
 
     Vectors say little about images that the model represents elsewhere. An image's pooled activation is compared with
     the activations that are kept with the vectors: the angle to the nearest one, as a ratio to the median of the same
@@ -402,7 +402,7 @@ def _nearest_of_others(rows: Tensor, groups: np.ndarray) -> Tensor:
 
 
 class UnlikeNotes:
-    """What `unlike_note` has found out about images of one model."""
+    """Results of `unlike_note` for images of one model."""
 
     def __init__(self) -> None:
         self.notes: dict[tuple[object, ...], str] = {}

@@ -215,7 +215,7 @@ class CapturedActivations:
         self.rows = np.array([first[request.id] for request in requests])
 
     def pool(self, on_batch: OnBatch, progress: Progress = False) -> np.ndarray:
-        """What :func:`mllm_probe.vectors.pooling.pool` gives, without a forward pass.
+        """Result of :func:`mllm_probe.vectors.pooling.pool`, without a forward pass.
 
         Norms of kinds that were not captured whole are NaN.
         """

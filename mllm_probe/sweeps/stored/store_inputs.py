@@ -43,7 +43,7 @@ _LOADED_WITH = {"name", "revision", "trust_remote_code"}
 
 @dataclass(frozen=True)
 class Origin:
-    """What a store says about the model that it was begun with.
+    """Record in a store of the model that it was begun with.
 
     `load`: arguments of :func:`mllm_probe.load`; None for a model that was wrapped.
     """
@@ -56,7 +56,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a sweep is begun with, as the files of its store.
+    """Inputs of a sweep, as the files of its store.
 
     `files`: by their keys; the settings last, as they name the others. `images`: copies that the store keeps, by the
     hash of their pixels.
@@ -160,7 +160,7 @@ def _document(store: UnitStore) -> JsonObject:
 
 
 def _not_storable(job: Job) -> list[str]:
-    """What of a sweep only its own Python process knows."""
+    """Inputs of a sweep that only its own Python process knows."""
     settings, samples = job.settings, job.samples
     known = built_in()
     reasons = [f"metric '{metric.name}'" for metric in settings.metrics if known.get(metric.name) is not metric]

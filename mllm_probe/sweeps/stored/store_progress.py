@@ -79,7 +79,7 @@ class StoreWatch:
         self._notes: dict[str, JsonObject] = {}
 
     def notes(self) -> dict[str, JsonObject]:
-        """What each finished unit noted, without its chunks: when it was written, its seconds, host, device, dtype."""
+        """Record of each finished unit, without its chunks: when it was written, its seconds, host, device, dtype."""
         finished = self._store.finished()
         self._notes = {name: note for name, note in self._notes.items() if name in finished}
         for name, note in self._store.markers(sorted(finished.difference(self._notes))):
@@ -253,7 +253,7 @@ class StoreStatus:
 
 
 def store_status(path: str | Path, *, check: bool = False) -> StoreStatus:
-    """How far a store has come; safe while processes fill it.
+    """Return the progress of a store; safe while processes fill it.
 
     Parameters
     ----------

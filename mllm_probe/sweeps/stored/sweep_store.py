@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Worker:
-    """What one host did with one kind of device.
+    """Work of one host with one kind of device.
 
     Attributes
     ----------
@@ -197,7 +197,7 @@ class SweepStore:
 
     @property
     def layout(self) -> JsonObject:
-        """How the run is cut into units: whole numbers by name.
+        """Sizes of the units of the run: whole numbers by name.
 
         Raises ValueError if the store says something else.
         """
@@ -325,7 +325,7 @@ _TEXT = 32
 
 
 def store_attribute(store: UnitStore, name: str) -> Any:
-    """What a store notes for itself beside its dataset.
+    """Attribute of a store's bookkeeping, beside its dataset.
 
     Raises ValueError if it is not there, or is no JSON.
     """

@@ -250,7 +250,7 @@ class UnitRuns:
             self._load(unit)
 
     def _seconds_before(self, unit: Unit) -> float:
-        """What batches of a unit took that were run before it."""
+        """Seconds of the batches of a unit that were run before it."""
         if not self._ran or unit.unsteered:
             return 0.0
         by_layer = self._job.scope.touches_prompt

@@ -36,7 +36,7 @@ Region = Mapping[str, Span]
 
 @dataclass(frozen=True)
 class Layout:
-    """How a sweep is cut: a few numbers, kept in its store, from which every process makes the same units.
+    """Sizes of units: a few numbers, kept in the store of a sweep, from which every process makes the same units.
 
     `rows`: most runs that go through the model together. `batch_layers`, `batch_samples`: layers and images whose runs
     may go through the model together. `layers`, `samples`: layers and images of a unit: multiples of these, or all.
@@ -52,7 +52,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Unit:
-    """What is finished as a whole: steered runs of some layers and images, or these images' unsteered runs.
+    """Runs that are finished as a whole: steered runs of some layers and images, or these images' unsteered runs.
 
     `part`: units of one part may be run in any order; those of an earlier part come first.
     `samples`: in the order of the store.
@@ -119,7 +119,7 @@ class Units:
         return [replace(unit, number=number) for number, unit in enumerate(units)]
 
     def batches(self, unit: Unit, *, by_layer: bool) -> Iterator[Batch]:
-        """What a unit runs; ``by_layer``: layer by layer, where runs share what lies below the edited one.
+        """Batches of a unit; ``by_layer``: layer by layer, where runs share the layers below the edited one.
 
         An edit that serves several units is a run of each: what a unit gives does not hang on another one.
         """

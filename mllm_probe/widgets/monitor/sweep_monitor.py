@@ -354,7 +354,7 @@ class GridUpdates(Iterator[xr.Dataset]):
 
 
 def _stopped(source: LocalSweep | RemoteSweep) -> Traits:
-    """How a sweep stands that was stopped, and what can be done about it."""
+    """Message about a sweep that was stopped, and what can be done about it."""
     if isinstance(source, RemoteSweep):
         return {"status": "cancelled"}
     note = " ".join([_STOPPED, *[_RESUMES] * source.resumable, *[_STORED] * source.stored])

@@ -155,7 +155,7 @@ def controls_at(recommended: Recommended) -> Traits:
 
 
 def advice_for(setting: Setting, recommended: Mapping[str, Recommended]) -> str:
-    """What is known of the recommended setting of the concept on display; empty where none is."""
+    """Text about the recommended setting of the concept on display; empty where there is none."""
     best = recommended.get(setting.concept)
     if best is None or setting.second:
         return ""

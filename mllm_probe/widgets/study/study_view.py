@@ -69,7 +69,7 @@ def _numbers(values: np.ndarray) -> list[float | None]:
 
 
 def _filled(state: JsonObject) -> JsonObject:
-    """What of a state is not empty: the front-end takes what is not there for nothing."""
+    """Values of a state that are not empty: the front-end takes a missing one as empty."""
     return {name: value for name, value in state.items() if isinstance(value, (int, float, dict)) or value}
 
 
