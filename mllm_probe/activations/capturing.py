@@ -343,7 +343,7 @@ def _sample_coordinates(images: Images, samples: int) -> Coordinates:
 
 def picture_coordinates(pictures: Sequence[object]) -> dict[str, list[Any]]:
     """Split and pair of pictures, each where all of them have it."""
-    values = {name: [getattr(picture, name, None) for picture in pictures] for name in (schema.SPLIT, schema.PAIR)}
+    values = {name: [getattr(image, name, None) for image in pictures] for name in (schema.SPLIT, schema.PAIR)}
     return {
         name: column for name, column in values.items() if all(isinstance(value, (str, Integral)) for value in column)
     }

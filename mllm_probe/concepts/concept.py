@@ -295,9 +295,9 @@ class Concept:
         """Units that a split keeps together: pairs, or single images of an unpaired concept."""
         if self.paired:
             return list(zip(self.positive, self.negative, strict=True))
-        return [(picture,) for picture in self.pictures]
+        return [(image,) for image in self.pictures]
 
     def __repr__(self) -> str:
-        pictures = f"{len(self.positive)} images with it, {len(self.negative)} without{', in pairs' * self.paired}"
+        images = f"{len(self.positive)} images with it, {len(self.negative)} without{', in pairs' * self.paired}"
         words = ", ".join(self.words[:_SHOWN_WORDS]) + ", …" * (len(self.words) > _SHOWN_WORDS)
-        return f"<Concept {self.name!r} ({self.category}): {pictures}; words: {words}>"
+        return f"<Concept {self.name!r} ({self.category}): {images}; words: {words}>"

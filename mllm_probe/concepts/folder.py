@@ -117,7 +117,7 @@ def _by_path(groups: Any, root: Path) -> Groups:
     if isinstance(groups, (str, Path)):
         return read_groups(Path(groups), root)
     if callable(groups):
-        return lambda picture: groups(picture.source)
+        return lambda image: groups(image.source)
     return groups
 
 

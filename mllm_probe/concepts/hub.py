@@ -295,7 +295,7 @@ def _contrasted(
         )
     rng = np.random.default_rng([seed, *name.encode()])
     shuffled = {other: [rows[other][i] for i in rng.permutation(len(rows[other]))] for other in others}
-    longest = max(len(pictures) for pictures in shuffled.values())
+    longest = max(len(images) for images in shuffled.values())
     rounds = [(other, shuffled[other][i]) for i in range(longest) for other in others if i < len(shuffled[other])]
     negative = [Picture(source, labels=frozenset((other,))) for other, (source,) in rounds[:pairs]]
     positive = [Picture(source, labels=frozenset((name,))) for (source,) in rows[name]]

@@ -40,8 +40,8 @@ def fit_keys(concepts: Sequence[Concept], fit: float, seed: int, *, fixed: bool 
     placed: dict[str, bool] = _by_hash(concepts, group, fit, seed) if fixed else {}
     classes = [(concept, concept.positive) for concept in concepts]
     classes += [(concept, concept.negative) for concept in concepts if not concept.paired]
-    for number, (concept, pictures) in enumerate(classes):
-        _place(concept, pictures, group, placed, fit, np.random.default_rng([seed, number]))
+    for number, (concept, images) in enumerate(classes):
+        _place(concept, images, group, placed, fit, np.random.default_rng([seed, number]))
     return {key for key, root in group.items() if placed[root]}
 
 
@@ -77,21 +77,21 @@ def _joined(concepts: Sequence[Concept]) -> dict[str, str]:
             first = root(unit[0].key)
             for other in unit[1:]:
                 parent[root(other.key)] = first
-        for picture in concept.pictures:
-            if picture.group is not None:
-                parent[root(picture.key)] = root(_MARK + picture.group)
+        for image in concept.pictures:
+            if image.group is not None:
+                parent[root(image.key)] = root(_MARK + image.group)
     return {key: root(key) for key in list(parent) if not key.startswith(_MARK)}
 
 
 def _place(
     concept: Concept,
-    pictures: Sequence[Picture],
+    images: Sequence[Picture],
     group: dict[str, str],
     placed: dict[str, bool],
     fit: float,
     rng: np.random.Generator,
 ) -> None:
-    groups = list(dict.fromkeys(group[picture.key] for picture in pictures))
+    groups = list(dict.fromkeys(group[image.key] for image in images))
     target = min(max(round(fit * len(groups)), 1), len(groups) - 1)
     free = [name for name in groups if name not in placed]
     missing = max(target - sum(placed[name] for name in groups if name in placed), 0)
@@ -99,7 +99,7 @@ def _place(
         placed[free[index]] = rank < missing
     if not 0 < sum(placed[name] for name in groups) < len(groups):
         raise ValueError(
-            f"concept {concept.name!r} cannot be split: its {len(pictures)} images of a class form {len(groups)} "
+            f"concept {concept.name!r} cannot be split: its {len(images)} images of a class form {len(groups)} "
             "independent group(s), and each side needs one. Give more images, smaller groups, or fewer shared "
             "between concepts."
         )
@@ -122,7 +122,7 @@ def with_groups(concepts: Iterable[Concept], groups: Groups) -> list[Concept]:
     group_of = groups if callable(groups) else _looked_up([p for c in listed for p in c.pictures], groups)
 
     def marked(pictures: Sequence[Picture]) -> tuple[Picture, ...]:
-        return tuple(picture.marked(group=_name(group_of(picture), picture)) for picture in pictures)
+        return tuple(image.marked(group=_name(group_of(image), image)) for image in pictures)
 
     return [replace(c, positive=marked(c.positive), negative=marked(c.negative)) for c in listed]
 
@@ -153,25 +153,25 @@ def read_groups(file: Path, root: Path) -> dict[Path, str]:
     return groups
 
 
-def _looked_up(pictures: Sequence[Picture], groups: Any) -> Callable[[Picture], Group]:
+def _looked_up(images: Sequence[Picture], groups: Any) -> Callable[[Picture], Group]:
     if not isinstance(groups, Mapping):
         raise ValueError(
             "groups: expected a function of an image, or a mapping from paths or image ids to groups; got "
             f"{type(groups).__name__}."
         )
-    by_path = {os.path.abspath(picture.source): picture for picture in pictures if isinstance(picture.source, Path)}
+    by_path = {os.path.abspath(image.source): image for image in images if isinstance(image.source, Path)}
     by_object: dict[int, Group] = {}
     rest: dict[str, Group] = {}
     for key, group in groups.items():
-        picture = by_path.get(os.path.abspath(key)) if isinstance(key, (str, Path)) else None
-        if picture is None:
+        image = by_path.get(os.path.abspath(key)) if isinstance(key, (str, Path)) else None
+        if image is None:
             rest[str(key)] = group
         else:
-            by_object[id(picture)] = group
+            by_object[id(image)] = group
     if rest:  # ids are hashes of pixels: images are decoded only if a key is no path
         by_id: dict[str, list[Picture]] = {}
-        for picture in pictures:
-            by_id.setdefault(picture.id, []).append(picture)
+        for image in images:
+            by_id.setdefault(image.id, []).append(image)
         lost = [key for key in rest if key not in by_id]
         if lost:
             raise ValueError(
@@ -179,15 +179,15 @@ def _looked_up(pictures: Sequence[Picture], groups: Any) -> Callable[[Picture], 
                 f"{f' (and {len(lost) - 1} more)' if len(lost) > 1 else ''}; paths are relative to the folder of the "
                 "concepts in a CSV file, and to the working directory in a mapping."
             )
-        by_object |= {id(picture): group for key, group in rest.items() for picture in by_id[key]}
-    return lambda picture: by_object.get(id(picture))
+        by_object |= {id(image): group for key, group in rest.items() for image in by_id[key]}
+    return lambda image: by_object.get(id(image))
 
 
-def _name(group: Any, picture: Picture) -> str | None:
+def _name(group: Any, image: Picture) -> str | None:
     if group is None:
         return None
     if isinstance(group, bool) or not isinstance(group, (str, int)):
-        raise ValueError(f"groups: expected text, a whole number or None for {picture!r}; got {group!r}.")
+        raise ValueError(f"groups: expected text, a whole number or None for {image!r}; got {group!r}.")
     return checked_name("groups", str(group))
 
 
@@ -234,8 +234,8 @@ class ConceptLibrary(Mapping[str, Concept]):
         """All images, each once (by the hash of its pixels), in the order of the concepts."""
         unique: dict[str, Picture] = {}
         for concept in self._concepts.values():
-            for picture in concept.pictures:
-                unique.setdefault(picture.id, picture)
+            for image in concept.pictures:
+                unique.setdefault(image.id, image)
         return list(unique.values())
 
     @property
@@ -288,9 +288,7 @@ class ConceptLibrary(Mapping[str, Concept]):
             ``groups`` names images that are not there.
         """
         marked = self.with_split(fit, seed, groups=groups, fixed=fixed)
-        return marked.where(lambda picture: picture.split == "fit"), marked.where(
-            lambda image: image.split == "held_out"
-        )
+        return marked.where(lambda image: image.split == "fit"), marked.where(lambda image: image.split == "held_out")
 
     def with_split(
         self, fit: float = 0.5, seed: int = 0, *, groups: Groups | None = None, fixed: bool = False
@@ -336,7 +334,7 @@ class ConceptLibrary(Mapping[str, Concept]):
         ValueError
             If a concept is left without images on a side.
         """
-        return self._each_picture(lambda picture: picture if keep(picture) else None)
+        return self._each_picture(lambda image: image if keep(image) else None)
 
     def _each_picture(self, change: Callable[[Picture], Picture | None]) -> ConceptLibrary:
         def changed(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
@@ -449,10 +447,10 @@ def _row(concept: Concept) -> str:
     return f"<tr>{cells}<td>{_image(concept.positive[0])}</td><td>{_image(concept.negative[0])}</td></tr>"
 
 
-def _image(picture: Picture) -> str:
-    if isinstance(picture.source, Sentence):
-        return html.escape(picture.source.text)
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(picture.thumbnail()).decode()}">'
+def _image(image: Picture) -> str:
+    if isinstance(image.source, Sentence):
+        return html.escape(image.source.text)
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(image.thumbnail()).decode()}">'
 
 
 def neutral_images(library: ConceptLibrary, least: int = 12) -> list[Picture]:
@@ -474,12 +472,12 @@ def neutral_images(library: ConceptLibrary, least: int = 12) -> list[Picture]:
     least = whole_number("least", least, 1)
     missing = dict.fromkeys(library, least)
     chosen: dict[str, Picture] = {}
-    for picture in _in_turn(library):
+    for image in _in_turn(library):
         if not any(missing.values()):
             break
-        if picture.key not in chosen:
-            chosen[picture.key] = picture
-            for name in _lacked(library, picture):
+        if image.key not in chosen:
+            chosen[image.key] = image
+            for name in _lacked(library, image):
                 missing[name] = max(missing[name] - 1, 0)
     return list(chosen.values())
 
@@ -500,11 +498,11 @@ def _in_turn(library: ConceptLibrary) -> Iterator[Picture]:
     ]
     while queues:
         for queue in list(queues):
-            picture = next(queue, None)
-            if picture is None:
+            image = next(queue, None)
+            if image is None:
                 queues.remove(queue)
             else:
-                yield picture
+                yield image
 
 
 def _lacked(library: ConceptLibrary, picture: Picture) -> list[str]:
@@ -524,7 +522,7 @@ def showing_images(library: ConceptLibrary, count: int) -> ConceptLibrary:
     shown = _shown(library)
     count = min(whole_number("count", count, 1), *(len(keys) for keys in shown.values()))
     missing = dict.fromkeys(library, count)
-    by_key: dict[str, Picture] = {picture.key: picture for c in library.values() for picture in c.pictures}
+    by_key: dict[str, Picture] = {image.key: image for c in library.values() for image in c.pictures}
     serves: dict[str, list[str]] = {}
     for name, keys in shown.items():
         for key in keys:
@@ -548,11 +546,11 @@ def showing_images(library: ConceptLibrary, count: int) -> ConceptLibrary:
 
 def _shown(library: ConceptLibrary) -> dict[str, dict[str, None]]:
     """Keys of the images that show each concept, its own positives first."""
-    labelled = [picture for concept in library.values() for picture in concept.pictures if picture.labels is not None]
+    labelled = [image for concept in library.values() for image in concept.pictures if image.labels is not None]
     return {
         name: dict.fromkeys(
-            [picture.key for picture in concept.positive]
-            + [picture.key for picture in labelled if picture.labels is not None and name in picture.labels]
+            [image.key for image in concept.positive]
+            + [image.key for image in labelled if image.labels is not None and name in image.labels]
         )
         for name, concept in library.items()
     }

@@ -164,7 +164,7 @@ class DecodingPath:
     tried: dict[str, str] = field(default_factory=dict)
 
     def open(self, model: ProbeModel, encoded: Encoded, read_layers: Iterable[int] = ()) -> Shared:
-        """State shared by the rows of one sample; of ``read_layers``, also the unedited outputs that no row will compute."""
+        """State that the rows of a sample share; of ``read_layers``, also the unedited outputs that no row computes."""
         return self.kind(model, with_pictures_encoded(model, encoded), self.token_by_token, read_layers)
 
     def open_to_try(self, model: ProbeModel, encoded: Encoded) -> Shared:

@@ -233,9 +233,9 @@ class Resume(Shared):
         input is edited it is, and a family whose text model places the image itself (Kosmos-2) fails the trial.
         """
         run, family = self.run, family_of(self.model.hf.config)
-        pictures = {n for n, value in self.encoded.tensors.items() if value.is_floating_point()}
-        pictures -= {family.encoded_picture} if family.picture_each_step else set()
-        text_inputs = {name: value for name, value in run.named.items() if name not in pictures}
+        images = {n for n, value in self.encoded.tensors.items() if value.is_floating_point()}
+        images -= {family.encoded_picture} if family.picture_each_step else set()
+        text_inputs = {name: value for name, value in run.named.items() if name not in images}
         later = from_column(text_inputs, column, run.length)
         arguments = tuple(repeated("", value, rows) for value in run.arguments)
         named = {name: repeated(name, value, rows) for name, value in later.items()}

@@ -344,8 +344,8 @@ def step(
             positions = positions.expand(*positions.shape[:-2], rows, positions.shape[-1]).contiguous()
         arguments["position_ids"] = positions
     if family.picture_each_step:
-        picture = encoded.tensors[family.encoded_picture]
-        arguments[family.encoded_picture] = picture.expand(rows, *picture.shape[1:])
+        image = encoded.tensors[family.encoded_picture]
+        arguments[family.encoded_picture] = image.expand(rows, *image.shape[1:])
     for name in _LAST_COLUMN:
         if name in encoded.tensors:
             last = encoded.tensors[name][:, encoded.prompt_length - 1 :][:, :1]
@@ -393,8 +393,8 @@ def with_pictures_encoded(model: ProbeModel, encoded: Encoded) -> Encoded:
         return encoded
     tensors = {n: value for n, value in encoded.tensors.items() if n != pixels}
     by_step = family_of(model.hf.config).picture_each_step
-    picture = _images(model, encoded.tensors[pixels]) if by_step else _given_to_text(model, encoded, name)
-    return replace(encoded, tensors=tensors | {name: picture})
+    image = _images(model, encoded.tensors[pixels]) if by_step else _given_to_text(model, encoded, name)
+    return replace(encoded, tensors=tensors | {name: image})
 
 
 def _images(model: ProbeModel, pixels: Tensor) -> Tensor:

@@ -56,8 +56,8 @@ class Model(ProbeModel):
                 f"{self.name} was wrapped without a processor, so there is no sample to verify on: "
                 "model.verify(inputs=…) takes processed tensors of one sample."
             )
-        picture = _noise() if images is None else images
-        encoded = self.encode(picture if inputs is None else None, prompt, inputs=inputs)
+        image = _noise() if images is None else images
+        encoded = self.encode(image if inputs is None else None, prompt, inputs=inputs)
         if encoded.rows != 1:
             raise ValueError(f"Expected one sample to verify on; got {encoded.rows}.")
         return verify(self, encoded, quick)

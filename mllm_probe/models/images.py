@@ -50,27 +50,27 @@ def as_image(source: Picture | bytes) -> Image.Image:
     ``MOST_PIXELS`` pixels, or if its range of values is ambiguous. Raises FileNotFoundError if a path leads nowhere.
     """
     if isinstance(source, Image.Image):
-        picture = source
+        image = source
     elif isinstance(source, (str, Path, bytes)):
-        picture = open_picture(source if isinstance(source, bytes) else _path(source))
+        image = open_picture(source if isinstance(source, bytes) else _path(source))
     elif "torch" in sys.modules and isinstance(source, sys.modules["torch"].Tensor):  # none where it is not imported
-        picture = _from_array(_numbers(source))
+        image = _from_array(_numbers(source))
     elif isinstance(source, np.ndarray):
-        picture = _from_array(source)
+        image = _from_array(source)
     elif (held := getattr(source, "image", None)) is not None:  # read once: a concept's picture is drawn at each look
         return as_image(held)
     else:
         raise ValueError(f"Expected {ACCEPTED}; got {type(source).__name__}.")
-    if 0 in picture.size:
-        raise ValueError(f"Expected an image with pixels; got one of size {picture.size}.")
-    _require_size(picture.size, "an image")
-    return _on_white(picture)
+    if 0 in image.size:
+        raise ValueError(f"Expected an image with pixels; got one of size {image.size}.")
+    _require_size(image.size, "an image")
+    return _on_white(image)
 
 
 def content_hash(source: Picture | bytes) -> str:
     """Name of a picture by its pixels: 16 hexadecimal digits, the same for equal RGB content."""
-    picture = as_image(source)
-    return hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest()[:16]
+    image = as_image(source)
+    return hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()[:16]
 
 
 def open_picture(source: Path | bytes, name: str | None = None) -> Image.Image:
@@ -80,14 +80,14 @@ def open_picture(source: Path | bytes, name: str | None = None) -> Image.Image:
     bytes, without it. Returns: of the mode that the file has. Raises ValueError if it is no regular file, of none of
     ``FORMATS``, broken, or larger than the limits. Raises FileNotFoundError if there is no such file.
     """
-    with _opened(source, name) as picture:
-        return ImageOps.exif_transpose(picture).copy()
+    with _opened(source, name) as image:
+        return ImageOps.exif_transpose(image).copy()
 
 
 def check_picture(file: Path) -> None:
     """Raise what ``open_picture`` would raise for a file, without decoding its pixels (a broken JPEG may pass)."""
-    with _opened(file) as picture:
-        picture.verify()
+    with _opened(file) as image:
+        image.verify()
 
 
 def read_text(file: Path, most: int) -> str:
@@ -121,9 +121,9 @@ def _opened(source: Path | bytes, name: str | None = None) -> Iterator[Image.Ima
         name = name or str(source)
     called = f"{name!r}" if name else f"{len(source)} bytes" if isinstance(source, bytes) else "the file"
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as picture:
-            _require_size(picture.size, called)
-            yield picture
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as image:
+            _require_size(image.size, called)
+            yield image
     except _TooLarge:
         raise
     except Image.DecompressionBombError as error:
@@ -234,32 +234,32 @@ def _eight_bits(array: np.ndarray, got: str) -> np.ndarray:
     return array.astype(np.uint8)
 
 
-def _on_white(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return _deep_grey(picture)
-    if not picture.has_transparency_data:
-        return _converted(picture, "RGB")
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _deep_grey(image)
+    if not image.has_transparency_data:
+        return _converted(image, "RGB")
     # Pillow cannot go from the premultiplied mode La to RGBA at once.
-    layered = _converted(_converted(picture, "LA") if picture.mode == "La" else picture, "RGBA")
+    layered = _converted(_converted(image, "LA") if image.mode == "La" else image, "RGBA")
     white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
     return Image.alpha_composite(white, layered).convert("RGB")
 
 
-def _deep_grey(picture: Image.Image) -> Image.Image:
+def _deep_grey(image: Image.Image) -> Image.Image:
     """Pictures of more than 8 bits a pixel, which Pillow's own conversion clips at 255."""
-    pixels = np.asarray(_converted(picture, picture.mode))
-    grey = _eight_bits(pixels, f"an image of mode {picture.mode}")
-    if "transparency" in picture.info:
-        grey = np.where(pixels == picture.info["transparency"], np.uint8(255), grey)
+    pixels = np.asarray(_converted(image, image.mode))
+    grey = _eight_bits(pixels, f"an image of mode {image.mode}")
+    if "transparency" in image.info:
+        grey = np.where(pixels == image.info["transparency"], np.uint8(255), grey)
     return Image.fromarray(grey).convert("RGB")
 
 
-def _converted(picture: Image.Image, mode: str) -> Image.Image:
+def _converted(image: Image.Image, mode: str) -> Image.Image:
     """The picture in another mode, its file decoded if it was opened only."""
     try:
-        picture.load()
-        return picture if picture.mode == mode else picture.convert(mode)
+        image.load()
+        return image if image.mode == mode else image.convert(mode)
     except Exception as error:
         raise ValueError(
-            f"the image {picture!r} cannot be decoded ({_reason(error)}). If it was closed, open it again."
+            f"the image {image!r} cannot be decoded ({_reason(error)}). If it was closed, open it again."
         ) from error

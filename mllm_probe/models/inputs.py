@@ -326,17 +326,17 @@ def _runs(where: np.ndarray) -> list[int]:
     return [len(run) for run in np.split(where, np.flatnonzero(np.diff(where) > 1) + 1)]
 
 
-def _guess_sizes(where: np.ndarray, pictures: int) -> list[int]:
+def _guess_sizes(where: np.ndarray, images: int) -> list[int]:
     """Image tokens of each picture: a run of them each, else an equal share."""
     runs = _runs(where)
-    each, rest = divmod(len(where), pictures)
-    return runs if len(runs) == pictures else [each] * pictures if rest == 0 else []
+    each, rest = divmod(len(where), images)
+    return runs if len(runs) == images else [each] * images if rest == 0 else []
 
 
-def _guess_grids(where: np.ndarray, pictures: int) -> list[tuple[int, int]]:
+def _guess_grids(where: np.ndarray, images: int) -> list[tuple[int, int]]:
     runs = _runs(where)
-    if len(runs) > pictures and len(runs) % pictures == 0 and len(set(runs)) == 1:
-        return [(len(runs) // pictures, runs[0])] * pictures
-    sizes = _guess_sizes(where, pictures)
+    if len(runs) > images and len(runs) % images == 0 and len(set(runs)) == 1:
+        return [(len(runs) // images, runs[0])] * images
+    sizes = _guess_sizes(where, images)
     sides = [round(size**0.5) for size in sizes]
     return [(s, s) for s in sides] if all(s * s == size for s, size in zip(sides, sizes, strict=True)) else []

@@ -335,8 +335,8 @@ class Counterfactuals:
         """Words of a concept of the library, or of a label outside of it: its name."""
         return tuple(self.library[name].words) if name in self.library else (name,)
 
-    def _requests(self, pictures: Sequence[Any]) -> list[Request]:
-        return as_requests(self.model, list(pictures), self.prompt)
+    def _requests(self, images: Sequence[Any]) -> list[Request]:
+        return as_requests(self.model, list(images), self.prompt)
 
     def _encoded(self, request: Request) -> Encoded:
         return self.model.encode_samples([request])
@@ -345,20 +345,20 @@ class Counterfactuals:
         concept = self.library[name]
         sides = [self._requests(side) for side in (concept.positive, concept.negative)]
         for number, requests in enumerate(zip(*sides, strict=True)):
-            pictures = (concept.positive[number], concept.negative[number])
+            images = (concept.positive[number], concept.negative[number])
             both = [self._encoded(request) for request in requests]
-            first, other = (self._side(*each) for each in zip(requests, both, pictures, strict=True))
+            first, other = (self._side(*each) for each in zip(requests, both, images, strict=True))
             _require_alike(name, number, first, other)
             changed = changed_tokens(self.model, both[0], both[1], requests) if pixels else None
-            label = getattr(pictures[0], "pair", None)
+            label = getattr(images[0], "pair", None)
             yield Pair(number, number if label is None else int(label), first, other, changed, {})
 
-    def _side(self, request: Request, encoded: Encoded, picture: object) -> Side:
+    def _side(self, request: Request, encoded: Encoded, image: object) -> Side:
         name = encoded.sample_ids[0]
         if name not in self._sides:
             layout = TokenLayout.of(encoded)
             layout = self._layouts.setdefault(layout.key, layout)  # nearly all images have the same
-            facts = (getattr(picture, fact, None) for fact in ("labels", "group"))
+            facts = (getattr(image, fact, None) for fact in ("labels", "group"))
             self._sides[name] = Side(request, name, layout, *facts)
         return self._sides[name]
 

@@ -238,7 +238,7 @@ def _against_sentences(run: StudyRuns, directions: xr.DataArray) -> xr.Dataset:
 
 
 def _texts(library: ConceptLibrary) -> list[str]:
-    return [picture.source.text for picture in library.pictures if isinstance(picture.source, Sentence)]
+    return [image.source.text for image in library.pictures if isinstance(image.source, Sentence)]
 
 
 def summary_of(study: xr.Dataset) -> str:

@@ -111,14 +111,14 @@ def _in_words(run: StudyRuns, library: ConceptLibrary, *, denied: bool) -> xr.Da
     plain = run.model.default_prompt if run.prompt is None else run.prompt
     sentences = {name: prompt_sentence(run.model, concept, denied=denied) for name, concept in library.items()}
     rows = [
-        (name, picture, text)
+        (name, image, text)
         for name, sentence in sentences.items()
-        for picture in (library[name].positive if denied else library[name].negative)
+        for image in (library[name].positive if denied else library[name].negative)
         for text in (plain, *([] if sentence is None else [f"{sentence} {plain}"]))
     ]
     rows.sort(key=lambda row: row[2])  # prompts of one length run in one batch where they follow each other
     grid = sweep(
-        run.model, scoring_vectors(run.model, library), [picture for _, picture, _ in rows],
+        run.model, scoring_vectors(run.model, library), [image for _, image, _ in rows],
         [text for _, _, text in rows], layers=[0], strengths=(0,), unit="raw", controls=(), metrics=(_METRIC, "named"),
         progress=False,
     )  # fmt: skip

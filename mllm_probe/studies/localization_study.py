@@ -79,7 +79,7 @@ def lens_gap(
     place = {str(name): number for number, name in enumerate(grid[SAMPLE].values)}
     gaps = []
     for number, concept in enumerate(library.values()):
-        sides = [[place[picture.id] for picture in side] for side in (concept.positive, concept.negative)]
+        sides = [[place[image.id] for image in side] for side in (concept.positive, concept.negative)]
         positive, negative = (read.values[number, side].astype(np.float64).mean(0) for side in sides)
         gaps.append(positive - negative)
     coords = {CONCEPT: list(library), LAYER: read[READ_LAYER].values}

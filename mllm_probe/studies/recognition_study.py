@@ -80,9 +80,9 @@ def drawn_relations() -> RelationQuestions:
     return RelationQuestions(
         ask=_asked,
         answers={RECOGNITION: same, READING: same, PROBLEM: turned},
-        state=lambda picture, relation: _sentence(scene_of(picture), relation),
-        step=lambda picture, relation: _sentence(scene_of(picture), OPPOSITES[relation], turned=True),
-        shown=lambda picture: str(scene_of(picture).placed_relation),
+        state=lambda image, relation: _sentence(scene_of(image), relation),
+        step=lambda image, relation: _sentence(scene_of(image), OPPOSITES[relation], turned=True),
+        shown=lambda image: str(scene_of(image).placed_relation),
     )
 
 
@@ -100,8 +100,8 @@ def scene_of(picture: Picture) -> Scene:
     )
 
 
-def _asked(picture: Picture) -> dict[str, str] | None:
-    scene = scene_of(picture)
+def _asked(image: Picture) -> dict[str, str] | None:
+    scene = scene_of(image)
     if scene.placed_relation not in OPPOSITES or len(scene.entities) < 2:
         return None
     return {
@@ -231,19 +231,19 @@ def posing(library: ConceptLibrary, questions: RelationQuestions, each: int) -> 
     none.
     """
     by: dict[str, list[Picture]] = {name: [] for name in library}
-    for picture in library.pictures:
-        relation = questions.shown(picture)
-        if relation in by and questions.ask(picture) is not None:
-            by[relation].append(picture)
-    fewest = min(len(pictures) for pictures in by.values())
+    for image in library.pictures:
+        relation = questions.shown(image)
+        if relation in by and questions.ask(image) is not None:
+            by[relation].append(image)
+    fewest = min(len(images) for images in by.values())
     if not fewest:
-        lacking = next(name for name, pictures in by.items() if not pictures)
+        lacking = next(name for name, images in by.items() if not images)
         raise ValueError(f"no image of the relation '{lacking}' poses the problem: give a library with more pairs.")
-    return [picture for pictures in by.values() for picture in pictures[: min(each, fewest)]]
+    return [image for images in by.values() for image in images[: min(each, fewest)]]
 
 
 def _prompts(images: Sequence[Picture], questions: RelationQuestions, question: str) -> list[str]:
-    return [(questions.ask(picture) or {})[question] for picture in images]
+    return [(questions.ask(image) or {})[question] for image in images]
 
 
 def _swept(run: StudyRuns, name: str, images: list[Picture], questions: RelationQuestions) -> xr.Dataset:
@@ -261,14 +261,14 @@ def _swept(run: StudyRuns, name: str, images: list[Picture], questions: Relation
 
 def _answers(run: StudyRuns, images: Sequence[Picture], prompts: Sequence[str]) -> list[str]:
     return [
-        generate(run.model, picture.image, prompt, max_new_tokens=_LONGEST).text[0]
-        for picture, prompt in zip(images, prompts, strict=True)
+        generate(run.model, image.image, prompt, max_new_tokens=_LONGEST).text[0]
+        for image, prompt in zip(images, prompts, strict=True)
     ]
 
 
 def _unsteered(run: StudyRuns, images: list[Picture], questions: RelationQuestions) -> xr.Dataset:
     """Accuracy of the model as it is, by question."""
-    shown = [questions.shown(picture) for picture in images]
+    shown = [questions.shown(image) for image in images]
     hits = np.array(
         [
             sum(
@@ -293,10 +293,10 @@ def _stated(run: StudyRuns, images: list[Picture], questions: RelationQuestions)
     for name, sentence in sentences.items():
         for place in np.ndindex(*shares[name].shape):
             question, concept = QUESTIONS[place[0]], run.concepts[place[1]]
-            others = [picture for picture in images if questions.shown(picture) != concept]
+            others = [image for image in images if questions.shown(image) != concept]
             prompts = [
-                f"{sentence(picture, concept)} {prompt}"
-                for picture, prompt in zip(others, _prompts(others, questions, question), strict=True)
+                f"{sentence(image, concept)} {prompt}"
+                for image, prompt in zip(others, _prompts(others, questions, question), strict=True)
             ]
             words = questions.answers[question][concept]
             shares[name][place] = np.mean([named(answer, words) for answer in _answers(run, others, prompts)])

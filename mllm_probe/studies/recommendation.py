@@ -390,7 +390,7 @@ def _parts(vectors: xr.Dataset, library: ConceptLibrary, seed: int) -> tuple[Con
 
 def _images(library: ConceptLibrary, count: int) -> Steered:
     """Images without each concept: a few that serve all where labels say what they show, else each concept's own."""
-    if any(picture.labels is not None for picture in library.pictures):
+    if any(image.labels is not None for image in library.pictures):
         return neutral_images(library, count)
     fewest = min(min(len(concept.positive), len(concept.negative)) for concept in library.values())
     return library.subset(pairs=min(count, fewest))

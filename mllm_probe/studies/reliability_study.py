@@ -294,7 +294,7 @@ def _between_styles(run: StudyRuns, slopes: xr.DataArray) -> xr.DataArray:
     images = run.images_without(_IMAGES)
     pictures = images.pictures if isinstance(images, ConceptLibrary) else images
     styles = [name for name in run.concepts if run.others[name].category == STYLES]
-    labels = {picture.id: picture.labels or frozenset() for picture in pictures}
+    labels = {image.id: image.labels or frozenset() for image in pictures}
     shown = [labels.get(str(name), frozenset()) for name in slopes[SAMPLE].values]
     others = slopes.sel({CONCEPT: [name for name in run.concepts if name not in styles]})
     correlations = []

@@ -179,7 +179,7 @@ def read_inside(
     rest = grid.drop_vars([*dropped, *lens, TOKEN], errors="ignore").assign(lens)
     parts = []
     for name, concept in library.items():
-        positives = {SAMPLE: [names[picture.id] for picture in concept.positive]}
+        positives = {SAMPLE: [names[image.id] for image in concept.positive]}
         reading = Reading(vectors.sel({CONCEPT: [name]}), probes.sel({CONCEPT: name}), grid, seed)
         inside = reading.of(steered.sel({CONCEPT: name}).isel(positives), before, before.isel(positives))
         part = rest.sel({CONCEPT: [name]}).isel(positives)

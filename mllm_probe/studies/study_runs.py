@@ -100,11 +100,11 @@ def check(
     columns: dict[str, list[Any]] = {}
     for name, concept in library.items():
         scores = grid.sel({CONCEPT: name})
-        sides = [[place[picture.id] for picture in side] for side in (concept.positive, concept.negative)]
+        sides = [[place[image.id] for image in side] for side in (concept.positive, concept.negative)]
         row = _compared(scores["logprob_unsteered"].values, scores["named_unsteered"].values, sides, concept.paired)
         row["fit"] = bool(row["gap"] >= minimum_gap and row["gap_low"] > 0 and row["named_p"] <= LARGEST_P)
         if unlike is not None:
-            row["unlike"] = float(unlike[[picture.id for picture in concept.pictures]].mean())
+            row["unlike"] = float(unlike[[image.id for image in concept.pictures]].mean())
         for key, value in row.items():
             columns.setdefault(key, []).append(value)
     coords = {CONCEPT: list(library), CATEGORY: (CONCEPT, [str(c.category) for c in library.values()])}
@@ -141,17 +141,17 @@ def scoring_vectors(model: ProbeModel, library: ConceptLibrary) -> xr.Dataset:
 def _unsteered(model: ProbeModel, library: ConceptLibrary, prompt: str | None, progress: Progress) -> xr.Dataset:
     """Every image's log-probability of every concept, and whether its answer names it: a sweep of strength 0 alone."""
     vectors = scoring_vectors(model, library)
-    pictures = library.pictures
+    images = library.pictures
     grids = sweep_iter(
-        model, vectors, pictures, prompt, layers=[0], strengths=(0,), unit="raw", controls=(),
+        model, vectors, images, prompt, layers=[0], strengths=(0,), unit="raw", controls=(),
         metrics=("logprob", "named"), progress=False,
     )  # fmt: skip
-    with closing(grids), tqdm(total=len(pictures), disable=progress is not True, unit="image", desc="check") as bar:
+    with closing(grids), tqdm(total=len(images), disable=progress is not True, unit="image", desc="check") as bar:
         for _ in grids:
             done = int(grids.engine.grid.has_unsteered.sum())
             bar.update(done - bar.n)
             if callable(progress):
-                progress(done, len(pictures))
+                progress(done, len(images))
         return grids.engine.dataset()
 
 
@@ -294,7 +294,7 @@ def require_held_out(library: ConceptLibrary, vectors: xr.Dataset) -> None:
     are not checked.
     """
     used = set(vectors[FIT_IMAGE].values.tolist()) if FIT_IMAGE in vectors.coords else set()
-    held_out = {picture.id for picture in library.pictures if picture.split == "held_out"}
+    held_out = {image.id for image in library.pictures if image.split == "held_out"}
     if used & held_out:
         raise ValueError(
             f"{len(used & held_out)} of the {len(held_out)} held-out images are among those that the vectors were made "
@@ -314,16 +314,16 @@ def fitted_and_others(
     used: set[str] = set()
     if vectors is not None and FIT_IMAGE in vectors.coords:
         used = set(vectors[FIT_IMAGE].values.tolist())
-    if not any(picture.id in used for picture in library.pictures):
+    if not any(image.id in used for image in library.pictures):
         return library.split(seed=seed)
     try:
-        others = library.where(lambda picture: picture.id not in used)
+        others = library.where(lambda image: image.id not in used)
     except ValueError as error:
         raise ValueError(
             "expected images besides those that the vectors were made with, to report on; "
             f"{error} Give the whole library and vectors of library.split()[0]."
         ) from error
-    return library.where(lambda picture: picture.id in used), others
+    return library.where(lambda image: image.id in used), others
 
 
 _ORIGIN = "concepts"
@@ -433,7 +433,7 @@ class StudyRuns:
 
     def images_without(self, count: int) -> list[Picture] | ConceptLibrary:
         """Images that lack the concepts: few that serve all where labels say what they show, else the library's own."""
-        labelled = any(picture.labels is not None for picture in self.others.pictures)
+        labelled = any(image.labels is not None for image in self.others.pictures)
         return neutral_images(self.others, count) if labelled else self.others
 
     def grid(

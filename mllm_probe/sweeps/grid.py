@@ -309,7 +309,7 @@ def gather(
     categories = _categories(vectors, names) | {name: c.category for name, c in (library or {}).items()}
     return Samples(
         requests=requests,
-        labels=[None if picture is None else picture.labels for picture in known],
+        labels=[None if image is None else image.labels for image in known],
         coordinates={schema.SAMPLE: [request.id for request in requests], **picture_coordinates(known)},
         words=words,
         label_words={n: tuple(w for w in forms if isinstance(w, str)) for n, forms in zip(names, words, strict=True)}
@@ -322,11 +322,11 @@ def gather(
 
 
 def _sides(
-    library: ConceptLibrary | None, pictures: Sequence[Picture | None], names: Sequence[str]
+    library: ConceptLibrary | None, images: Sequence[Picture | None], names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Masks of the images that lack each concept and that have it, both bool [concepts, samples]."""
-    lacking, having = (np.ones((len(names), len(pictures)), bool) for _ in range(2))
-    keys = [picture.key if picture is not None and library is not None else "" for picture in pictures]
+    lacking, having = (np.ones((len(names), len(images)), bool) for _ in range(2))
+    keys = [image.key if image is not None and library is not None else "" for image in images]
     for row, name in enumerate(names):
         if library is not None and name in library:
             concept = library[name]
@@ -334,9 +334,9 @@ def _sides(
                 member_keys = {member.key for member in members}
                 side[row] = [key in member_keys for key in keys]
             continue
-        for column, picture in enumerate(pictures):
-            if picture is not None and picture.labels is not None:
-                having[row, column] = name in picture.labels
+        for column, image in enumerate(images):
+            if image is not None and image.labels is not None:
+                having[row, column] = name in image.labels
                 lacking[row, column] = not having[row, column]
     return lacking, having
 
@@ -388,13 +388,13 @@ def _categories(vectors: xr.Dataset, names: Sequence[str]) -> dict[str, str]:
     return dict(zip(names, map(str, vectors[schema.CATEGORY].values), strict=True))
 
 
-def _examples(library: ConceptLibrary | None, pictures: Sequence[Picture], names: Sequence[str]) -> dict[str, Picture]:
+def _examples(library: ConceptLibrary | None, images: Sequence[Picture], names: Sequence[str]) -> dict[str, Picture]:
     labelled: Mapping[str, Sequence[Picture]] = {
-        name: [picture for picture in pictures if picture.labels and name in picture.labels] for name in names
+        name: [image for image in images if image.labels and name in image.labels] for name in names
     }
     if library is not None:
         labelled = {name: library[name].positive if name in library else labelled[name] for name in names}
-    return {name: pictures[0] for name, pictures in labelled.items() if pictures}
+    return {name: images[0] for name, images in labelled.items() if images}
 
 
 Scores = dict[str, Any]

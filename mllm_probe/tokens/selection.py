@@ -339,8 +339,8 @@ def _by_patch(mask: np.ndarray, where: PromptPositions, lines: np.ndarray, sampl
             )
         if len(grids) != len(several) or any(grid != several.shape[1:] for grid in grids):
             shapes = ", ".join(f"{rows}×{columns}" for rows, columns in grids)
-            pictures = "the image of {} has {} patches" if len(grids) == 1 else "the images of {} have {} patches"
-            raise ValueError(f"tokens: the patch mask is {shape}, but {pictures.format(whose, shapes)}.")
+            images = "the image of {} has {} patches" if len(grids) == 1 else "the images of {} have {} patches"
+            raise ValueError(f"tokens: the patch mask is {shape}, but {images.format(whose, shapes)}.")
     image, rows, columns = where.image[lines], where.patch_row[lines], where.patch_column[lines]
     return (rows >= 0) & several[image.clip(0), rows.clip(0), columns.clip(0)]
 

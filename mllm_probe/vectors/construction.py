@@ -118,22 +118,22 @@ def concept_vectors(
     _require_library(library)
     _require_method(method, library, shuffled_draws)
     seed, batch_size = whole_number("seed", seed), batch_size_of(batch_size)
-    pictures, members = distinct_pictures(library)
-    duplicates = [getattr(picture, "group", None) for picture in pictures]
+    images, members = distinct_pictures(library)
+    duplicates = [getattr(image, "group", None) for image in images]
     classes = [
         classes_of(name, *sides, bool(library[name].paired), seed, duplicates) for name, sides in members.items()
     ]
-    sums = Sums(model, classes, len(pictures), scopes, chosen, shuffled_draws, seed)
+    sums = Sums(model, classes, len(images), scopes, chosen, shuffled_draws, seed)
     fits = method != "mean_difference" or probe_accuracy
     captured = None if activations is None else CapturedActivations(activations, model, scopes, chosen)
     if captured is None:
-        requests = as_requests(model, pictures, prompt)
+        requests = as_requests(model, images, prompt)
         if fits:
             sums.keep_pooled(model.hidden_size)
         norms = pool(model, requests, scopes, chosen, sums.add, batch_size, progress)
     else:
         prompt = captured.prompt(prompt)
-        requests = as_requests(model, pictures, prompt)
+        requests = as_requests(model, images, prompt)
         captured.select(requests)
         sums.read_pooled(captured.pooled_layer)
         norms = captured.pool(sums.add, progress)
@@ -155,7 +155,7 @@ def concept_vectors(
         "seed": seed,
         "site": schema.SITE,
         "concepts": getattr(library, "fingerprint", None),
-        "pictures": len(pictures),
+        "pictures": len(images),
     }
     return xr.Dataset(data, coords=coords, attrs=schema.provenance(model, **facts))
 

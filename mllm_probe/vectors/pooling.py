@@ -153,8 +153,8 @@ def is_text_alone(request: Request) -> bool:
     return not request.images and request.inputs is None
 
 
-def _with_sentence(picture: object, request: Request) -> Request:
-    source = getattr(picture, "source", None)
+def _with_sentence(image: object, request: Request) -> Request:
+    source = getattr(image, "source", None)
     return Request(prompt=f"{source.text} {request.prompt}") if isinstance(source, Sentence) else request
 
 

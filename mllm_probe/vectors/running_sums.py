@@ -152,14 +152,14 @@ def distinct_pictures(library: Library) -> tuple[list[Any], dict[str, tuple[np.n
 
     `library`: pictures are images, objects with ``.image``, or dicts of processed tensors.
     """
-    pictures: list[Any] = []
+    images: list[Any] = []
     numbers: dict[Hashable, int] = {}
 
     def number(picture: object) -> int:
         key = _key(picture)
         if key not in numbers:
-            numbers[key] = len(pictures)
-            pictures.append(picture)
+            numbers[key] = len(images)
+            images.append(picture)
         return numbers[key]
 
     members = {}
@@ -171,7 +171,7 @@ def distinct_pictures(library: Library) -> tuple[list[Any], dict[str, tuple[np.n
                 "a vector is the difference of two classes, so give at least one of each."
             )
         members[name] = (sides[0], sides[1])
-    return pictures, members
+    return images, members
 
 
 def classes_of(
@@ -252,30 +252,30 @@ def _mean(chosen: np.ndarray) -> np.ndarray:
     return chosen / max(chosen.sum(), 1)
 
 
-def _key(picture: Any) -> Hashable:
-    if isinstance(picture, Mapping):
-        return id(picture)
+def _key(image: Any) -> Hashable:
+    if isinstance(image, Mapping):
+        return id(image)
     for name in ("key", "id"):
-        value = getattr(picture, name, None)
+        value = getattr(image, name, None)
         if isinstance(value, str):
             return value
-    return content_hash(picture)
+    return content_hash(image)
 
 
 def _groups(positive: np.ndarray, negative: np.ndarray, paired: bool, duplicates: Sequence[str | None]) -> np.ndarray:
     """Number of each picture's group: pairs, pairs that share a picture, and near-duplicates."""
-    pictures = np.concatenate([positive, negative]).tolist()
+    images = np.concatenate([positive, negative]).tolist()
     joined = list(zip(positive.tolist(), negative.tolist(), strict=True)) if paired else []
     first: dict[str, int] = {}
-    for picture in pictures if len(duplicates) else ():
-        name = duplicates[picture]
+    for image in images if len(duplicates) else ():
+        name = duplicates[image]
         if name is not None:
-            joined.append((first.setdefault(name, picture), picture))
-    group = {p: p for p in pictures}
+            joined.append((first.setdefault(name, image), image))
+    group = {p: p for p in images}
     for a, b in joined:
         old, new = group[b], group[a]
         group = {p: new if g == old else g for p, g in group.items()}
-    return np.array([group[p] for p in pictures])
+    return np.array([group[p] for p in images])
 
 
 def _first_half(groups: np.ndarray, positive: np.ndarray, paired: bool, seed: int, name: str) -> np.ndarray:

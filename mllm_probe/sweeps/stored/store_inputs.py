@@ -187,7 +187,7 @@ def _samples(samples: Samples, images: dict[str, Any]) -> JsonObject:
         "words": [list(forms) for forms in samples.words],
         "label_words": {name: list(forms) for name, forms in samples.label_words.items()},
         "categories": samples.categories,
-        "examples": {name: named(picture) for name, picture in samples.examples.items()},
+        "examples": {name: named(image) for name, image in samples.examples.items()},
         "sides": [side.tolist() for side in samples.sides],
         "of_library": samples.of_library,
     }
@@ -243,18 +243,18 @@ def _image(name: str, entry: JsonObject, store: UnitStore) -> Picture:
                 f"the sweep in {store.path} uses the image {path}, which is not there: give this machine the same "
                 "folder, or begin the sweep with images in memory, which are copied into the store."
             )
-        picture = Picture(path)
+        image = Picture(path)
     else:
         content = store.get_file(_IMAGE.format(name))
         if content is None:
             raise ValueError(f"the store {store.path} lacks the image {name} that it was begun with.")
         try:
-            picture = Picture(as_image(content))
+            image = Picture(as_image(content))
         except ValueError as error:
             raise ValueError(f"the image {name} in the store {store.path} is damaged ({error}).") from error
-    if picture.id != name:
+    if image.id != name:
         raise ValueError(f"the image {entry['file'] or name} of the sweep in {store.path} has other pixels than then.")
-    return picture
+    return image
 
 
 def _file_of(vectors: xr.Dataset) -> bytes:

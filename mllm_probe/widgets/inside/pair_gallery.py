@@ -81,8 +81,8 @@ class PairGallery(InsideWidget):
 
     def _separation(self, pairs: Sequence[tuple[Picture, Picture]], prompt: str, vectors: xr.Dataset) -> np.ndarray:
         """Projection with minus projection without: [layer, pair]."""
-        pictures = [pair[0].image for pair in pairs] + [pair[1].image for pair in pairs]
-        acts = capture(self.model, pictures, prompt, tokens="last_prompt", layers="all")
+        images = [pair[0].image for pair in pairs] + [pair[1].image for pair in pairs]
+        acts = capture(self.model, images, prompt, tokens="last_prompt", layers="all")
         at_last = concept_projection(acts, vectors).isel({TOKEN: -1}).transpose(LAYER, SAMPLE).values
         difference: np.ndarray = at_last[:, : len(pairs)] - at_last[:, len(pairs) :]
         return difference

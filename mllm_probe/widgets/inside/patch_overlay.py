@@ -234,9 +234,9 @@ class PatchOverlay(SteeringWidget):
         seen = seen_by(self.model, as_image(cast(typing.Picture, wanted.images)))
         state = self._grid_state(causal.values.shape[1:]) | self._layers_state(causal.layers, UNIT)
         limit = scale_limit(causal.values, UNIT)
-        picture = Picture(seen).thumbnail(_SIDE)
+        image = Picture(seen).thumbnail(_SIDE)
         return state | {
-            "picture": picture, "values": float_bytes(causal.values), "limit": limit, "meaning": causal.meaning,
+            "picture": image, "values": float_bytes(causal.values), "limit": limit, "meaning": causal.meaning,
         }  # fmt: skip
 
     def _grid_state(self, shape: tuple[int, ...]) -> Traits:

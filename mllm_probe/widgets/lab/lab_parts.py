@@ -406,15 +406,15 @@ def _steering(panel: SteeringPanel, recipe: LabRecipe | None) -> str:
     """The recipe of the panel's present setting, answered or not."""
     if not panel.concept or panel.vectors is None:
         return ""
-    picture = panel.chosen(panel.picture).code
+    image = panel.chosen(panel.picture).code
     if recipe is not None and panel.picture < recipe.images:
-        picture = f"image = images[{panel.picture}]"
+        image = f"image = images[{panel.picture}]"
     return python(
         Setting.of(panel),
         panel.strength_unit,
         panel.layers,
         model=panel.model.name,
-        picture=picture,
+        picture=image,
         max_new_tokens=panel.max_new_tokens,
     )
 
