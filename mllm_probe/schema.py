@@ -32,7 +32,7 @@ POSITIVE, NEGATIVE, COUNTERPART, SHARED_LABELS = "positive", "negative", "counte
 
 CATEGORIES = ("entity", "visual_style", "emotion", "abstract", "relation")
 EXCLUSIVE_CATEGORIES = CATEGORIES[1:]
-"""Of these a picture shows one concept at a time, so that one replaces another; entities may appear together."""
+"""Of these an image shows one concept at a time, so that one replaces another; entities may appear together."""
 ROLES = ("text", "image", "special", "padding")
 SPLITS = ("fit", "held_out")
 UNITS = ("residual", "vector", "raw")

@@ -227,8 +227,8 @@ def capture(
     Parameters
     ----------
     model : ProbeModel
-    images : picture or sequence
-        One sample per element; a nested list is several pictures in one prompt; None with ``inputs``.
+    images : image or sequence
+        One sample per element; a nested list is several images in one prompt; None with ``inputs``.
     prompt : str or sequence of str, optional
         One for all samples or one each; the model's default prompt if None.
     layers : "all", "input", int, iterable of int or "input", or slice
@@ -236,8 +236,8 @@ def capture(
         relative depth 0), where text positions hold their tokens' own embeddings.
     tokens : str, sequence of str, int, sequence of int, bool array
         Scopes (``"last_prompt"``, ``"image"``, ``"text"``, ``"all"``, ``"generated"``), positions in the unpadded
-        prompt (negative ones from its end), a mask [positions], a mask [patch rows, patch columns] of the picture, or
-        [pictures, patch rows, patch columns] of several.
+        prompt (negative ones from its end), a mask [positions], a mask [patch rows, patch columns] of the image, or
+        [images, patch rows, patch columns] of several.
     steering : Steering or Composition, optional
         Edits applied while reading; an edited block is read after its edit.
     continuation : str, sequence of str or sequence of token ids, optional
@@ -262,7 +262,7 @@ def capture(
     xarray.Dataset
         ``activation`` (sample, layer, token, hidden) in the model's type, on its device or on ``device`` (one tensor
         per layer for a sharded model). Coordinates: ``relative_depth`` (layer); ``token_text``, ``role``, ``kind``
-        (image, text, last_prompt or generated: which vector and residual norm apply there), ``image`` (which picture of
+        (image, text, last_prompt or generated: which vector and residual norm apply there), ``image`` (which image of
         the prompt an image token belongs to, 0 is the first, -1 for other tokens), ``patch_row`` and ``patch_column``
         in it (and ``step`` with a continuation), each (token) where all samples agree and (sample, token) where they do
         not. ``token`` is the position in the unpadded prompt, -1 for the last prompt token alone. A sample that lacks a
@@ -335,14 +335,14 @@ def _require_no_device(device: object) -> None:
 
 
 def _sample_coordinates(images: Images, samples: int) -> Coordinates:
-    """Split and pair of pictures that have these attributes, such as those of a concept library."""
+    """Split and pair of images that have these attributes, such as those of a concept library."""
     listed = list(images) if isinstance(images, Sequence) else [images]
-    known = picture_coordinates(listed) if len(listed) == samples else {}
+    known = image_coordinates(listed) if len(listed) == samples else {}
     return {name: (schema.SAMPLE, values) for name, values in known.items()}
 
 
-def picture_coordinates(pictures: Sequence[object]) -> dict[str, list[Any]]:
-    """Split and pair of pictures, each where all of them have it."""
+def image_coordinates(pictures: Sequence[object]) -> dict[str, list[Any]]:
+    """Split and pair of images, each where all of them have it."""
     values = {name: [getattr(image, name, None) for image in pictures] for name in (schema.SPLIT, schema.PAIR)}
     return {
         name: column for name, column in values.items() if all(isinstance(value, (str, Integral)) for value in column)

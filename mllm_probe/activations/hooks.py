@@ -389,7 +389,7 @@ def text_embeddings_of_generated_images(model: ProbeModel, encoded: Encoded) -> 
     """Tensors of a pass that embeds image tokens of the continuation as token-by-token decoding does.
 
     Step by step such a token is embedded like any other. In one pass over prompt and continuation the model would
-    look for a picture's features to put there: it gets another token id there, and the text model the right embedding.
+    look for an image's features to put there: it gets another token id there, and the text model the right embedding.
 
     Yields: ``encoded.tensors``, without image tokens after the prompt.
     """

@@ -10,7 +10,7 @@ from typing import Any
 
 from mllm_probe.concepts.concept import Concept, Picture, category_name, checked_words
 from mllm_probe.concepts.library import ConceptLibrary, Group, Groups, read_groups, with_groups
-from mllm_probe.models.images import check_picture, read_text
+from mllm_probe.models.images import check_image_file, read_text
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
 _LAYOUT = "<category>/<concept>/{positive,negative}/*.png|jpg"
@@ -32,8 +32,8 @@ def from_folder(
         Laid out as ``<category>/<concept>/{positive,negative}/*.png|jpg``. Categories have any name; other
         spellings of those in `schema.CATEGORIES` are understood. Hidden files and folders are passed over.
     groups : callable, mapping, str or pathlib.Path, optional
-        Which images are near-duplicates, so that `ConceptLibrary.split` keeps them on one side: a function of a
-        picture's path, a mapping from paths, or a CSV file with the columns ``file`` (relative to ``folder``) and
+        Which images are near-duplicates, so that `ConceptLibrary.split` keeps them on one side: a function of an
+        image's path, a mapping from paths, or a CSV file with the columns ``file`` (relative to ``folder``) and
         ``group``. Images without a group (None, or not listed) form one group each.
 
     Returns
@@ -99,7 +99,7 @@ def image_files(paths: Iterable[str | Path]) -> list[Path]:
         if _is_folder(path):
             files += _images_in(path)
         else:
-            check_picture(path)
+            check_image_file(path)
             files.append(path)
     return files
 
@@ -184,7 +184,7 @@ def _class(folder: Path, side: str) -> dict[str, Path]:
 
 def _check(file: Path) -> None:
     try:
-        check_picture(file)
+        check_image_file(file)
     except FileNotFoundError as error:  # a link that leads nowhere: the folder does list it
         raise ValueError(f"{str(file)!r} is a link to a file that is not there; replace or remove it.") from error
 

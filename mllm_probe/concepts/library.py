@@ -64,7 +64,7 @@ def hash_share(name: str, seed: int) -> float:
 
 
 def _joined(concepts: Sequence[Concept]) -> dict[str, str]:
-    """Name of the group of each picture's key: joined by pairs and groups, through any number of them."""
+    """Name of the group of each image's key: joined by pairs and groups, through any number of them."""
     parent: dict[str, str] = {}
 
     def root(key: str) -> str:
@@ -319,7 +319,7 @@ class ConceptLibrary(Mapping[str, Concept]):
         if groups is not None:
             return ConceptLibrary(with_groups(self.values(), groups), self.source).with_split(fit, seed, fixed=fixed)
         keys = fit_keys(list(self._concepts.values()), fit, seed, fixed=fixed)
-        return self._each_picture(lambda image: image.marked(split="fit" if image.key in keys else "held_out"))
+        return self._each_image(lambda image: image.marked(split="fit" if image.key in keys else "held_out"))
 
     def where(self, keep: Callable[[Picture], bool]) -> ConceptLibrary:
         """Return the library of some of its images.
@@ -334,9 +334,9 @@ class ConceptLibrary(Mapping[str, Concept]):
         ValueError
             If a concept is left without images on a side.
         """
-        return self._each_picture(lambda image: image if keep(image) else None)
+        return self._each_image(lambda image: image if keep(image) else None)
 
-    def _each_picture(self, change: Callable[[Picture], Picture | None]) -> ConceptLibrary:
+    def _each_image(self, change: Callable[[Picture], Picture | None]) -> ConceptLibrary:
         def changed(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
             return tuple(new for new in map(change, pictures) if new is not None)
 

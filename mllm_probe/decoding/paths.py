@@ -25,7 +25,7 @@ from mllm_probe.decoding.attention import FIELD, attention_configs
 from mllm_probe.decoding.depth import DepthPrefix, start_rows
 from mllm_probe.decoding.prefix import CopiedPrefix, SharedPrefix
 from mllm_probe.decoding.resume import CopiedResume, Resume
-from mllm_probe.decoding.rows import CachedRows, steps_know_sample, whole_forward, with_pictures_encoded
+from mllm_probe.decoding.rows import CachedRows, steps_know_sample, whole_forward, with_images_encoded
 from mllm_probe.decoding.shared_prompt import (
     REFUSALS,
     UNEDITED_NONE,
@@ -165,13 +165,13 @@ class DecodingPath:
 
     def open(self, model: ProbeModel, encoded: Encoded, read_layers: Iterable[int] = ()) -> Shared:
         """State that the rows of a sample share; of ``read_layers``, also the unedited outputs that no row computes."""
-        return self.kind(model, with_pictures_encoded(model, encoded), self.token_by_token, read_layers)
+        return self.kind(model, with_images_encoded(model, encoded), self.token_by_token, read_layers)
 
     def open_to_try(self, model: ProbeModel, encoded: Encoded) -> Shared:
         """The same, with what :func:`choose_path` compares the model's cached decoding with."""
         if not issubclass(self.kind, SharedPrefix):
             return self.open(model, encoded)
-        return self.kind(model, with_pictures_encoded(model, encoded), self.token_by_token, ending=_ENDING + 1)
+        return self.kind(model, with_images_encoded(model, encoded), self.token_by_token, ending=_ENDING + 1)
 
     def __str__(self) -> str:
         return self.kind.path + (", token by token" if self.token_by_token else "")

@@ -234,7 +234,7 @@ class Resume(Shared):
         """
         run, family = self.run, family_of(self.model.hf.config)
         images = {n for n, value in self.encoded.tensors.items() if value.is_floating_point()}
-        images -= {family.encoded_picture} if family.picture_each_step else set()
+        images -= {family.encoded_image} if family.image_each_step else set()
         text_inputs = {name: value for name, value in run.named.items() if name not in images}
         later = from_column(text_inputs, column, run.length)
         arguments = tuple(repeated("", value, rows) for value in run.arguments)

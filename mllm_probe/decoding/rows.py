@@ -75,11 +75,11 @@ def _with_room(states: Tensor, tokens: int) -> Tensor:
     return whole
 
 
-class PictureLayer(DynamicLayer):
+class ImageLayer(DynamicLayer):
     """Keys and values of an image, which cross-attention reads from the layer and nothing is appended to."""
 
 
-_COPIES_ARE_APART = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer, PictureLayer)
+_COPIES_ARE_APART = (DynamicLayer, DynamicSlidingWindowLayer, GrowingLayer, ImageLayer)
 """Layers whose shallow copies are independent: they never write to memory that another layer reads."""
 
 
@@ -125,7 +125,7 @@ def empty_cache(model: ProbeModel) -> DynamicCache:
     config = text_config(model.hf)
     cache = DynamicCache(config=config)
     for block in getattr(config, "cross_attention_layers", None) or ():
-        cache.layers[block] = PictureLayer()
+        cache.layers[block] = ImageLayer()
     return cache
 
 
@@ -181,7 +181,7 @@ def cut_back(layer: CacheLayerMixin, tokens: int) -> CacheLayerMixin:
 
     Raises NotImplementedError, RuntimeError, ValueError if it does not hold the keys and values of every token.
     """
-    if isinstance(layer, PictureLayer):
+    if isinstance(layer, ImageLayer):
         return layer
     if type(layer) not in (DynamicLayer, DynamicSlidingWindowLayer) or layer.get_seq_length() <= tokens:
         raise NotImplementedError(f"{type(layer).__name__} cannot be cut back by {tokens} tokens.")
@@ -326,7 +326,7 @@ Rows: TypeAlias = CachedRows | RecomputedRows
 
 def steps_know_sample(model: ProbeModel, encoded: Encoded) -> bool:
     """Whether each step takes inputs of the sample in addition to its cache."""
-    return family_of(model.hf.config).picture_each_step or any(name in encoded.tensors for name in _LAST_COLUMN)
+    return family_of(model.hf.config).image_each_step or any(name in encoded.tensors for name in _LAST_COLUMN)
 
 
 def step(
@@ -343,9 +343,9 @@ def step(
             # Contiguous: `.view`, which a family may call on position ids, refuses an expanded tensor.
             positions = positions.expand(*positions.shape[:-2], rows, positions.shape[-1]).contiguous()
         arguments["position_ids"] = positions
-    if family.picture_each_step:
-        image = encoded.tensors[family.encoded_picture]
-        arguments[family.encoded_picture] = image.expand(rows, *image.shape[1:])
+    if family.image_each_step:
+        image = encoded.tensors[family.encoded_image]
+        arguments[family.encoded_image] = image.expand(rows, *image.shape[1:])
     for name in _LAST_COLUMN:
         if name in encoded.tensors:
             last = encoded.tensors[name][:, encoded.prompt_length - 1 :][:, :1]
@@ -373,7 +373,7 @@ def logits_kept(module: nn.Module, last: int | None) -> dict[str, int]:
     return {"logits_to_keep": last} if last is not None and "logits_to_keep" in forward_arguments(module) else {}
 
 
-class _PictureIsSeenError(Exception):
+class _ImageIsSeenError(Exception):
     """Raised where the text model is called with the image, to leave it."""
 
 
@@ -381,18 +381,18 @@ _PIXELS = ("pixel_values", "flattened_patches")
 
 
 @torch.no_grad()
-def with_pictures_encoded(model: ProbeModel, encoded: Encoded) -> Encoded:
+def with_images_encoded(model: ProbeModel, encoded: Encoded) -> Encoded:
     """A sample whose pixels are replaced by the vision tower's features, for families that need an image at each step.
 
     `encoded`: one sample. Returns the same where the family decodes without its image (nearly all do), and where there
     is none.
     """
-    name = family_of(model.hf.config).encoded_picture
+    name = family_of(model.hf.config).encoded_image
     pixels = next((n for n in _PIXELS if n in encoded.tensors), None)
     if not name or pixels is None:
         return encoded
     tensors = {n: value for n, value in encoded.tensors.items() if n != pixels}
-    by_step = family_of(model.hf.config).picture_each_step
+    by_step = family_of(model.hf.config).image_each_step
     image = _images(model, encoded.tensors[pixels]) if by_step else _given_to_text(model, encoded, name)
     return replace(encoded, tensors=tensors | {name: image})
 
@@ -410,8 +410,8 @@ def _given_to_text(model: ProbeModel, encoded: Encoded, name: str) -> Tensor:
 
     def note(_: tuple[object, ...], named: CallArguments) -> None:
         features.append(named[name])
-        raise _PictureIsSeenError
+        raise _ImageIsSeenError
 
-    with before_backbone(model, note), suppress(_PictureIsSeenError):
+    with before_backbone(model, note), suppress(_ImageIsSeenError):
         model.hf(**encoded.tensors, use_cache=False)
     return features[0]

@@ -56,7 +56,7 @@ def resumed_row_bytes(model: ProbeModel, prompt: int, steps: int, columns: int, 
     return cached + block_row_bytes(model, columns, prompt) + following_row_bytes(model, prompt, steps)
 
 
-def picture_row_bytes(model: ProbeModel, encoded: Encoded, steps: int) -> int:
+def image_row_bytes(model: ProbeModel, encoded: Encoded, steps: int) -> int:
     """A row that runs image and prompt at every step, with logits everywhere."""
     whole = encoded.length + steps
     return block_row_bytes(model, whole, whole) + vision_row_bytes(model, encoded) + logit_row_bytes(model, whole)
@@ -137,7 +137,7 @@ class WholeForwards(Shared):
         cls, model: ProbeModel, encoded: Encoded, steps: int, unedited_part: SharedPrefixSpan = UNEDITED_NONE
     ) -> int:
         """Estimated memory of one row with ``steps`` tokens after the prompt, on the safe side."""
-        return picture_row_bytes(model, encoded, steps)
+        return image_row_bytes(model, encoded, steps)
 
 
 _BY_IMAGE_TOKEN = "deepstack_visual_embeds"

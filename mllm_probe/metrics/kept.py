@@ -1,4 +1,4 @@
-"""Share of a picture's true content that the answer names."""
+"""Share of an image's true content that the answer names."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Reading:
     """One thing that a metric may read of a steered run, and what must run for it.
 
     `decodes`: the answer of every row is generated.
-    `unsteered`: the unsteered answer of every picture is generated, and fed to every row.
+    `unsteered`: the unsteered answer of every image is generated, and fed to every row.
     `reference`: answers are fed to the unsteered model.
     `words`: the words of a concept are fed where they have several sub-tokens.
     """
@@ -58,7 +58,7 @@ class Answer:
     tokens : tuple of int
         Without the end token.
     labels : frozenset of str or None
-        True concepts of the picture, None where they are not known.
+        True concepts of the image, None where they are not known.
     words : mapping of str to tuple of str
         Words of every concept that may be among the labels.
     """
@@ -81,7 +81,7 @@ class ScoredConcept:
     variants : tuple of tuple of int
         Its words as token ids, in every spelling.
     slot : frozenset of str
-        Labels whose place in a picture the concept takes, its own name among them.
+        Labels whose place in an image the concept takes, its own name among them.
     """
 
     name: str
@@ -121,7 +121,7 @@ class Metric:
     direction : {1, 0, -1}
         Whether more of the concept means a larger (1) or a smaller (-1) score; 0 where neither does.
     needs : {"words", "labels"}, optional
-        Without which the score is NaN: words of the concept, or true labels of the pictures.
+        Without which the score is NaN: words of the concept, or true labels of the images.
     ratio : bool
         The score is a factor, shown in doublings.
     binary : bool

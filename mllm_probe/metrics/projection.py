@@ -25,7 +25,7 @@ UNIT = "× mean difference"
 
 
 def concept_projection(activations: xr.Dataset, vectors: xr.Dataset) -> xr.DataArray:
-    """Component of every token along a concept's direction, 0 for pictures without it and 1 for pictures with it.
+    """Component of every token along a concept's direction, 0 for images without it and 1 for images with it.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def concept_projection(activations: xr.Dataset, vectors: xr.Dataset) -> xr.DataA
     -------
     DataArray of float32 (sample, layer, token)
         (h·v̂ − μ₋) / ‖v‖ on the device of the activations, at the layers that both have: μ₋ is the mean projection of
-        the pictures without the concept, ‖v‖ the length of the mean difference. Where a token borrows the vector of
+        the images without the concept, ‖v‖ the length of the mean difference. Where a token borrows the vector of
         another scope (:func:`borrowed_scopes`), 0 and 1 are not those of its own kind. Vectors that were given and not
         measured have μ₋ = 0; the unit then is their length.
 

@@ -191,10 +191,10 @@ def kept(
     *,
     without: Iterable[str] = (),
 ) -> float:
-    """Share of a picture's true content that the answer names.
+    """Share of an image's true content that the answer names.
 
     `text`: an answer.
-    `labels`: all true concepts of the picture; None when it has no labels.
+    `labels`: all true concepts of the image; None when it has no labels.
     `words`: words of each concept; a label that is not in it is its own word.
     `without`: labels that do not count: those in the slot of the steered concept (a style replaces a style).
 

@@ -24,9 +24,9 @@ ACCEPTED = "a PIL image, a path, encoded bytes, an array or tensor [height, widt
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 """Formats that are decoded. Pillow picks a decoder by content, not by name, and some of its decoders start programs."""
 MOST_PIXELS = 64_000_000
-"""Pixels of the largest picture that is decoded: 64 megapixels, 192 MB as RGB."""
+"""Pixels of the largest image that is decoded: 64 megapixels, 192 MB as RGB."""
 MOST_BYTES = 256 * 2**20
-"""Size of the largest picture file that is read."""
+"""Size of the largest image file that is read."""
 
 _URL = re.compile(r"^(?:https?|ftps?|s3|gs|hf|data|file):", re.IGNORECASE)
 _KINDS = (
@@ -40,24 +40,24 @@ _TO_EIGHT_BITS = 65535 / 255
 
 
 def as_image(source: Picture | bytes) -> Image.Image:
-    """Convert a picture of any accepted type to a PIL image.
+    """Convert an image of any accepted type to a PIL image.
 
     `source` (PIL image, str, Path, bytes, numpy array, torch tensor or object with .image): files and bytes are PNG,
     JPEG, WEBP, BMP or GIF (the first frame of an animated one). Arrays are [height, width], [height, width, 1 | 3 | 4]
     or the same with channels first. Integers mean 0 … 255, 16-bit ones 0 … 65535, floating-point numbers 0 … 1,
     booleans black and white; the same holds for PIL images of 16-bit, 32-bit and floating-point modes. Transparency is
-    laid on white. Returns: mode RGB. Raises ValueError if it cannot be read as a picture, is empty, has more than
+    laid on white. Returns: mode RGB. Raises ValueError if it cannot be read as an image, is empty, has more than
     ``MOST_PIXELS`` pixels, or if its range of values is ambiguous. Raises FileNotFoundError if a path leads nowhere.
     """
     if isinstance(source, Image.Image):
         image = source
     elif isinstance(source, (str, Path, bytes)):
-        image = open_picture(source if isinstance(source, bytes) else _path(source))
+        image = open_image(source if isinstance(source, bytes) else _path(source))
     elif "torch" in sys.modules and isinstance(source, sys.modules["torch"].Tensor):  # none where it is not imported
         image = _from_array(_numbers(source))
     elif isinstance(source, np.ndarray):
         image = _from_array(source)
-    elif (held := getattr(source, "image", None)) is not None:  # read once: a concept's picture is drawn at each look
+    elif (held := getattr(source, "image", None)) is not None:  # read once: a concept's image is drawn at each look
         return as_image(held)
     else:
         raise ValueError(f"Expected {ACCEPTED}; got {type(source).__name__}.")
@@ -68,13 +68,13 @@ def as_image(source: Picture | bytes) -> Image.Image:
 
 
 def content_hash(source: Picture | bytes) -> str:
-    """Name of a picture by its pixels: 16 hexadecimal digits, the same for equal RGB content."""
+    """Name of an image by its pixels: 16 hexadecimal digits, the same for equal RGB content."""
     image = as_image(source)
     return hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()[:16]
 
 
-def open_picture(source: Path | bytes, name: str | None = None) -> Image.Image:
-    """Decode a picture file, turned upright.
+def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
+    """Decode an image file, turned upright.
 
     `source` (Path or bytes): a file, or the content of one. `name`: what errors call it; the path, or the number of
     bytes, without it. Returns: of the mode that the file has. Raises ValueError if it is no regular file, of none of
@@ -84,8 +84,8 @@ def open_picture(source: Path | bytes, name: str | None = None) -> Image.Image:
         return ImageOps.exif_transpose(image).copy()
 
 
-def check_picture(file: Path) -> None:
-    """Raise what ``open_picture`` would raise for a file, without decoding its pixels (a broken JPEG may pass)."""
+def check_image_file(file: Path) -> None:
+    """Raise what ``open_image`` would raise for a file, without decoding its pixels (a broken JPEG may pass)."""
     with _opened(file) as image:
         image.verify()
 
@@ -136,7 +136,7 @@ def _opened(source: Path | bytes, name: str | None = None) -> Iterator[Image.Ima
 
 
 class _TooLarge(ValueError):
-    """A picture has more pixels than are decoded."""
+    """An image has more pixels than are decoded."""
 
     def __init__(self, called: str, size: tuple[int, int] | None = None) -> None:
         measured = f" of {size[0]}×{size[1]} = {size[0] * size[1] / 1e6:.0f} megapixels" if size else ""
@@ -194,7 +194,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
     got = f"an array of shape {array.shape} and type {array.dtype}"
     if array.dtype.kind not in "buif":
         raise ValueError(f"Expected pixels that are real numbers; got {got}.")
-    # A last dimension of 2 is refused below: it reads as two channels rather than as a picture two pixels wide.
+    # A last dimension of 2 is refused below: it reads as two channels rather than as an image two pixels wide.
     if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[-1] not in (1, 2, 3, 4):
         array = np.moveaxis(array, 0, -1)
     if array.ndim == 3 and array.shape[-1] == 1:
@@ -246,7 +246,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _deep_grey(image: Image.Image) -> Image.Image:
-    """Pictures of more than 8 bits a pixel, which Pillow's own conversion clips at 255."""
+    """Images of more than 8 bits a pixel, which Pillow's own conversion clips at 255."""
     pixels = np.asarray(_converted(image, image.mode))
     grey = _eight_bits(pixels, f"an image of mode {image.mode}")
     if "transparency" in image.info:
@@ -255,7 +255,7 @@ def _deep_grey(image: Image.Image) -> Image.Image:
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:
-    """The picture in another mode, its file decoded if it was opened only."""
+    """The image in another mode, its file decoded if it was opened only."""
     try:
         image.load()
         return image if image.mode == mode else image.convert(mode)

@@ -44,7 +44,7 @@ CROSS_MASKS = ("cross_attention_mask", "image_attention_mask")
 
 @dataclass(frozen=True)
 class Request:
-    """One sample: its pictures as given (read when needed) and its prompt, or tensors that are processed already."""
+    """One sample: its images as given (read when needed) and its prompt, or tensors that are processed already."""
 
     images: tuple[Any, ...] = ()
     prompt: str | None = None
@@ -52,7 +52,7 @@ class Request:
 
     @cached_property
     def id(self) -> str:
-        """Hash of the content: of the picture, of all pictures in order, of the tensors, or of a prompt alone."""
+        """Hash of the content: of the image, of all images in order, of the tensors, or of a prompt alone."""
         if self.inputs is not None:
             digest = hashlib.sha256()
             for name in sorted(self.inputs):
@@ -61,7 +61,7 @@ class Request:
         return _joined_hash(self.images) if self.images else _text_hash(self.prompt or "")
 
     def read(self) -> list[Image.Image]:
-        """Its pictures as RGB images; hashed for `id` on the way, so that none is decoded or drawn a second time."""
+        """Its images as RGB images; hashed for `id` on the way, so that none is decoded or drawn a second time."""
         images = [as_image(image) for image in self.images]
         if "id" not in self.__dict__:
             self.__dict__["id"] = _joined_hash(images) if images else _text_hash(self.prompt or "")
@@ -87,9 +87,9 @@ class Encoded:
     `padding` (Tensor [rows] int64): number of padding positions on the left.
     `prompt_length`: columns of the prompt; a continuation follows it and counts as generated.
     `begin` (bool array [rows, tokens]): begin-of-sequence tokens in front of a row.
-    `image` (int32 array [rows, tokens]): which picture of its prompt an image token belongs to, 0 is the first; -1
+    `image` (int32 array [rows, tokens]): which image of its prompt an image token belongs to, 0 is the first; -1
         elsewhere.
-    `patch_row`, `patch_column` (int32 array [rows, tokens]): place of an image token in its picture, -1 elsewhere.
+    `patch_row`, `patch_column` (int32 array [rows, tokens]): place of an image token in its image, -1 elsewhere.
     """
 
     tensors: dict[str, Tensor]
@@ -297,13 +297,13 @@ def begin_of_sequence(model: ProbeModel, input_ids: Tensor, roles: Tensor) -> np
 
 
 def patch_positions(roles: np.ndarray, pictures: int | None, grids: list[tuple[int, int]] | None = None) -> np.ndarray:
-    """Picture, row and column of every image token.
+    """Image, row and column of every image token.
 
-    `roles` (int array [tokens]): of one sample. `pictures`: how many pictures the sample has; None where that is not
-    known, which is read as one if the grid of one fits. `grids`: sizes of the token grid of each picture, where the
-    processor gives them. Returns int32 array [3, tokens]: number of the picture in its prompt (0 is the first), row and
+    `roles` (int array [tokens]): of one sample. `pictures`: how many images the sample has; None where that is not
+    known, which is read as one if the grid of one fits. `grids`: sizes of the token grid of each image, where the
+    processor gives them. Returns int32 array [3, tokens]: number of the image in its prompt (0 is the first), row and
     column in it. -1 for other tokens and for what cannot be known. Without ``grids``, runs of image tokens of equal
-    length are rows of a picture (families that close each row with a token); a picture in one run is taken as square.
+    length are rows of an image (families that close each row with a token); an image in one run is taken as square.
     """
     places = np.full((3, len(roles)), -1, dtype=np.int32)
     where = np.flatnonzero(roles == IMAGE)
@@ -327,7 +327,7 @@ def _runs(where: np.ndarray) -> list[int]:
 
 
 def _guess_sizes(where: np.ndarray, images: int) -> list[int]:
-    """Image tokens of each picture: a run of them each, else an equal share."""
+    """Image tokens of each image: a run of them each, else an equal share."""
     runs = _runs(where)
     each, rest = divmod(len(where), images)
     return runs if len(runs) == images else [each] * images if rest == 0 else []

@@ -24,10 +24,10 @@ class Family:
     `processor_places_images`: the processor itself puts image tokens in front of a prompt that has none.
     `image_tokens_absent`: why the sequence has no image tokens at the probed blocks, in words for a report; empty where
         it has them.
-    `discrete_images`: a picture becomes entries of a code book, so that another picture may share some of them.
-    `encoded_picture`: argument of the model's forward that takes the picture encoded, where it could not be decoded
+    `discrete_images`: an image becomes entries of a code book, so that another image may share some of them.
+    `encoded_image`: argument of the model's forward that takes the image encoded, where it could not be decoded
         without.
-    `picture_each_step`: the encoded picture is an argument of every step.
+    `image_each_step`: the encoded image is an argument of every step.
     `positions_from_ids`: positions count from one past the padding id, and every row is given its own.
     `image_queries`: image tokens are learned queries, each of which reads the whole image: they have no place in it.
     """
@@ -38,8 +38,8 @@ class Family:
     processor_places_images: bool = False
     image_tokens_absent: str = ""
     discrete_images: bool = False
-    encoded_picture: str = ""
-    picture_each_step: bool = False
+    encoded_image: str = ""
+    image_each_step: bool = False
     positions_from_ids: bool = False
     image_queries: bool = False
 
@@ -54,18 +54,18 @@ EXCEPTIONS: dict[str, Family] = {
     "kosmos-2": Family(
         caller="text_model",
         processor_places_images=True,
-        encoded_picture="image_embeds",
+        encoded_image="image_embeds",
         positions_from_ids=True,
         image_queries=True,
     ),
-    "kosmos-2.5": Family(encoded_picture="image_embeds", positions_from_ids=True, image_queries=True),
+    "kosmos-2.5": Family(encoded_image="image_embeds", positions_from_ids=True, image_queries=True),
     "idefics2": Family(image_queries=True),
     "aria": Family(image_queries=True),
     "florence2": Family(processor_places_images=True),
     "chameleon": Family(discrete_images=True),
     "fuyu": Family(processor_places_images=True),
     "mllama": Family(image_tokens_absent=_CROSS),
-    "idefics": Family(image_tokens_absent=_CROSS, encoded_picture="image_encoder_embeddings", picture_each_step=True),
+    "idefics": Family(image_tokens_absent=_CROSS, encoded_image="image_encoder_embeddings", image_each_step=True),
 }
 
 
@@ -124,7 +124,7 @@ class Layout:
 def find_layout(hf: nn.Module, blocks: str | Iterable[nn.Module] | None = None) -> Layout:
     """Find the parts of ``hf``.
 
-    `hf`: a model that takes pictures and text. `blocks`: the decoder blocks, or the path of their list, when the
+    `hf`: a model that takes images and text. `blocks`: the decoder blocks, or the path of their list, when the
     general rule does not find them. Raises LayoutError: naming the family, what was tried and what to do.
     """
     _require_vision(hf)

@@ -282,9 +282,9 @@ class ProbeModel:
 
         Parameters
         ----------
-        images : picture or sequence
-            One sample per element; a nested list is several pictures in one prompt, an empty one or None a
-            prompt without picture.
+        images : image or sequence
+            One sample per element; a nested list is several images in one prompt, an empty one or None a
+            prompt without image.
         prompt : str or sequence of str, optional
             ``default_prompt`` by default.
         inputs : dict of Tensor or list of such dicts, optional
@@ -298,7 +298,7 @@ class ProbeModel:
         if not listed:
             raise ValueError("Expected at least one image; got an empty list.")
         prompts = prompt_per_sample(self.default_prompt if prompt is None else prompt, len(listed))
-        return [Request(images=_pictures(sample), prompt=text) for sample, text in zip(listed, prompts, strict=True)]
+        return [Request(images=_as_images(sample), prompt=text) for sample, text in zip(listed, prompts, strict=True)]
 
     def encode_samples(self, requests: Sequence[Request], continuation: Continuation = None) -> Encoded:
         """Requests as one left-padded batch on the model's device; see ``encode``."""
@@ -312,7 +312,7 @@ class ProbeModel:
         inputs: Inputs = None,
         continuation: Continuation = None,
     ) -> Encoded:
-        """Pictures and prompt as one left-padded batch.
+        """Images and prompt as one left-padded batch.
 
         Parameters
         ----------
@@ -329,7 +329,7 @@ class ProbeModel:
         Raises
         ------
         ValueError
-            If a picture cannot be read, the prompt leaves no room, or there is no processor for pictures.
+            If an image cannot be read, the prompt leaves no room, or there is no processor for images.
 
         Warns
         -----
@@ -387,7 +387,7 @@ def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
-def _pictures(value: object) -> tuple[Any, ...]:
+def _as_images(value: object) -> tuple[Any, ...]:
     return () if value is None else tuple(value) if _is_list(value) else (value,)
 
 

@@ -82,9 +82,9 @@ class Series:
     """The effect of one concept.
 
     `x`: ndarray [point].
-    `value`, `low`, `high` (ndarray [point]): concept minus control, with its 95 % interval over pictures; NaN where
+    `value`, `low`, `high` (ndarray [point]): concept minus control, with its 95 % interval over images; NaN where
         nothing was run.
-    `n` (ndarray [point]): pictures that count.
+    `n` (ndarray [point]): images that count.
     `clear` (ndarray of bool [point]): passes in the grid: clear of every kind of control, at a false discovery rate of
         .05 over the grid.
     `depth` (ndarray [point]): relative depth, where ``x`` are layers.
@@ -184,7 +184,7 @@ def strength_label(unit: str) -> str:
 
 
 def counted(n: np.ndarray) -> str:
-    """The number of pictures that count, "n = 24 pictures" or "n = 3 to 24 pictures"; empty where none was run."""
+    """The number of images that count, "n = 24 images" or "n = 3 to 24 images"; empty where none was run."""
     known = np.asarray(n, dtype=float)
     known = known[np.isfinite(known) & (known > 0)]
     if known.size == 0:

@@ -104,7 +104,7 @@ def text_configuration(layers: int, width: int) -> dict[str, object]:
 
 
 def untrained_qwen(layers: int = 4, width: int = 32, seed: int = 0) -> ProbeModel:
-    """A random Qwen2.5-VL (M-RoPE: position ids with three axes); the number of image tokens depends on the picture."""
+    """A random Qwen2.5-VL (M-RoPE: position ids with three axes); the number of image tokens depends on the image."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         text = text_configuration(layers, width) | {

@@ -194,7 +194,7 @@ _CELL = (CONCEPT, LAYER, STRENGTH)
 def answers_of(grid: xr.Dataset, most: int = MOST_ANSWERS) -> JsonObject | None:
     """Collect what the page's search reads.
 
-    `grid`: of a sweep; with ``text``, or None comes back. `most`: answers to keep at most; pictures beyond are left
+    `grid`: of a sweep; with ``text``, or None comes back. `most`: answers to keep at most; images beyond are left
     out. Returns: ``texts`` and, as base64 of int32 [concept, layer, strength, sample], indices of them: ``steered`` and
     ``random`` (its first draw), −1 where nothing was run; ``unsteered`` as a list; ``spans``, for each concept the
     mentions (see `marks`) in those of its texts that have any, by index.

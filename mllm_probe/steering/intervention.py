@@ -47,8 +47,8 @@ class Steering:
     tokens : str, tuple of str, list of int or bool array
         ``"all"`` (every position but padding and begin-of-sequence, and the generated ones), ``"image"``, ``"text"``,
         ``"last_prompt"``, ``"generated"``, several of these, positions in the prompt (negative from its end), or a mask
-        [positions] of the prompt, [patch rows, patch columns] of the picture, or
-        [pictures, patch rows, patch columns] of several. Generated token k is edited when it is fed back to give
+        [positions] of the prompt, [patch rows, patch columns] of the image, or
+        [images, patch rows, patch columns] of several. Generated token k is edited when it is fed back to give
         token k + 1; token 0 comes from the last prompt position.
     operation : {"add", "ablate", "replace"}, Operation or callable
         h + dose; h − f (h·v̂ − μ₋) v̂; h − f (h·v̂ − μ₋)(v̂ − v̂_to). Or an :class:`Operation`, or a function

@@ -87,7 +87,7 @@ class Operation:
         concepts.
     uses : tuple of str
         Keyword arguments that ``change`` and ``affine`` take besides the direction and the dose: ``"negative"`` for μ₋,
-        the mean projection of pictures without the concept, [...]; ``"to"`` for the unit vector of the concept given as
+        the mean projection of images without the concept, [...]; ``"to"`` for the unit vector of the concept given as
         ``to=``, [..., hidden].
 
     Raises
@@ -174,7 +174,7 @@ def _add(direction: Tensor, dose: Number) -> Affine:
 
 
 def _ablate(direction: Tensor, dose: Number, negative: Number) -> Affine:
-    """H − f (h·v − μ₋) v, which brings the projection on v to that of pictures without the concept."""
+    """H − f (h·v − μ₋) v, which brings the projection on v to that of images without the concept."""
     return Affine(direction, along=direction, gain=-dose, mean=negative)
 
 

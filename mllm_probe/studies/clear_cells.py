@@ -283,7 +283,7 @@ def off_target_at(grid: xr.Dataset, layer: int, strength: float) -> xr.Dataset |
 
 
 _NEIGHBOURS = 1e-4
-"""Weight of the neighbouring strengths: it decides between equal cells and outweighs no picture."""
+"""Weight of the neighbouring strengths: it decides between equal cells and outweighs no image."""
 
 
 @dataclass(frozen=True)

@@ -421,10 +421,10 @@ AVERAGE_LABELS = {"mean": "mean over images", "median": "median over images", "s
 
 
 def summarised(grid: xr.Dataset, metric: str, average: str = "mean", sample: int = 0) -> xr.Dataset:
-    """Effect of a grid, over its pictures or on one of them.
+    """Effect of a grid, over its images or on one of them.
 
     `grid`: from `mllm_probe.sweep`, whole or still filling. `average`: {"mean", "median", "single"}. `sample`: which
-    picture, for ``"single"``. Returns: as from `mllm_probe.effect`. One picture has no interval over pictures: there,
+    image, for ``"single"``. Returns: as from `mllm_probe.effect`. One image has no interval over images: there,
     ``clear_of_controls`` says that its score lies beyond the interval of the draws of every kind of control.
     """
     if average != "single":
@@ -439,7 +439,7 @@ def summarised(grid: xr.Dataset, metric: str, average: str = "mean", sample: int
 
 
 def sample_labels(grid: xr.Dataset) -> list[str]:
-    """Name each picture of a grid by its number, its split and the start of its content hash."""
+    """Name each image of a grid by its number, its split and the start of its content hash."""
     splits = grid[SPLIT].values if SPLIT in grid.coords else [""] * grid.sizes[SAMPLE]
     return [
         " · ".join(part for part in (f"image {i + 1}", str(split).replace("_", " "), str(name)[:8]) if part)

@@ -56,7 +56,7 @@ def sweep(
 ) -> xr.Dataset:
     """Steer with every concept at every layer and strength, on every image, and score what comes out.
 
-    Each picture is encoded once; rows share as much of the prompt as the scope allows (attribute ``path``). Strength 0
+    Each image is encoded once; rows share as much of the prompt as the scope allows (attribute ``path``). Strength 0
     is the baseline, run once per image; random directions that do not depend on the concept are run once and scored
     against all.
 
@@ -66,8 +66,8 @@ def sweep(
     vectors : Dataset
         From ``concept_vectors`` or ``vectors_from``; of several concepts, or of one such as
         ``vectors.sel(concept="cat")``.
-    images : picture, sequence of pictures or ConceptLibrary
-        A library stands for all its pictures. Labels, which ``named`` and ``kept`` use, come with its pictures.
+    images : image, sequence of images or ConceptLibrary
+        A library stands for all its images. Labels, which ``named`` and ``kept`` use, come with its images.
     prompt : str or sequence of str, optional
         One for all images or one each; the model's default prompt if None.
     layers : "all", "input", int or sequence of int or "input"

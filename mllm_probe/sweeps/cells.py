@@ -231,7 +231,7 @@ def plan_order(
     Returns: every (sample, cell) once. A sample without cells has one empty block, for its unsteered run.
     """
     parts = _parts(axes, cells, samples, min(kept, samples)) if coarse else [(range(samples), range(len(cells)))]
-    # With fewer prompts in memory than samples, the parts one after the other would encode every picture once per part.
+    # With fewer prompts in memory than samples, the parts one after the other would encode every image once per part.
     if kept < samples:
         parts = _by_sample(parts)
     blocks = [

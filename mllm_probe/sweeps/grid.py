@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.activations.capturing import picture_coordinates
+from mllm_probe.activations.capturing import image_coordinates
 from mllm_probe.concepts import ConceptLibrary, Picture
 from mllm_probe.metrics.kept import slot_of
 from mllm_probe.metrics.metric import Metric
@@ -264,7 +264,7 @@ class Samples:
     `words`: words of each steered concept (text, or token ids), empty where there are none.
     `label_words`: words of every concept that may be a label.
     `categories`: category of every concept that has one.
-    `examples`: for a steered concept, a picture that has it.
+    `examples`: for a steered concept, an image that has it.
     `sides` (tuple of two bool arrays [concepts, samples]): images that lack each steered concept and those that have
         it: of a library, its negatives and positives; else by their labels, and both where they have none.
     `of_library`: whether the samples are those of a library, so that each concept runs on its own images alone.
@@ -295,22 +295,22 @@ def gather(
     prompt: str | Sequence[str] | None,
     inputs: Inputs,
 ) -> Samples:
-    """Samples from pictures (or a library) and vectors.
+    """Samples from images (or a library) and vectors.
 
     `vectors`: with dimension ``concept``; variable ``words`` and coordinate ``category`` where they are known.
-    `images`: a library stands for all its pictures.
+    `images`: a library stands for all its images.
     """
     library = images if isinstance(images, ConceptLibrary) else None
     listed = library.pictures if library is not None else _listed(images)
     requests = model.samples(listed, prompt, inputs)
-    known: list[Picture | None] = [_picture(item) for item in listed] if inputs is None else [None] * len(requests)
+    known: list[Picture | None] = [_as_picture(item) for item in listed] if inputs is None else [None] * len(requests)
     names = [str(name) for name in vectors[schema.CONCEPT].values]
     words = _words(model, vectors, library, names)
     categories = _categories(vectors, names) | {name: c.category for name, c in (library or {}).items()}
     return Samples(
         requests=requests,
         labels=[None if image is None else image.labels for image in known],
-        coordinates={schema.SAMPLE: [request.id for request in requests], **picture_coordinates(known)},
+        coordinates={schema.SAMPLE: [request.id for request in requests], **image_coordinates(known)},
         words=words,
         label_words={n: tuple(w for w in forms if isinstance(w, str)) for n, forms in zip(names, words, strict=True)}
         | {name: concept.words for name, concept in (library or {}).items()},
@@ -347,7 +347,7 @@ def _listed(images: object) -> list[Any]:
     return [images]
 
 
-def _picture(value: object) -> Picture | None:
+def _as_picture(value: object) -> Picture | None:
     while isinstance(value, Sequence) and not isinstance(value, (str, bytes)) and len(value) == 1:
         value = value[0]
     return value if isinstance(value, Picture) else None

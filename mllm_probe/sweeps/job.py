@@ -44,7 +44,7 @@ def check_requirements(
     """Raise for a metric that cannot be computed, or warn once where it is a default or fails for some concepts only.
 
     `by_default`: metrics that nobody asked for by name. Raises ValueError if no concept of the sweep has a word that
-    the model knows, or no picture a label, and a metric that was asked for by name needs one.
+    the model knows, or no image a label, and a metric that was asked for by name needs one.
     """
     problems = []
     of_words = _needing(settings, "words") + [name for name in settings.record if name in READ_WORDS]

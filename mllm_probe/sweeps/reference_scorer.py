@@ -1,4 +1,4 @@
-"""Log-probabilities of steered answers under the unsteered model, read with a picture that has the concept."""
+"""Log-probabilities of steered answers under the unsteered model, read with an image that has the concept."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class ReferenceScorer:
         return len({self.condition(*pair) for pair in pairs})
 
     def condition(self, concept: int, sample: int) -> Condition:
-        """Prompt and picture under which an answer is scored: a picture with the concept, else none."""
+        """Prompt and image under which an answer is scored: an image with the concept, else none."""
         request = self.samples.requests[sample]
         example = self.samples.examples.get(self.names[concept])
         if self._with_image:
@@ -103,7 +103,7 @@ class ReferenceScorer:
 
     @cached_property
     def reads_text_alone(self) -> bool:
-        """Whether the model takes a prompt without picture; if not, answers are read with their own picture."""
+        """Whether the model takes a prompt without image; if not, answers are read with their own image."""
         request = self.samples.requests[0]
         try:
             with torch.no_grad():
@@ -191,7 +191,7 @@ class ReferenceScorer:
         return self._begun[condition][1].fork()
 
     def _share(self, encoded: Encoded) -> Shared:
-        """Shared prompt, by the path that was verified for its kind: a prompt without picture is a kind by itself."""
+        """Shared prompt, by the path that was verified for its kind: a prompt without image is a kind by itself."""
         return path_of(self.model, encoded, prompt_edited=False).open(self.model, encoded)
 
     def _encoded(self, condition: Condition, concept: int, sample: int) -> Encoded:
@@ -204,11 +204,11 @@ class ReferenceScorer:
     def _text_alone(self, request: Request) -> Encoded:
         if request.inputs is None:
             return self.model.encode_samples([replace(request, images=())])
-        return self.model.encode_samples([Request(inputs=without_picture(self.model, request))])
+        return self.model.encode_samples([Request(inputs=without_image(self.model, request))])
 
     @property
     def pictures(self) -> str:
-        """Pictures under which answers are scored, for the attributes of a grid."""
+        """Images under which answers are scored, for the attributes of a grid."""
         named = [name for name in self.names if name in self.samples.examples]
         alone = "none" if self.reads_text_alone else "the answer's own"
         return (
@@ -230,7 +230,7 @@ def counted_logprobs(
     return filled, counted
 
 
-def without_picture(model: ProbeModel, request: Request) -> dict[str, torch.Tensor]:
+def without_image(model: ProbeModel, request: Request) -> dict[str, torch.Tensor]:
     """Processed tensors of a sample with its image tokens and pixels left out."""
     encoded = model.encode_samples([request])
     kept = encoded.roles[0] != ROLES.index("image")

@@ -125,7 +125,7 @@ def _chunks(work: deque[Block], cells: Sequence[Cell], rows: int, together: int,
 class Forwards:
     """Forwards of a sweep.
 
-    `pictures`: times that the pictures of a sample go through the vision tower.
+    `pictures`: times that the images of a sample go through the vision tower.
     `prompts`: calls of the text model over a prompt (or over what is left of it above an edited layer).
     `steps`: calls over one or a few tokens.
     `word_steps`: of these, those for words of several sub-tokens.
@@ -269,7 +269,7 @@ class SweepPlan:
     chunk_rows, chunks : int
         Rows that run together at most, and how many times rows are run together.
     forwards : Forwards
-        Pictures encoded, and calls of the text model: over a prompt, and over one or a few tokens. Answers that end
+        Images encoded, and calls of the text model: over a prompt, and over one or a few tokens. Answers that end
         early take fewer.
     readings : int
         Batches of answers that perplexity reads under the unsteered model, if they differ as those of the probe do.

@@ -81,7 +81,7 @@ class PromptPositions:
     `roles` (int8 array [lines, columns]): indices into ``schema.ROLES``.
     `begin` (bool array [lines, columns]): begin-of-sequence tokens.
     `prompt_length`: columns of the prompt; the rest is generated.
-    `image`, `patch_row`, `patch_column` (int array [lines, columns]): number of an image token's picture in the prompt,
+    `image`, `patch_row`, `patch_column` (int array [lines, columns]): number of an image token's image in the prompt,
         and its place there; -1 elsewhere.
     `offset`: number of the first known column in the sequence (the length of the cache before the call).
     `before` (int array [lines]): positions without padding that were in the cache before.
@@ -145,7 +145,7 @@ class PromptPositions:
         return measured_kinds(self.position_kind)
 
     def grids(self, line: int) -> list[tuple[int, int]]:
-        """Rows and columns of patches of each picture of a prompt; empty where they are not known."""
+        """Rows and columns of patches of each image of a prompt; empty where they are not known."""
         image, rows, columns = self.image[line], self.patch_row[line], self.patch_column[line]
         return [
             (int(rows[image == number].max()) + 1, int(columns[image == number].max()) + 1)
@@ -232,7 +232,7 @@ def sequence_of(arguments: CallArguments) -> tuple[Tensor | None, tuple[int, int
 
 
 def _places(roles: np.ndarray) -> np.ndarray:
-    """Picture, row and column of image tokens where the number of pictures is not known: one, or one per run."""
+    """Image, row and column of image tokens where the number of images is not known: one, or one per run."""
     whole = patch_positions(roles, None)
     runs = 1 + int((np.diff(np.flatnonzero(roles == IMAGE)) > 1).sum())
     return whole if runs == 1 or (whole >= 0).any() else patch_positions(roles, runs)

@@ -106,7 +106,7 @@ class Scope:
     """A parsed token scope; exactly one of the three fields is filled.
 
     `names`: of ``SCOPES``; their union is selected. `numbers`: positions of the unpadded prompt, negative ones from its
-    end. `mask`: [positions] of the prompt, [patch rows, patch columns] of the picture, or [pictures, patch rows, patch
+    end. `mask`: [positions] of the prompt, [patch rows, patch columns] of the image, or [images, patch rows, patch
     columns] of several.
     """
 
@@ -189,7 +189,7 @@ def parse_scope(tokens: TokenScope | Scope) -> Scope:
     """Read a ``tokens=`` argument.
 
     `tokens` (str, sequence of str, int, sequence of int, or bool array): names of scopes; positions in the unpadded
-    prompt (negative ones from its end); or a mask [positions], [patch rows, patch columns] or [pictures, patch rows,
+    prompt (negative ones from its end); or a mask [positions], [patch rows, patch columns] or [images, patch rows,
     patch columns]. Raises ValueError if it is none of these, or selects nothing.
     """
     if isinstance(tokens, Scope):

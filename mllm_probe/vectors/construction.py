@@ -1,4 +1,4 @@
-"""Concept vectors: residual-stream directions between pictures with and without a concept."""
+"""Concept vectors: residual-stream directions between images with and without a concept."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mllm_probe.tokens.selection import SCOPES, parse_vector_scopes, require_ima
 from mllm_probe.typing import DataVariables, Images, Inputs, Layers, Library
 from mllm_probe.vectors.directions import SCOPE_NORM, require_length
 from mllm_probe.vectors.pooling import CapturedActivations, Progress, as_requests, is_text_alone, pool
-from mllm_probe.vectors.running_sums import Classes, ConceptDirections, Sums, classes_of, distinct_pictures
+from mllm_probe.vectors.running_sums import Classes, ConceptDirections, Sums, classes_of, distinct_images
 
 _PARTS = ("positive", "negative", "words", "category", "paired")
 Array: TypeAlias = np.ndarray | Tensor | xr.DataArray | Sequence[float] | Sequence[Sequence[float]]
@@ -52,16 +52,16 @@ def concept_vectors(
     model : ProbeModel
     library : ConceptLibrary
         Or any mapping from names to objects with ``positive``, ``negative``, ``words``, ``category`` and ``paired``;
-        pictures may be dicts of processed tensors.
+        images may be dicts of processed tensors.
     prompt : str, optional
-        Text with the pictures; ``model.default_prompt`` by default. A prompt whose answer begins freely lets the
+        Text with the images; ``model.default_prompt`` by default. A prompt whose answer begins freely lets the
         last token carry the concept.
     method : {"mean_difference", "pca", "probe"}
         Mean of the positives minus mean of the negatives; first uncentred principal component of the paired
         differences; weight of a standardised logistic regression. The last two are rescaled to the mean difference's
         length, and ``raw_norm`` keeps their own.
     tokens : str or sequence of str
-        Scopes of ``last_prompt``, ``image``, ``text``, ``all``: one of several tokens is averaged within each picture.
+        Scopes of ``last_prompt``, ``image``, ``text``, ``all``: one of several tokens is averaged within each image.
     layers : "all", "input", int or iterable of int or "input"
         ``"input"`` is the input of block 0, for ``tokens="image"`` alone: text positions there hold their tokens' own
         embeddings.
@@ -71,9 +71,9 @@ def concept_vectors(
         Of halves and shuffled draws.
     batch_size : int or "auto"
     probe_accuracy : bool
-        False saves the fits, and the memory of one pooled vector per picture and layer.
+        False saves the fits, and the memory of one pooled vector per image and layer.
     progress : bool or callable
-        Show a bar, or call this with how many pictures are done and how many there are after every batch; an error that
+        Show a bar, or call this with how many images are done and how many there are after every batch; an error that
         it raises ends the run.
     activations : Dataset, str or Path, optional
         A capture of the library's images, ``capture(model, library.pictures, tokens=...)``, or the path of its store:
@@ -85,8 +85,8 @@ def concept_vectors(
     xarray.Dataset
         ``vector`` (concept, scope, layer, hidden) and ``shuffled`` (concept, scope, draw, layer, hidden), float32 on
         the model's device; per (concept, scope, layer): ``negative_projection`` (mean of the negatives on the unit
-        direction), ``split_half_cosine`` (of the directions of two halves), ``spread`` (root mean square distance of a
-        picture from its class mean) and ``probe_accuracy`` (balanced, each half judged by the other's probe;
+        direction), ``split_half_cosine`` (of the directions of two halves), ``spread`` (root mean square distance of an
+        image from its class mean) and ``probe_accuracy`` (balanced, each half judged by the other's probe;
         ``probe_low`` and ``probe_high`` are its 95 % interval over pairs); ``residual_norm`` (layer, scope), and per
         role ``residual_norm_at_last_prompt`` … (layer); ``words``, ``positives``, ``negatives`` (concept).
         ``shuffled_norm`` (concept, scope, draw, layer) is the length that a shuffled draw had before it was given the
@@ -108,8 +108,8 @@ def concept_vectors(
 
     Notes
     -----
-    Every distinct picture is run once for all concepts, scopes and layers. Means and variances are running sums, so
-    that memory does not grow with the pictures; only PCA, probes and probe accuracy keep one pooled vector per picture
+    Every distinct image is run once for all concepts, scopes and layers. Means and variances are running sums, so
+    that memory does not grow with the images; only PCA, probes and probe accuracy keep one pooled vector per image
     (with ``activations=``, of one layer at a time).
     """
     require_model(model)
@@ -118,7 +118,7 @@ def concept_vectors(
     _require_library(library)
     _require_method(method, library, shuffled_draws)
     seed, batch_size = whole_number("seed", seed), batch_size_of(batch_size)
-    images, members = distinct_pictures(library)
+    images, members = distinct_images(library)
     duplicates = [getattr(image, "group", None) for image in images]
     classes = [
         classes_of(name, *sides, bool(library[name].paired), seed, duplicates) for name, sides in members.items()
@@ -180,7 +180,7 @@ def vectors_from(
     directions : mapping of str to array
         [layer, hidden], or [hidden] for all layers. A DataArray is read by its dimension names and layer coordinate;
         other dimensions of length 1, such as ``token``, are dropped.
-    images : pictures, optional
+    images : images, optional
         Residual norms are measured on them; without, unit ``residual`` raises.
     prompt : str, optional
         Text with the images; ``model.default_prompt`` by default.

@@ -158,7 +158,7 @@ class Directions:
         return [[tuple(unit_rows(on(group.device) @ activations)) for activations in group] for group in kept]
 
     def negative(self, scope: str, layer: int) -> float:
-        """Mean projection μ₋ of the negative pictures on v̂."""
+        """Mean projection μ₋ of the negative images on v̂."""
         return self._number("negative_projection", scope, layer)
 
     def residual_norm(self, kind: str, layer: int) -> float:

@@ -271,7 +271,7 @@ def load_vectors(path: str | Path, model: ProbeModel | None = None, images: Imag
         A safetensors file written by ``save_vectors``, or a GGUF control vector of any program.
     model : ProbeModel, optional
         Checked to be the one the vectors were made with; they are put on its device. Needed for GGUF.
-    images : pictures, optional
+    images : images, optional
         For GGUF, which keeps no residual norms: measure them on these.
 
     Returns

@@ -29,14 +29,14 @@ _MOST_NORMS = 1 << 19
 
 OnBatch = Callable[[int, dict[int, Tensor]], None]
 Progress = bool | Callable[[int, int], object]
-"""True for a progress bar, or a function of the numbers of finished and of all pictures, called after every batch."""
+"""True for a progress bar, or a function of the numbers of finished and of all images, called after every batch."""
 
 
 @dataclass
 class NormSample:
     """Residual norms seen at one layer and kind of position; their median is the residual norm.
 
-    Every norm is kept up to half a million; beyond, every second, fourth … one, evenly over the pictures.
+    Every norm is kept up to half a million; beyond, every second, fourth … one, evenly over the images.
     """
 
     kept: list[np.ndarray] = field(default_factory=list)
@@ -141,7 +141,7 @@ def _pool_batch(
 
 
 def as_requests(model: ProbeModel, pictures: Sequence[Any], prompt: str | None) -> list[Request]:
-    """One request per picture; dicts are processed tensors, and sentences come before the prompt."""
+    """One request per image; dicts are processed tensors, and sentences come before the prompt."""
     if pictures and isinstance(pictures[0], dict):
         return [request for image in pictures for request in model.samples(None, inputs=image)]
     requests = model.samples(list(pictures), prompt)

@@ -57,18 +57,18 @@ class Probe:
     bias: float
 
     def predict(self, activations: np.ndarray) -> np.ndarray:
-        """Predicted labels, bool [pictures]: True is with the concept."""
+        """Predicted labels, bool [images]: True is with the concept."""
         return activations.astype(np.float64) @ self.weight + self.bias > 0
 
 
 def fit_probe(activations: np.ndarray, labels: np.ndarray, penalty: float = 1.0) -> Probe:
     """Fit a standardised logistic regression.
 
-    `activations`: float array [pictures, hidden]. `labels` (bool array [pictures]): both classes must be there; they
+    `activations`: float array [images, hidden]. `labels` (bool array [images]): both classes must be there; they
     weigh the same whatever their numbers. `penalty`: strength of the L2 penalty, the inverse of scikit-learn's ``C``.
 
-    With an L2 penalty the solution lies in the span of the pictures, so the regression runs in at most as many
-    dimensions as there are pictures; it is the same as in all of them, and much faster for wide models.
+    With an L2 penalty the solution lies in the span of the images, so the regression runs in at most as many
+    dimensions as there are images; it is the same as in all of them, and much faster for wide models.
     """
     exact = activations.astype(np.float64)
     mean, scale = exact.mean(0), exact.std(0)
@@ -79,7 +79,7 @@ def fit_probe(activations: np.ndarray, labels: np.ndarray, penalty: float = 1.0)
     kept = values > max(values[-1], 0) * 1e-12
     if not kept.any():
         return Probe(np.zeros(exact.shape[1]), 0.0)
-    # Orthonormal axes of the span of the pictures, from the Gram matrix: X = U S Vᵀ, so Vᵀ = S⁻¹ Uᵀ X.
+    # Orthonormal axes of the span of the images, from the Gram matrix: X = U S Vᵀ, so Vᵀ = S⁻¹ Uᵀ X.
     axes = standard.T @ (rotation[:, kept] / np.sqrt(values[kept]))
     regression = LogisticRegression(C=1 / penalty, class_weight="balanced", max_iter=1000)
     with warnings.catch_warnings(), _POOLS.limit(limits=1):
@@ -93,7 +93,7 @@ def fit_probe(activations: np.ndarray, labels: np.ndarray, penalty: float = 1.0)
 def balanced_accuracy(correct: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int) -> tuple[float, ...]:
     """Mean of the two classes' accuracies with its 95 % interval from resampled groups.
 
-    `correct`, `labels`: bool array [pictures]. `groups` (int array [pictures]): pictures that are drawn together
+    `correct`, `labels`: bool array [images]. `groups` (int array [images]): images that are drawn together
     (pairs).
     """
     names, member = np.unique(groups, return_inverse=True)
@@ -111,15 +111,15 @@ def balanced_accuracy(correct: np.ndarray, labels: np.ndarray, groups: np.ndarra
 
 
 POSITIVE, NEGATIVE, HALF_A, HALF_B = range(4)
-"""Rows of ``weights``: mean of each class, and the difference of classes in each half of the pictures."""
+"""Rows of ``weights``: mean of each class, and the difference of classes in each half of the images."""
 
 
 @dataclass(frozen=True)
 class Classes:
-    """The pictures of one concept, as numbers in the list of distinct pictures.
+    """The images of one concept, as numbers in the list of distinct images.
 
     `positive`, `negative`: paired concepts: element i of both is a pair. `groups` (int array [positive + negative]):
-    pictures that must not be torn apart have the same number. `half` (bool array [positive + negative]): True for the
+    images that must not be torn apart have the same number. `half` (bool array [positive + negative]): True for the
     first half; whole groups.
     """
 
@@ -147,10 +147,10 @@ class Classes:
         return all(sides)
 
 
-def distinct_pictures(library: Library) -> tuple[list[Any], dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """Every picture of a library once, and the numbers of each concept's positives and negatives.
+def distinct_images(library: Library) -> tuple[list[Any], dict[str, tuple[np.ndarray, np.ndarray]]]:
+    """Every image of a library once, and the numbers of each concept's positives and negatives.
 
-    `library`: pictures are images, objects with ``.image``, or dicts of processed tensors.
+    `library`: its pictures are images, objects with ``.image``, or dicts of processed tensors.
     """
     images: list[Any] = []
     numbers: dict[Hashable, int] = {}
@@ -182,10 +182,10 @@ def classes_of(
     seed: int,
     duplicates: Sequence[str | None] = (),
 ) -> Classes:
-    """A concept's classes, with its pictures divided into halves that keep pairs and groups together.
+    """A concept's classes, with its images divided into halves that keep pairs and groups together.
 
-    `positive`, `negative`: numbers of its pictures in the list of distinct pictures. `duplicates`: group of each
-    distinct picture, the same for near-duplicates.
+    `positive`, `negative`: numbers of its images in the list of distinct images. `duplicates`: group of each
+    distinct image, the same for near-duplicates.
     """
     if paired and len(positive) != len(negative):
         raise ValueError(
@@ -196,7 +196,7 @@ def classes_of(
 
 
 def joined_groups(classes: Sequence[Classes], pictures: int) -> np.ndarray:
-    """Number of each distinct picture's group over all concepts, int [pictures]: pairs and near-duplicates together."""
+    """Number of each distinct image's group over all concepts, int [images]: pairs and near-duplicates together."""
     members = np.concatenate([side.pictures for side in classes])
     leaders = np.concatenate([side.groups for side in classes])
     edges = coo_array((np.ones(len(members)), (members, leaders)), shape=(pictures, pictures))
@@ -205,10 +205,10 @@ def joined_groups(classes: Sequence[Classes], pictures: int) -> np.ndarray:
 
 
 def weights(classes: Classes, pictures: int, draws: Sequence[np.ndarray]) -> np.ndarray:
-    """Weights of each picture in the sums of one concept.
+    """Weights of each image in the sums of one concept.
 
-    `pictures`: number of distinct pictures. `draws` (sequence of float array [positive + negative]): from
-    ``shuffled_weights``. Returns float array [4 + draws, pictures]: ``POSITIVE`` and ``NEGATIVE`` sum to 1; all others
+    `pictures`: number of distinct images. `draws` (sequence of float array [positive + negative]): from
+    ``shuffled_weights``. Returns float array [4 + draws, images]: ``POSITIVE`` and ``NEGATIVE`` sum to 1; all others
     to 0.
     """
     labels, half = classes.labels, classes.half
@@ -224,7 +224,7 @@ def shuffled_weights(classes: Classes, draw: int, seed: int) -> np.ndarray:
     """Weights of one shuffled draw, float [positive + negative]; they sum to 0 in each half of the labels.
 
     Exactly half of the pairs are swapped; of an odd number one is left out. In unpaired sets half of each class changes
-    sides, one picture of an odd class being left out.
+    sides, one image of an odd class being left out.
     """
     rng = np.random.default_rng([seed, draw, *classes.name.encode()])
     n, m = len(classes.positive), len(classes.negative)
@@ -263,7 +263,7 @@ def _key(image: Any) -> Hashable:
 
 
 def _groups(positive: np.ndarray, negative: np.ndarray, paired: bool, duplicates: Sequence[str | None]) -> np.ndarray:
-    """Number of each picture's group: pairs, pairs that share a picture, and near-duplicates."""
+    """Number of each image's group: pairs, pairs that share an image, and near-duplicates."""
     images = np.concatenate([positive, negative]).tolist()
     joined = list(zip(positive.tolist(), negative.tolist(), strict=True)) if paired else []
     first: dict[str, int] = {}
@@ -296,7 +296,7 @@ MANIFOLD = 128
 
 
 class Sums:
-    """Running weighted sums over pictures, per layer on the layer's device."""
+    """Running weighted sums over images, per layer on the layer's device."""
 
     def __init__(
         self,
@@ -320,18 +320,18 @@ class Sums:
         self.manifold: dict[int, list[Tensor]] = {layer: [] for layer in layers}
 
     def keep_pooled(self, width: int) -> None:
-        """Keep one vector per picture, scope and layer on the CPU."""
+        """Keep one vector per image, scope and layer on the CPU."""
         shape = (self.weights.shape[-1], len(self.scopes), len(self.layers), width)
         require_room(shape, torch.float32, torch.device("cpu"), "pooled activations for probes")
         pooled = self.pooled = torch.empty(shape)
         self.pooled_layer = lambda index: pooled[:, :, index].numpy()
 
     def read_pooled(self, pooled_layer: Callable[[int], np.ndarray]) -> None:
-        """Have one vector per picture and scope read again for a layer [pictures, scopes, hidden], none kept."""
+        """Have one vector per image and scope read again for a layer [images, scopes, hidden], none kept."""
         self.pooled_layer = pooled_layer
 
     def add(self, start: int, pooled: dict[int, Tensor]) -> None:
-        """Add a batch, relative to the first picture: large parts that all pictures share then cost no precision."""
+        """Add a batch, relative to the first image: large parts that all images share then cost no precision."""
         stop = start + len(pooled[self.layers[0]])
         shares = functools.cache(self.weights[..., start:stop].to)
         for layer in self.layers:
@@ -466,7 +466,7 @@ class ConceptDirections:
         return balanced_accuracy(correct, classes.labels, classes.groups, self.seed)
 
     def _fitted(self) -> np.ndarray:
-        """Directions of PCA or probe from all pictures and from each half [concept, 3, scope, layer, hidden]."""
+        """Directions of PCA or probe from all images and from each half [concept, 3, scope, layer, hidden]."""
         layers = []
         for _, pooled in self._pooled_layers():
             directions = []
@@ -478,7 +478,7 @@ class ConceptDirections:
         return np.stack(layers, 3)
 
     def _direction(self, classes: Classes, pooled: np.ndarray, part: np.ndarray) -> np.ndarray:
-        """Direction [scope, hidden] of a part of the pictures, from pooled activations [pictures, scope, hidden]."""
+        """Direction [scope, hidden] of a part of the images, from pooled activations [images, scope, hidden]."""
         if self.method == "pca":
             pairs = part[: len(classes.positive)]
             differences = pooled[: len(pairs)][pairs] - pooled[len(pairs) :][pairs]
@@ -487,7 +487,7 @@ class ConceptDirections:
         return np.array(fits)
 
     def _pooled_layers(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Number of each layer, and one vector per picture and scope there."""
+        """Number of each layer, and one vector per image and scope there."""
         assert self.sums.pooled_layer is not None
         for index in range(len(self.sums.layers)):
             yield index, self.sums.pooled_layer(index)

@@ -5,7 +5,7 @@ import time
 
 import mllm_probe as mp
 from mllm_probe.sweeps import runner
-from mllm_probe.widgets.base.choices import pictures_from
+from mllm_probe.widgets.base.choices import images_from
 
 
 def main(store: str, pause: float) -> None:
@@ -14,7 +14,7 @@ def main(store: str, pause: float) -> None:
     model = mp.load("scenes-8l")
     library = mp.concepts.scenes(concepts=["cat", "tree"], pairs=4)
     vectors = mp.concept_vectors(model, library, probe_accuracy=False, shuffled_draws=2)
-    pictures = pictures_from(library)[:4]
+    pictures = images_from(library)[:4]
     settings = {"metrics": ("logprob",), "strengths": (-1, 1), "draws": 4, "controls": ("random",), "progress": False}
     for _ in mp.sweep_iter(model, vectors, pictures, store=store, **settings):
         time.sleep(pause)

@@ -57,12 +57,12 @@ print("last", float(frames[99 % 8].difference.sel(concept="concept 3", layer=5, 
 """
 REAL = """
 from mllm_probe.sweeps import chunk_size
-from mllm_probe.widgets.base.choices import pictures_from
+from mllm_probe.widgets.base.choices import images_from
 chunk_size.DEFAULT = chunk_size.Limits(rows=24)
 model = mp.load("scenes-8l")
 library = mp.concepts.scenes(concepts=["cat", "tree", "neon"], pairs=6)
 vectors = mp.concept_vectors(model, library, probe_accuracy=False, shuffled_draws=3)
-pictures = pictures_from(library)[:4]
+pictures = images_from(library)[:4]
 monitor = mp.SweepMonitor()
 live = mp.LayerConceptHeatmap(monitor)
 display(monitor, live)

@@ -9,7 +9,7 @@ import torch
 from mllm_probe.activations.hooks import attached
 from mllm_probe.decoding.paths import Trial, choose_path
 from mllm_probe.decoding.resume import CopiedResume, Resume
-from mllm_probe.decoding.rows import with_pictures_encoded
+from mllm_probe.decoding.rows import with_images_encoded
 from mllm_probe.decoding.shared_prompt import UNEDITED_NONE, SharedPrefixSpan, difference
 from mllm_probe.schema import ROLES
 from mllm_probe.steering import Steering
@@ -77,7 +77,7 @@ class Case:
 
     @torch.no_grad()
     def open(self, kind=Resume):
-        return kind(self.model, with_pictures_encoded(self.model, self.encoded))
+        return kind(self.model, with_images_encoded(self.model, self.encoded))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Memory that is planned for a row: one rule for captures and sweeps."""
 
 from mllm_probe.activations import device_memory as memory
-from mllm_probe.decoding.shared_prompt import logit_row_bytes, picture_row_bytes
+from mllm_probe.decoding.shared_prompt import image_row_bytes, logit_row_bytes
 
 
 def test_captures_and_sweeps_count_a_block_and_the_vision_tower_alike(tiny, pictures, monkeypatch):
@@ -13,4 +13,4 @@ def test_captures_and_sweeps_count_a_block_and_the_vision_tower_alike(tiny, pict
     monkeypatch.setattr(memory, "free_bytes", lambda device: 7 * (block + tower))
     assert memory.rows_that_fit(tiny, encoded, share=1.0) == 7
     assert memory.rows_that_fit(tiny, tiny.encode(pictures[:2]), share=1.0) == 7
-    assert picture_row_bytes(tiny, encoded, 0) == block + tower + logit_row_bytes(tiny, length)
+    assert image_row_bytes(tiny, encoded, 0) == block + tower + logit_row_bytes(tiny, length)

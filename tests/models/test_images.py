@@ -16,7 +16,7 @@ from PIL import Image
 
 from mllm_probe.models import as_image, content_hash
 from mllm_probe.models import images as module
-from mllm_probe.models.images import MOST_PIXELS, open_picture
+from mllm_probe.models.images import MOST_PIXELS, open_image
 
 
 def _pixels() -> np.ndarray:
@@ -199,7 +199,7 @@ def test_large_pictures_are_refused_before_they_are_decoded(monkeypatch: pytest.
 def test_the_bomb_error_of_pillow_is_reworded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(ValueError, match="'a.png' is larger than the 64 megapixels that are decoded"):
-        open_picture(_file(Image.new("L", (40, 40))), "a.png")
+        open_image(_file(Image.new("L", (40, 40))), "a.png")
 
 
 @pytest.mark.parametrize("kind", ["named pipe", "folder", "socket", "device"])

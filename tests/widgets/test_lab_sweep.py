@@ -203,7 +203,7 @@ def test_another_sweep_on_a_real_model_is_what_the_lab_shows(real, tiny, library
 
 def test_the_fluent_range_is_that_of_a_sweep_with_perplexity(real, tiny, library):
     _, held_out = library.split(seed=0)
-    pictures = exploring_module.pictures_from(held_out)[:8]
+    pictures = exploring_module.images_from(held_out)[:8]
     alone = mp.sweep(
         tiny, real.vectors, pictures, strengths=(-1, 1), metrics=("perplexity",), controls=(), progress=False
     )

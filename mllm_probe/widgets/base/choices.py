@@ -14,13 +14,13 @@ from PIL import Image
 from mllm_probe.concepts import ConceptLibrary, Picture
 from mllm_probe.concepts.drawn import Drawing, LibraryCall, sampled, world_of
 from mllm_probe.metrics.words import words_of
-from mllm_probe.models.images import as_image, open_picture
+from mllm_probe.models.images import as_image, open_image
 from mllm_probe.schema import CATEGORY, CONCEPT, INPUT, LAYER
-from mllm_probe.typing import Picture as GivenPicture
+from mllm_probe.typing import Picture as GivenImage
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.panel.setting import PAINTED, Setting
 
-Offer: TypeAlias = GivenPicture | Sequence[GivenPicture] | ConceptLibrary | None
+Offer: TypeAlias = GivenImage | Sequence[GivenImage] | ConceptLibrary | None
 """Images to choose from: one, several, those of a library, or drawn scenes where none are given."""
 SIDE = 320
 _MOST = 24
@@ -36,7 +36,7 @@ class Choice:
     `source`: as it was given; read when it is first used. `labels`: concepts that it truly shows, where that is known.
     """
 
-    source: GivenPicture
+    source: GivenImage
     label: str
     code: str
     labels: frozenset[str] | None = None
@@ -58,7 +58,7 @@ class Choice:
         return {"label": self.label, "png": buffer.getvalue()}
 
 
-def pictures_from(images: Offer = None, model: str = "") -> list[GivenPicture]:
+def images_from(images: Offer = None, model: str = "") -> list[GivenImage]:
     """List the images to choose from.
 
     `images`: one image, several, or a concept library (the first 24 of its images). Without it, scenes that suit the
@@ -78,10 +78,10 @@ def pictures_from(images: Offer = None, model: str = "") -> list[GivenPicture]:
 
 
 def choices_from(images: Offer = None, model: str = "") -> list[Choice]:
-    """`pictures_from` with names and code."""
+    """`images_from` with names and code."""
     return [
         Choice(image, _label(image, i), _code(image, i), image.labels if isinstance(image, Picture) else None)
-        for i, image in enumerate(pictures_from(images, model))
+        for i, image in enumerate(images_from(images, model))
     ]
 
 
@@ -98,16 +98,16 @@ def uploaded_choice(content: bytes, name: str) -> Choice:
     """
     name = name.strip() or "pasted image"
     code = f"from PIL import Image\nimage = Image.open({name!r})  # the file that was given to the panel"
-    return Choice(as_image(open_picture(content, name)), name, code)
+    return Choice(as_image(open_image(content, name)), name, code)
 
 
-def _label(image: GivenPicture, index: int) -> str:
+def _label(image: GivenImage, index: int) -> str:
     labels = image.labels if isinstance(image, Picture) else None
     about = f": {', '.join(sorted(labels))}" if labels else ""
     return f"image {index + 1}{about}"
 
 
-def _code(image: GivenPicture, index: int) -> str:
+def _code(image: GivenImage, index: int) -> str:
     source = image.source if isinstance(image, Picture) else image
     if isinstance(source, Drawing):
         return source.code

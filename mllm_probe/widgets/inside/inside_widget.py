@@ -18,7 +18,7 @@ from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.schema import CATEGORY, CONCEPT, INPUT, LAYER, require, require_same_model
 from mllm_probe.steering import Steering
 from mllm_probe.typing import Layers, PromptImages, TokenScope, Traits, TraitValue
-from mllm_probe.widgets.base.choices import pictures_from
+from mllm_probe.widgets.base.choices import images_from
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, sentence
 from mllm_probe.widgets.pages.export_pages import LARGEST, Recording, Recordings, recorded_within
 
@@ -101,7 +101,7 @@ class InsideWidget(ProbeWidget):
             **traits,
         )
         self.model, self._worker.lock = model, model.lock
-        self._image = pictures_from(None, model.name)[0] if images is None else _single_prompt(images)
+        self._image = images_from(None, model.name)[0] if images is None else _single_prompt(images)
         self._pictures = 0
         self._vectors: xr.Dataset | None = None
         self._capture: tuple[Hashable, xr.Dataset] | None = None

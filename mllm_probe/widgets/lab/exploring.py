@@ -16,8 +16,8 @@ from mllm_probe.plots.charts import study_name
 from mllm_probe.studies.recommendation import stored_settings
 from mllm_probe.sweeps import sweep_iter
 from mllm_probe.vectors import concept_vectors
-from mllm_probe.vectors.running_sums import distinct_pictures
-from mllm_probe.widgets.base.choices import Offer, pictures_from
+from mllm_probe.vectors.running_sums import distinct_images
+from mllm_probe.widgets.base.choices import Offer, images_from
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap, first_strength
 from mllm_probe.widgets.lab.explore_widget import Explore, Report
 from mllm_probe.widgets.lab.lab_parts import LabRecipe, library_line
@@ -110,7 +110,7 @@ def explore(
         call = library_call(model.name)
         library = call()
     fit, held_out = library.split(seed=seed)
-    pictures = pictures_from(held_out)
+    pictures = images_from(held_out)
     of_vectors: dict[str, Any] = {"tokens": ("last_prompt", "image"), "seed": seed, "probe_accuracy": False}
     usual = map_settings(model.name)
     first = usual.first if strengths is None else first_strength(tuple(strengths))
@@ -174,7 +174,7 @@ def _study(study: xr.Dataset, **settings: object) -> StudyView:
 
 def _ends(library: ConceptLibrary) -> dict[str, int]:
     """For each concept, how many distinct images have to be read until all of its own are."""
-    _, members = distinct_pictures(library)
+    _, members = distinct_images(library)
     return {name: 1 + max(int(side.max()) for side in sides) for name, sides in members.items()}
 
 

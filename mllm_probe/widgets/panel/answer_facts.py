@@ -25,7 +25,7 @@ from mllm_probe.studies.answer_score import broken_by
 from mllm_probe.sweeps.grid import gather
 from mllm_probe.sweeps.reference_scorer import ReferenceScorer, counted_logprobs
 from mllm_probe.sweeps.scoring import AnswerReader
-from mllm_probe.typing import Picture as GivenPicture
+from mllm_probe.typing import Picture as GivenImage
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.choices import Choice
 from mllm_probe.widgets.base.numbers import Marks, marks
@@ -173,7 +173,7 @@ class LivePerplexity:
         self,
         vectors: xr.Dataset,
         concept: str,
-        image: GivenPicture,
+        image: GivenImage,
         prompt: str,
         answers: Sequence[Sequence[int]],
         steps: int,
@@ -195,7 +195,7 @@ class LivePerplexity:
         self,
         vectors: xr.Dataset,
         concept: str,
-        image: GivenPicture,
+        image: GivenImage,
         prompt: str,
         answers: Sequence[Sequence[int]],
         steps: int,
@@ -214,7 +214,7 @@ class LivePerplexity:
         self._opened = None
 
     def _open(
-        self, vectors: xr.Dataset, concept: str, image: GivenPicture, prompt: str, rows: int, steps: int
+        self, vectors: xr.Dataset, concept: str, image: GivenImage, prompt: str, rows: int, steps: int
     ) -> tuple[AnswerReader, list[ReferenceScorer]]:
         """Reader and scorers for a concept and an image; those of the last call where nothing has changed."""
         key = (id(vectors), concept, id(image), prompt, rows, steps)

@@ -470,7 +470,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self._take_checked(naming)
         self.send_state(list(naming))
 
-    def _take_picture(self, content: Content, buffers: Sequence[bytes]) -> None:
+    def _take_image(self, content: Content, buffers: Sequence[bytes]) -> None:
         if not buffers:
             raise ValueError("no image came with the upload; choose the file again.")
         self.upload(bytes(buffers[0]), str(content.get("name", "")))
@@ -482,7 +482,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         "naming": _take_naming,
         "eligible": lambda panel, _content, _buffers: panel.use_other_image(),
         "scene": lambda panel, content, _buffers: panel.new_scene(_part(content, "seed", int)),
-        "picture": _take_picture,
+        "picture": _take_image,
         "pin": lambda panel, _content, _buffers: panel.pin(),
         "unpin": lambda panel, content, _buffers: panel.unpin(_part(content, "id", int)),
     }
