@@ -53,7 +53,7 @@ _BLOCK_BYTES, _MOST_IMAGES = 64 * 2**20, 64
 
 
 @dataclass(frozen=True)
-class Reading:
+class CaptureInputs:
     """Layers and samples that are read: everything that decides the numbers of a capture.
 
     `texts`: a continuation for each.
@@ -92,7 +92,7 @@ class Reading:
         raise ValueError(unexplained(self.model, f"in a batch with image {number} ({self.requests[number].id})"))
 
 
-def stored_capture(reading: Reading, path: str | Path, coordinates: Coordinates, attrs: Attributes) -> xr.Dataset:
+def stored_capture(reading: CaptureInputs, path: str | Path, coordinates: Coordinates, attrs: Attributes) -> xr.Dataset:
     """Run what a store lacks, block by block, and open it.
 
     `coordinates`: further coordinates of the samples. `attrs`: attributes of the dataset.
@@ -111,7 +111,7 @@ def stored_capture(reading: Reading, path: str | Path, coordinates: Coordinates,
     return dataset_of(store)
 
 
-def _settings(reading: Reading) -> JsonObject:
+def _settings(reading: CaptureInputs) -> JsonObject:
     """Everything that decides the numbers, as plain values by the names of ``capture``'s parameters."""
     model, prompts = reading.model, [request.prompt for request in reading.requests]
     identity = None if reading.steering is None else getattr(reading.steering, "identity", None)
@@ -135,7 +135,7 @@ def _settings(reading: Reading) -> JsonObject:
 
 
 def _created(
-    reading: Reading, path: str | Path, settings: JsonObject, coordinates: Coordinates, attrs: Attributes
+    reading: CaptureInputs, path: str | Path, settings: JsonObject, coordinates: Coordinates, attrs: Attributes
 ) -> UnitStore:
     """Plan the blocks, encode every sample once to learn its tokens, run the first block, and write the layout."""
     began, total = time.perf_counter(), len(reading.requests)
@@ -161,7 +161,7 @@ def _created(
     return store
 
 
-def _tokens(reading: Reading, size: int) -> tuple[list[BatchTokens], list[int]]:
+def _tokens(reading: CaptureInputs, size: int) -> tuple[list[BatchTokens], list[int]]:
     """Tokens of every sample and the labels of the token axis, from encoding alone."""
     batches: list[BatchTokens] = []
     labels: list[int] = []
@@ -172,7 +172,7 @@ def _tokens(reading: Reading, size: int) -> tuple[list[BatchTokens], list[int]]:
     return batches, labels
 
 
-def _block(reading: Reading, plan: JsonObject, labels: Sequence[int], unit: int) -> CapturedRows:
+def _block(reading: CaptureInputs, plan: JsonObject, labels: Sequence[int], unit: int) -> CapturedRows:
     """Activations of one block of images; its batches depend on the block alone."""
     block = plan["images_per_block"]
     requests, texts = reading.part(slice(unit * block, (unit + 1) * block))
@@ -292,7 +292,7 @@ def capture(
         require_single_edit(steering)
     requests = model.samples(images, prompt, inputs)
     texts = None if continuation is None else continuation_per_sample(continuation, len(requests))
-    reading = Reading(model, requests, texts, chosen, scope, steering, batch_size_of(batch_size))
+    reading = CaptureInputs(model, requests, texts, chosen, scope, steering, batch_size_of(batch_size))
     if store is not None:
         _require_no_device(device)
         attrs = _attributes(reading, images, prompt, continuation)
@@ -304,7 +304,7 @@ def capture(
 
 
 def _attributes(
-    reading: Reading, images: Images, prompt: str | Sequence[str] | None, continuation: Continuation
+    reading: CaptureInputs, images: Images, prompt: str | Sequence[str] | None, continuation: Continuation
 ) -> Attributes:
     given = continuation if isinstance(continuation, str) else reading.texts
     facts: dict[str, Any] = {"scope": str(reading.scope), "site": schema.SITE, "continuation": given}
@@ -316,7 +316,7 @@ def _attributes(
 
 
 def _dataset(
-    rows: CapturedRows, batches: list[BatchTokens], reading: Reading, images: Images, attrs: Attributes
+    rows: CapturedRows, batches: list[BatchTokens], reading: CaptureInputs, images: Images, attrs: Attributes
 ) -> xr.Dataset:
     units = {"long_name": schema.SITE, "dtype": dtype_name(rows.dtype)}
     coords: Coordinates = schema.layer_coordinates(rows.layers, len(reading.model.layers))

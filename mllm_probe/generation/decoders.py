@@ -23,7 +23,7 @@ from mllm_probe.models.fingerprints import change_counters, every_module
 from mllm_probe.models.inputs import Request
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.edit_plan import Receipt
-from mllm_probe.steering.intervention import Row
+from mllm_probe.steering.intervention import RowEdit
 from mllm_probe.steering.tensors import path_of, trial_rows
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class DynamicDecoder:
         self.buffer = EditBuffer(prompt.model, rows, prompt=prompt.encoded)
         self._rows: Rows | None = None
 
-    def write(self, rows: Sequence[Row], steps: int | None = None) -> None:
+    def write(self, rows: Sequence[RowEdit], steps: int | None = None) -> None:
         """Replace the edits, as ``EditBuffer.write``."""
         self.buffer.write(rows, steps)
         self.buffer.require_unedited_prompt()
@@ -228,7 +228,7 @@ class CompiledDecoder:
         if largest > tolerance(model.dtype):
             raise RuntimeError(f"logits differ from those of growing caches by {largest:.1e} of their scale")
 
-    def _trial(self, decoder: Decoder, rows: Sequence[Row]) -> Tensor:
+    def _trial(self, decoder: Decoder, rows: Sequence[RowEdit]) -> Tensor:
         last = trial_tokens(self.prompt.model, self.prompt.encoded, 2)[0].repeat_interleave(len(rows), 0).view(2, -1)
         decoder.write(rows)
         return torch.stack([decoder.start(), *[decoder.feed(tokens) for tokens in last]], 1)
@@ -238,7 +238,7 @@ class CompiledDecoder:
         self.prompt = prompt
         self.buffer.set_prompt(prompt.encoded)
 
-    def write(self, rows: Sequence[Row], steps: int | None = None) -> None:
+    def write(self, rows: Sequence[RowEdit], steps: int | None = None) -> None:
         """Replace the edits, as ``EditBuffer.write``."""
         self.buffer.write([*rows, *[None] * (self.static.rows - len(rows))], steps)
         self.buffer.require_unedited_prompt()

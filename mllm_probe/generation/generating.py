@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from mllm_probe.generation.decoders import is_plain_greedy, prompts_of
-from mllm_probe.generation.streaming import GenerateJob, Job, LiveJob, Stream, answer_text
+from mllm_probe.generation.streaming import GenerateJob, LiveJob, Stream, StreamJob, answer_text
 from mllm_probe.models import require_model
 from mllm_probe.models.argument_checks import finite_number, warn_caller, whole_number
 from mllm_probe.models.inputs import Request
@@ -21,7 +21,7 @@ from mllm_probe.models.layout import accepted_inputs
 from mllm_probe.models.prompts import answer_ids
 from mllm_probe.steering.edit_plan import Receipt
 from mllm_probe.steering.editor import Editor
-from mllm_probe.steering.intervention import Composition, Row, Steering, as_rows
+from mllm_probe.steering.intervention import Composition, RowEdit, Steering, as_rows
 from mllm_probe.typing import Images, Inputs
 from mllm_probe.vectors.directions import unlike_note
 
@@ -61,7 +61,7 @@ def generate(
     images: Images = None,
     prompt: str | Sequence[str] | None = None,
     *,
-    steering: Row | Sequence[Row] = None,
+    steering: RowEdit | Sequence[RowEdit] = None,
     max_new_tokens: int = 32,
     answer_prefix: str | None = None,
     inputs: Inputs = None,
@@ -124,7 +124,7 @@ def stream(
     images: Images = None,
     prompt: str | Sequence[str] | None = None,
     *,
-    steering: Row | Sequence[Row] = None,
+    steering: RowEdit | Sequence[RowEdit] = None,
     max_new_tokens: int = 32,
     answer_prefix: str | None = None,
     inputs: Inputs = None,
@@ -160,7 +160,7 @@ def stream(
     requests, rows = _fitted(model, images, prompt, steering, inputs)
     prefix = _checked_prefix(model, answer_prefix)
 
-    def generated() -> tuple[Job, Callable[[], Receipt]]:
+    def generated() -> tuple[StreamJob, Callable[[], Receipt]]:
         encoded = model.encode_samples(requests, prefix)
         editor = Editor(model, rows, encoded, steps=_fed_back(encoded, max_new_tokens))
         return GenerateJob(model, encoded, editor, _settings(model, max_new_tokens, options)), editor.receipt
@@ -173,7 +173,7 @@ def stream(
 
 
 @contextmanager
-def steer(model: ProbeModel, steering: Row | Sequence[Row]) -> Iterator[Receipt]:
+def steer(model: ProbeModel, steering: RowEdit | Sequence[RowEdit]) -> Iterator[Receipt]:
     """Edit any call of ``model.hf`` made in the ``with`` block, such as ``model.hf.generate(...)``.
 
     Parameters
@@ -209,8 +209,12 @@ def steer(model: ProbeModel, steering: Row | Sequence[Row]) -> Iterator[Receipt]
 
 
 def _fitted(
-    model: ProbeModel, images: Images, prompt: str | Sequence[str] | None, steering: Row | Sequence[Row], inputs: Inputs
-) -> tuple[list[Request], list[Row]]:
+    model: ProbeModel,
+    images: Images,
+    prompt: str | Sequence[str] | None,
+    steering: RowEdit | Sequence[RowEdit],
+    inputs: Inputs,
+) -> tuple[list[Request], list[RowEdit]]:
     """Samples and steerings, each repeated to fit the other."""
     requests, rows = model.samples(images, prompt, inputs), as_rows(steering)
     if len(requests) == 1:
@@ -224,7 +228,7 @@ def _fitted(
     return requests, rows
 
 
-def _warn_unlike(model: ProbeModel, requests: Sequence[Request], rows: Sequence[Row]) -> None:
+def _warn_unlike(model: ProbeModel, requests: Sequence[Request], rows: Sequence[RowEdit]) -> None:
     """Warn of images that are unlike those which the vectors were made with."""
     steered = [
         (request.images[0], part.vectors)
@@ -239,7 +243,7 @@ def _warn_unlike(model: ProbeModel, requests: Sequence[Request], rows: Sequence[
 
 
 def _decodes_only(
-    model: ProbeModel, requests: Sequence[Request], rows: Sequence[Row], options: Mapping[str, object]
+    model: ProbeModel, requests: Sequence[Request], rows: Sequence[RowEdit], options: Mapping[str, object]
 ) -> bool:
     """Whether all rows share one prompt, are edited by a buffer, and are decoded greedily."""
     parts = [part for row in rows if row is not None for part in row.parts]

@@ -26,7 +26,7 @@ from mllm_probe.generation.decoders import (
     stream_decoder,
 )
 from mllm_probe.steering.edit_plan import Receipt
-from mllm_probe.steering.intervention import Row, as_rows
+from mllm_probe.steering.intervention import RowEdit, as_rows
 from mllm_probe.steering.tensors import path_of
 from mllm_probe.typing import Images, Inputs
 
@@ -66,7 +66,7 @@ class Feed:
                 self.open[row] = token not in self.ends
 
 
-Job = Callable[[Feed], None]
+StreamJob = Callable[[Feed], None]
 """What a stream runs in its thread, holding ``model.lock``: passes tokens to the feed until it is cancelled."""
 
 
@@ -90,7 +90,7 @@ class Stream:
         Their token ids, with the one that ends an answer.
     """
 
-    def __init__(self, model: ProbeModel, rows: int, job: Job, receipt: Callable[[], Receipt]) -> None:
+    def __init__(self, model: ProbeModel, rows: int, job: StreamJob, receipt: Callable[[], Receipt]) -> None:
         self.text = [""] * rows
         self.tokens: list[list[int]] = [[] for _ in range(rows)]
         self._receipt, self._lock = receipt, model.lock
@@ -149,7 +149,7 @@ class _Worker:
 
     model: ProbeModel
     tokens: list[list[int]]
-    job: Job
+    job: StreamJob
     items: queue.SimpleQueue[Any]
     cancel: threading.Event
     started: threading.Event
@@ -264,7 +264,7 @@ class Live:
         """Receipt of the newest run so far."""
         return self.decoder.receipt()
 
-    def run(self, steerings: Row | Sequence[Row]) -> Iterator[tuple[int, int, str]]:
+    def run(self, steerings: RowEdit | Sequence[RowEdit]) -> Iterator[tuple[int, int, str]]:
         """Answers of rows, token by token; an earlier run of this session ends.
 
         `steerings`: one per row. Yields: row, step, text of the row so far. Raises ValueError if a scope edits the
@@ -279,13 +279,13 @@ class Live:
             yield from tokens
             tokens.clear()
 
-    def first_token(self, steerings: Row | Sequence[Row]) -> Tensor:
+    def first_token(self, steerings: RowEdit | Sequence[RowEdit]) -> Tensor:
         """The first token of every row, int64 [rows] on the model's device: a buffer write and one decode step."""
         answers = self._begin(steerings)
         with self.model.lock.held(interactive=True):
             return answers.advance()
 
-    def _begin(self, steerings: Row | Sequence[Row]) -> Answers:
+    def _begin(self, steerings: RowEdit | Sequence[RowEdit]) -> Answers:
         rows = as_rows(steerings)
         with self.model.lock.held(interactive=True):
             self.decoder.write(rows, steps=self.prompt.tail.shape[1] + self.max_new_tokens - 1)
@@ -337,9 +337,9 @@ class LiveJob:
     def __init__(
         self,
         prompt: Prompt,
-        rows: Sequence[Row],
+        rows: Sequence[RowEdit],
         steps: int,
-        otherwise: Callable[[], tuple[Job, Callable[[], Receipt]]],
+        otherwise: Callable[[], tuple[StreamJob, Callable[[], Receipt]]],
     ) -> None:
         self.prompt, self.rows, self.steps, self.otherwise = prompt, rows, steps, otherwise
         self.fed_back = prompt.tail.shape[1] + steps - 1

@@ -23,7 +23,7 @@ Reads = Literal["words", "logits", "answer", "forced", "reference"]
 
 
 @dataclass(frozen=True)
-class Reading:
+class MetricNeeds:
     """One thing that a metric may read of a steered run, and what must run for it.
 
     `decodes`: the answer of every row is generated.
@@ -38,12 +38,12 @@ class Reading:
     words: bool = False
 
 
-READS: Mapping[str, Reading] = {
-    "words": Reading(words=True),
-    "logits": Reading(),
-    "answer": Reading(decodes=True),
-    "forced": Reading(unsteered=True),
-    "reference": Reading(decodes=True, reference=True),
+READS: Mapping[str, MetricNeeds] = {
+    "words": MetricNeeds(words=True),
+    "logits": MetricNeeds(),
+    "answer": MetricNeeds(decodes=True),
+    "forced": MetricNeeds(unsteered=True),
+    "reference": MetricNeeds(decodes=True, reference=True),
 }
 
 
@@ -168,7 +168,7 @@ class Metric:
             raise ValueError(f"metric '{self.name}': every_concept goes with reads='logits'; got {self.reads!r}.")
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> MetricNeeds:
         """Runs that this metric needs."""
         return READS[self.reads]
 

@@ -73,18 +73,18 @@ class WordTable:
 
     `variants`: per concept its token sequences, see :func:`word_variants`; empty for a concept without words. `first`
     (Tensor of int64 [concepts, most]): first sub-tokens of each concept, without repetitions, padded with 0.
-    `first_valid`, `single_valid` (Tensor of bool [concepts, most]): which entries of ``first`` are there, and which of
+    `first_there`, `single_there` (Tensor of bool [concepts, most]): which entries of ``first`` are there, and which of
     them are a whole word by themselves.
     """
 
     variants: tuple[tuple[tuple[int, ...], ...], ...]
     first: torch.Tensor
-    first_valid: torch.Tensor
-    single_valid: torch.Tensor
+    first_there: torch.Tensor
+    single_there: torch.Tensor
 
     def to(self, device: torch.device) -> WordTable:
         """The same table with its tensors on a device."""
-        tensors = {name: getattr(self, name).to(device) for name in ("first", "first_valid", "single_valid")}
+        tensors = {name: getattr(self, name).to(device) for name in ("first", "first_there", "single_there")}
         return replace(self, **tensors)
 
     @property
@@ -127,17 +127,17 @@ def single_token_logprob(logits: torch.Tensor, table: WordTable) -> torch.Tensor
     `logits`: Tensor [..., vocabulary]. Returns Tensor of float32 [..., concepts]: on the device of ``logits``; -inf for
     a concept all of whose words have several sub-tokens.
     """
-    return _gathered(torch.log_softmax(logits.float(), -1), table.first, table.single_valid)
+    return _gathered(torch.log_softmax(logits.float(), -1), table.first, table.single_there)
 
 
 def first_token_logit(logits: torch.Tensor, table: WordTable) -> torch.Tensor:
     """Log-sum-exp of the raw logits of the first sub-tokens of each concept's words, [..., concepts] float32."""
-    return _gathered(logits.float(), table.first, table.first_valid)
+    return _gathered(logits.float(), table.first, table.first_there)
 
 
 def first_token_logprob(logits: torch.Tensor, table: WordTable) -> torch.Tensor:
     """Log-probability that the next token begins a word of each concept, [..., concepts] float32."""
-    return _gathered(torch.log_softmax(logits.float(), -1), table.first, table.first_valid)
+    return _gathered(torch.log_softmax(logits.float(), -1), table.first, table.first_there)
 
 
 def _gathered(scores: torch.Tensor, ids: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:

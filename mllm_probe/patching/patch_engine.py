@@ -184,7 +184,7 @@ def _read_states(model: ProbeModel, encoded: Encoded, layers: list[int]) -> dict
 
 
 @dataclass(frozen=True)
-class Batch:
+class PatchBatch:
     """Rows that run together, and their places in the grid.
 
     `group`, `donor` (int array [rows - 1]): places along ``group`` and ``control`` of each row but row 0. `first`:
@@ -235,7 +235,7 @@ class Pending:
     """
 
     layer: int
-    batch: Batch
+    batch: PatchBatch
     values: Tensor
     layers: int
 
@@ -377,7 +377,7 @@ class PatchEngine:
         if pending:
             yield self._put(base, pending, of_source)
 
-    def _batched(self, pair: Pair, names: Sequence[str]) -> list[Batch]:
+    def _batched(self, pair: Pair, names: Sequence[str]) -> list[PatchBatch]:
         """Rows of every group and donor: those behind the image apart from the others, as they cost far less."""
         job, layout = self.job, pair.positive.layout
         taken = [job.columns(pair, group) for group in job.groups]
@@ -394,7 +394,7 @@ class PatchEngine:
         parts = [part[i : i + most] for part in (early, late) for i in range(0, len(part), most)]
         numbers = [IDENTITY if name == "identity" else names.index(name) for name in job.settings.donors]
         return [
-            Batch(
+            PatchBatch(
                 PatchRows([taken[g] for g, _ in part], [numbers[d] for _, d in part]),
                 group=np.array([g for g, _ in part]),
                 donor=np.array([d for _, d in part]),
@@ -407,7 +407,7 @@ class PatchEngine:
         self,
         run: Run,
         place: int,
-        batches: Sequence[Batch],
+        batches: Sequence[PatchBatch],
         donors: Sequence[States],
         base: Base,
         counterpart: int | None,

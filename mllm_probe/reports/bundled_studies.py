@@ -210,7 +210,7 @@ FINDINGS = (
 
 
 @dataclass(frozen=True)
-class Job:
+class StudyJob:
     """One study of one model, or of a ladder of them, as a process of its own runs it.
 
     `models`: names under which they are shown. `folder`: where all results are kept. `ladder`: for which it runs the
@@ -220,7 +220,7 @@ class Job:
     study: str
     models: tuple[str, ...]
     folder: Path
-    ladder: Job | None = None
+    ladder: StudyJob | None = None
 
     @property
     def model(self) -> str:
@@ -245,7 +245,7 @@ class Job:
         blocks = max(depth_of(name) for name in self.models)
         return blocks, len(self.models) + 2 * (self.study in _CONTRASTING)
 
-    def leaves_grids_for(self, other: Job) -> bool:
+    def leaves_grids_for(self, other: StudyJob) -> bool:
         """Whether another job needs what this one runs."""
         shared = self.study == "localization" and other.study == SCALING and other.ladder is None
         return self.ladder == other or (shared and set(self.models) <= set(other.models))
@@ -314,27 +314,27 @@ def _known(what: str, given: Sequence[str] | None, available: list[str]) -> list
     return [name for name in available if not given or name in given]
 
 
-def _jobs(models: Sequence[str], asked: Sequence[str], folder: Path) -> Iterator[Job]:
+def _jobs(models: Sequence[str], asked: Sequence[str], folder: Path) -> Iterator[StudyJob]:
     for finding in FINDINGS:
         if finding.study not in asked:
             continue
         if finding.study == SCALING:
             ladder = tuple(name for name in models if name not in (SHUFFLED, UNTRAINED))
             if len(ladder) > 1:
-                whole = Job(SCALING, ladder, folder)
-                yield from (Job(SCALING, (model,), folder, whole) for model in ladder)
+                whole = StudyJob(SCALING, ladder, folder)
+                yield from (StudyJob(SCALING, (model,), folder, whole) for model in ladder)
                 yield whole
         else:
-            yield from (Job(finding.study, (model,), folder) for model in models)
+            yield from (StudyJob(finding.study, (model,), folder) for model in models)
 
 
-def _run_all(jobs: Sequence[Job], processes: int) -> None:
+def _run_all(jobs: Sequence[StudyJob], processes: int) -> None:
     """Run what is not there yet, the longest first, and say what is finished."""
     waiting = sorted((job for job in jobs if not job.result.is_dir()), key=lambda job: job.weight, reverse=True)
     begun, total, finished = time.monotonic(), len(waiting), 0
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(processes, max(1, total)), mp_context=context) as pool:
-        running: dict[Future[float], Job] = {}
+        running: dict[Future[float], StudyJob] = {}
         while waiting or running:
             # A ladder goes on with the grids that localization leaves, so that it waits for them.
             busy = [*running.values(), *waiting]
@@ -349,7 +349,7 @@ def _run_all(jobs: Sequence[Job], processes: int) -> None:
                 print(f"{job.model}: {what} in {seconds:.0f} s ({progress})", file=sys.stderr, flush=True)
 
 
-def run_job(job: Job) -> float:
+def run_job(job: StudyJob) -> float:
     """Run one study in this process, write its dataset, and return the seconds it took."""
     begun = time.monotonic()
     torch.set_num_threads(1)
@@ -377,7 +377,7 @@ def _multiverse(folder: Path, name: str, model: ProbeModel, library: ConceptLibr
     return studies.multiverse_grids(model, library, store=folder / name / "runs", progress=False)
 
 
-def _section(finding: Finding, results: Mapping[Job, xr.Dataset]) -> StudySection:
+def _section(finding: Finding, results: Mapping[StudyJob, xr.Dataset]) -> StudySection:
     """Part of the page about one question: what the paper says, what the models show, what cannot be concluded."""
     verdicts = [f"{job.model}: {verdict_on(finding, result)}" for job, result in results.items()]
     paper = [finding.paper] if finding.paper else []
@@ -406,6 +406,6 @@ def verdict_on(finding: Finding, study: xr.Dataset) -> str:
     )
 
 
-def _verdicts(results: Mapping[Job, xr.Dataset]) -> list[str]:
+def _verdicts(results: Mapping[StudyJob, xr.Dataset]) -> list[str]:
     by_study = {finding.study: finding for finding in FINDINGS}
     return [f"{job.study} · {job.model}: {verdict_on(by_study[job.study], result)}" for job, result in results.items()]

@@ -16,8 +16,8 @@ from mllm_probe.decoding.shared_prompt import SharedPrefixSpan
 from mllm_probe.models.layout import given_cache
 from mllm_probe.steering.edit_plan import PartRecord, Receipt, RowReceipt, row_receipt
 from mllm_probe.steering.editor import past_length
-from mllm_probe.steering.intervention import Row, as_rows, require_vectors_of
-from mllm_probe.steering.tensors import GENERATED, LAST, PHASES, Batch, Stacked, Tensors, phases_of, stack
+from mllm_probe.steering.intervention import RowEdit, as_rows, require_vectors_of
+from mllm_probe.steering.tensors import GENERATED, LAST, PHASES, EditBatch, Stacked, Tensors, phases_of, stack
 from mllm_probe.tokens.positions import of_encoded, sequence_of
 from mllm_probe.typing import Layers
 
@@ -47,7 +47,7 @@ class EditLog:
     `stacked`: their edits. `layers`: blocks by index. `ends`: token ids that end an answer.
     """
 
-    def __init__(self, rows: Sequence[Row], stacked: Stacked, layers: Sequence[int], ends: Iterable[int]) -> None:
+    def __init__(self, rows: Sequence[RowEdit], stacked: Stacked, layers: Sequence[int], ends: Iterable[int]) -> None:
         self.rows, self.stacked, self.layers = list(rows), stacked, layers
         self.ends = torch.tensor(sorted(ends), dtype=torch.long)
         self.calls: list[ModelCall] = []
@@ -74,7 +74,7 @@ class EditLog:
         )
 
     def _receipt(
-        self, line: int, row: Row, layers: set[int], began: bool, answered: int, size: float, last: int | None
+        self, line: int, row: RowEdit, layers: set[int], began: bool, answered: int, size: float, last: int | None
     ) -> RowReceipt:
         planned = [part for part in row.parts if part.strength != 0] if row is not None and layers else []
         records = []
@@ -173,7 +173,7 @@ class EditBuffer:
         self._last_position, self._answer_start = int(where.lengths[0]) - 1, where.prompt_length
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[RowEdit]:
         """Rows as they were written."""
         return self._log.rows
 
@@ -197,7 +197,7 @@ class EditBuffer:
         column = 0 if self._answer_start is None else self._answer_start - 1
         return SharedPrefixSpan(int(first_edited.min()), column, tuple(first_edited.tolist()))
 
-    def write(self, rows: Sequence[Row], steps: int | None = None) -> None:
+    def write(self, rows: Sequence[RowEdit], steps: int | None = None) -> None:
         """Replace the edits; all rows are in the batch again and receipts start from zero.
 
         `rows`: at most as many as there is room for. `steps`: how many generated positions will be fed, where that is
@@ -221,7 +221,7 @@ class EditBuffer:
         self._tensors.fill(stacked)
         self.serial += 1
         self._log = EditLog(rows, stacked, self.layers, self.model.eos_token_ids)
-        # A new `Batch`, though its tensors are views of the same memory: it caches products of what was written.
+        # A new `EditBatch`, though its tensors are views of the same memory: it caches products of what was written.
         self._current = _CurrentRows(self._tensors.of(None, len(rows)), np.arange(len(rows)), np.zeros(len(rows)))
 
     def keep(self, indices: Sequence[int] | Tensor | np.ndarray) -> None:
@@ -287,7 +287,7 @@ class EditBuffer:
         return sum(call.columns for call in self._log.calls if call.phase == GENERATED)
 
     @property
-    def batch(self) -> Batch:
+    def batch(self) -> EditBatch:
         """Edits of the rows that are in the batch now."""
         return self._current.batch
 
@@ -362,14 +362,14 @@ class _CallEditor:
     the buffer has in the batch at each call. `counted`: whether the calls are counted in the receipt.
     """
 
-    def __init__(self, buffer: EditBuffer, phase: int, chosen: Batch | None, counted: bool) -> None:
+    def __init__(self, buffer: EditBuffer, phase: int, chosen: EditBatch | None, counted: bool) -> None:
         self.buffer, self.phase, self.chosen, self.counted = buffer, phase, chosen, counted
         # Every block checks that it sees the lines and columns of the call, as columns are not read from its input.
         self.shape = (0, 0)
         self.ranges: list[_ColumnRange] = []
 
     @property
-    def batch(self) -> Batch:
+    def batch(self) -> EditBatch:
         """Edits of the rows of this block."""
         return self.buffer.batch if self.chosen is None else self.chosen
 
@@ -444,7 +444,7 @@ class _CallEditor:
 class _CurrentRows:
     """Rows in the batch: their edits, their numbers in the buffer, and the sums of sizes up to their last selection."""
 
-    batch: Batch
+    batch: EditBatch
     numbers: np.ndarray
     earlier: np.ndarray
 

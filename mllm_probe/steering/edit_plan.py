@@ -14,14 +14,14 @@ from torch import Tensor
 
 from mllm_probe.activations.device_array import index_tensors, on_host
 from mllm_probe.schema import ROW, layer_names
-from mllm_probe.steering.intervention import Row, Steering
+from mllm_probe.steering.intervention import RowEdit, Steering
 from mllm_probe.steering.tables import Entries, Table, build_tables
 from mllm_probe.tokens.positions import KINDS, LAST_PROMPT, PromptPositions
 from mllm_probe.tokens.selection import Scope, require_image_at_input
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
-    from mllm_probe.steering.intervention import Row, Steering
+    from mllm_probe.steering.intervention import RowEdit, Steering
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class PartRecord:
 
 
 def row_receipt(
-    row: Row, parts: Sequence[PartRecord], layers: Iterable[int], relative_size: float, scopes_differ: bool
+    row: RowEdit, parts: Sequence[PartRecord], layers: Iterable[int], relative_size: float, scopes_differ: bool
 ) -> RowReceipt:
     """The receipt of one row, from the records of its steerings that were planned; none of them is the baseline."""
     if row is None or not parts:
@@ -217,7 +217,7 @@ class EditPlan:
     """
 
     def __init__(
-        self, model: ProbeModel, rows: Sequence[Row], where: PromptPositions, steps: int | None = None
+        self, model: ProbeModel, rows: Sequence[RowEdit], where: PromptPositions, steps: int | None = None
     ) -> None:
         self.model, self.rows, self.where = model, list(rows), where
         self.prompt_ids: Tensor | None = None
@@ -372,7 +372,12 @@ class EditPlan:
         )
 
     def _line_receipt(
-        self, line: int, row: Row, mine: list[tuple[Table, int]], end: float, ratios: dict[int, tuple[np.ndarray, ...]]
+        self,
+        line: int,
+        row: RowEdit,
+        mine: list[tuple[Table, int]],
+        end: float,
+        ratios: dict[int, tuple[np.ndarray, ...]],
     ) -> RowReceipt:
         parts = () if row is None else row.parts
         records = [

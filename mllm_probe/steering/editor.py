@@ -15,7 +15,7 @@ from mllm_probe.activations.hooks import attached, editing
 from mllm_probe.decoding.shared_prompt import SharedPrefixSpan
 from mllm_probe.models.layout import given_cache
 from mllm_probe.steering.edit_plan import Call, EditPlan, Receipt, RowReceipt
-from mllm_probe.steering.intervention import Composition, Row, Steering, as_rows, require_vectors_of
+from mllm_probe.steering.intervention import Composition, RowEdit, Steering, as_rows, require_vectors_of
 from mllm_probe.tokens.positions import PromptPositions, of_call, of_encoded, sequence_of
 from mllm_probe.typing import CallArguments
 
@@ -39,7 +39,7 @@ class Editor:
     """
 
     def __init__(
-        self, model: ProbeModel, rows: Sequence[Row], prompt: Encoded | None = None, steps: int | None = None
+        self, model: ProbeModel, rows: Sequence[RowEdit], prompt: Encoded | None = None, steps: int | None = None
     ) -> None:
         self.model, self.rows, self.steps = model, as_rows(rows), steps
         require_vectors_of(model, self.rows)
@@ -92,7 +92,7 @@ class Editor:
     def _receipt_rows(self) -> tuple[RowReceipt, ...]:
         return (*self._past_rows, *(self._plan.receipt() if self._plan is not None else ()))
 
-    def _broadcast(self, lines: int) -> list[Row]:
+    def _broadcast(self, lines: int) -> list[RowEdit]:
         if lines % len(self.rows):
             raise ValueError(
                 f"{len(self.rows)} steerings do not fit a batch of {lines} lines: give one, or one for every row."
@@ -157,7 +157,7 @@ class Editor:
 @editing.register(list)
 @editing.register(tuple)
 @contextmanager
-def _edited_forwards(steering: Row | Sequence[Row], model: ProbeModel, encoded: Encoded) -> Iterator[Receipt]:
+def _edited_forwards(steering: RowEdit | Sequence[RowEdit], model: ProbeModel, encoded: Encoded) -> Iterator[Receipt]:
     """Edit forwards of ``model`` on ``encoded`` while the ``with`` block runs; gives the receipt."""
     editor = Editor(model, as_rows(steering), encoded, steps=encoded.length - encoded.prompt_length)
     with editor.attached():

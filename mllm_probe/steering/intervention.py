@@ -224,7 +224,7 @@ class Composition:
         return f"<Composition {self}>"
 
 
-Row = Steering | Composition | None
+RowEdit = Steering | Composition | None
 
 
 def compose(*parts: Steering | Composition) -> Composition:
@@ -241,7 +241,7 @@ def compose(*parts: Steering | Composition) -> Composition:
     return Composition(tuple(single for part in parts for single in part.parts))
 
 
-def as_rows(steering: Row | Sequence[Row]) -> list[Row]:
+def as_rows(steering: RowEdit | Sequence[RowEdit]) -> list[RowEdit]:
     """One steering, None, or a list of them with one per row, as a list."""
     if steering is None or isinstance(steering, (Steering, Composition)):
         return [steering]
@@ -285,7 +285,7 @@ def _require_control(steering: Steering) -> None:
         )
 
 
-def require_vectors_of(model: ProbeModel, rows: Sequence[Row]) -> None:
+def require_vectors_of(model: ProbeModel, rows: Sequence[RowEdit]) -> None:
     """Raise a ValueError unless all vectors of the rows were made with the weights of ``model``.
 
     The weights are looked at once, by PyTorch's counters: this runs for every slider move and every chunk of a sweep.

@@ -18,7 +18,7 @@ from mllm_probe.decoding.paths import DecodingPath, OnOpened, Trial, choose_path
 from mllm_probe.decoding.shared_prompt import UNEDITED_NONE, SharedPrefixSpan
 from mllm_probe.schema import ROLES
 from mllm_probe.steering.editor import Editor
-from mllm_probe.steering.intervention import Row, Steering, compose
+from mllm_probe.steering.intervention import RowEdit, Steering, compose
 from mllm_probe.steering.operations import Affine, Number, Operation, affine_size
 from mllm_probe.steering.tables import AffineTable, Members, build_tables
 from mllm_probe.tokens.positions import KINDS, LAST_PROMPT
@@ -73,7 +73,7 @@ def phases_of(part: Steering) -> tuple[bool, bool]:
     return part.scope.last_prompt, part.scope.generated
 
 
-def stack(rows: Sequence[Row], layers: Mapping[int, int], dtype: torch.dtype) -> Stacked:
+def stack(rows: Sequence[RowEdit], layers: Mapping[int, int], dtype: torch.dtype) -> Stacked:
     """Stack the edits of rows.
 
     `layers`: block → its index. `dtype`: of the activations that are edited. Raises ValueError if a vector, norm or
@@ -214,21 +214,21 @@ class Tensors:
         if self.along is not None:
             self.along.view(-1, width).index_copy_(0, at, bank[other])
 
-    def of(self, rows: np.ndarray | None, count: int) -> Batch:
+    def of(self, rows: np.ndarray | None, count: int) -> EditBatch:
         """The edits of some rows: the first ``count`` in place, or copies of ``rows``."""
         # Views for the whole batch, so that a later write reaches a recorded graph; copies once rows have left, as
         # their selection is no slice. Copies sum sizes from 0, see `EditBuffer.keep`.
         if rows is None:
             parts = [t if t is None else t[:, :, :count] for t in (self.direction, self.along, self.ratio)]
-            return Batch(parts[0], parts[1], self.numbers[..., :count], parts[2])  # type: ignore[arg-type]
+            return EditBatch(parts[0], parts[1], self.numbers[..., :count], parts[2])  # type: ignore[arg-type]
         at = torch.from_numpy(rows).to(self.ratio.device)
         along = None if self.along is None else self.along.index_select(2, at)
         ratio = torch.zeros(*self.ratio.shape[:2], count, device=self.ratio.device)
-        return Batch(self.direction.index_select(2, at), along, self.numbers.index_select(3, at), ratio)
+        return EditBatch(self.direction.index_select(2, at), along, self.numbers.index_select(3, at), ratio)
 
 
 @dataclass(frozen=True)
-class Batch:
+class EditBatch:
     """Edits of the rows that are in the batch now; tensors as in :class:`Tensors`."""
 
     direction: Tensor
@@ -372,7 +372,7 @@ def _following_trial(model: ProbeModel, encoded: Encoded) -> Trial:
     return _trial(model, encoded, rows, [(every, part) for part in parts])
 
 
-def trial_rows(model: ProbeModel) -> list[Row]:
+def trial_rows(model: ProbeModel) -> list[RowEdit]:
     """An unsteered row between two that are edited at different blocks from the last prompt token on."""
     vectors, blocks = _trial_direction(model), len(model.layers)
     low, high = (Steering(vectors, [block], operation=RELATIVE) for block in (blocks // 3, 2 * blocks // 3))
@@ -388,7 +388,7 @@ def _prompt_trial(model: ProbeModel, encoded: Encoded, input_edited: bool = Fals
     """
     vectors, last = _trial_direction(model), len(model.layers) - 1
     places = dict.fromkeys([(0, _middle(encoded)), (last // 2, 0), (last, 0)])
-    rows: list[Row] = [None, *(_from_position(vectors, encoded, *place) for place in places)]
+    rows: list[RowEdit] = [None, *(_from_position(vectors, encoded, *place) for place in places)]
     rows += _of_input(model, encoded) if input_edited else []
     batches = [(0, number) for number in range(1, len(rows))]
     parts = [Editor(model, [rows[i] for i in batch], prompt=encoded).unedited_part for batch in batches]
@@ -396,7 +396,10 @@ def _prompt_trial(model: ProbeModel, encoded: Encoded, input_edited: bool = Fals
 
 
 def _trial(
-    model: ProbeModel, encoded: Encoded, rows: Sequence[Row], batches: Sequence[tuple[Sequence[int], SharedPrefixSpan]]
+    model: ProbeModel,
+    encoded: Encoded,
+    rows: Sequence[RowEdit],
+    batches: Sequence[tuple[Sequence[int], SharedPrefixSpan]],
 ) -> Trial:
     def edits(chosen: Sequence[int]) -> AbstractContextManager[Any]:
         return Editor(model, [rows[i] for i in chosen], prompt=encoded).attached()
@@ -423,14 +426,14 @@ def _normal(model: ProbeModel) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(model.hidden_size)
 
 
-def _from_position(vectors: xr.Dataset, encoded: Encoded, layer: int, first: int) -> Row:
+def _from_position(vectors: xr.Dataset, encoded: Encoded, layer: int, first: int) -> RowEdit:
     """A row that is edited at one block, at every position from one of the prompt to the end of the answer."""
     positions = list(range(first, _real_length(encoded)))
     parts = [Steering(vectors, [layer], tokens=tokens, operation=RELATIVE) for tokens in (positions, "generated")]
     return compose(*parts)
 
 
-def _of_input(model: ProbeModel, encoded: Encoded) -> list[Row]:
+def _of_input(model: ProbeModel, encoded: Encoded) -> list[RowEdit]:
     """A row that is edited at the input of block 0, at the image tokens from the middle one on; none without any."""
     image = [place for place in _image_positions(encoded) if place >= _middle(encoded)]
     if not image:

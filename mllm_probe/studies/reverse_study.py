@@ -108,7 +108,7 @@ def reverse_grid(run: StudyRuns, place: str, name: str, probes: xr.Dataset) -> x
 
     `place`: tokens that are edited, of ``PLACES``. `name`: of ``RUNS``. `probes`: vectors of method ``"probe"`` at the
     last prompt token. Returns Dataset (concept, layer, strength, control, draw, sample[, read_layer]), host memory: a
-    grid whose ``sample`` counts the images of each concept, with what `Reading` gives in place of activations.
+    grid whose ``sample`` counts the images of each concept, with what `LensReading` gives in place of activations.
     """
 
     def compute(store: Path | None) -> xr.Dataset:
@@ -180,7 +180,7 @@ def read_inside(
     parts = []
     for name, concept in library.items():
         positives = {SAMPLE: [names[image.id] for image in concept.positive]}
-        reading = Reading(vectors.sel({CONCEPT: [name]}), probes.sel({CONCEPT: name}), grid, seed)
+        reading = LensReading(vectors.sel({CONCEPT: [name]}), probes.sel({CONCEPT: name}), grid, seed)
         inside = reading.of(steered.sel({CONCEPT: name}).isel(positives), before, before.isel(positives))
         part = rest.sel({CONCEPT: [name]}).isel(positives)
         part = part.assign({key: value.expand_dims({CONCEPT: [name]}) for key, value in inside.items()})
@@ -188,7 +188,7 @@ def read_inside(
     return joined(parts)
 
 
-class Reading:
+class LensReading:
     """Directions along which the rows of one concept are read at the last prompt token.
 
     `vectors`: of one concept. `probe`: of the concept. `grid`: whose controls, layers and read layers these are.

@@ -17,7 +17,7 @@ from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.steering.operations import ChangeFunction, Operation
 from mllm_probe.sweeps.engine import Engine, joined, leave, run_unit
 from mllm_probe.sweeps.grid import gather
-from mllm_probe.sweeps.job import Job, check_requirements
+from mllm_probe.sweeps.job import SweepJob, check_requirements
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.stored.store_inputs import Cluster, DaskClient, require_client
 from mllm_probe.sweeps.sweep_arguments import DEFAULT_METRICS, Arguments, shard_of
@@ -523,7 +523,7 @@ def _grids(
     return Grids(Engine(job, store=store, coarse=coarse, shard=share, cluster=cluster, mixed=mixed), progress)
 
 
-def _in_temporary_store(job: Job, cluster: Cluster, progress: bool) -> Grids:
+def _in_temporary_store(job: SweepJob, cluster: Cluster, progress: bool) -> Grids:
     """A sweep whose store is in a folder that all workers see, and is removed when the sweep has ended."""
     folder = cluster.shared_folder()
     engine = Engine(job, store=Path(folder.name) / "grid.zarr", cluster=cluster)
@@ -545,7 +545,7 @@ def _job(
     prompt: str | Sequence[str] | None,
     inputs: Inputs,
     arguments: Arguments,
-) -> Job:
+) -> SweepJob:
     require_model(model)
     if images is None and inputs is None:
         raise ValueError("images: expected images or a concept library (or processed tensors as inputs=); got None.")
@@ -555,7 +555,7 @@ def _job(
     by_default = DEFAULT_METRICS if arguments.metrics is DEFAULT_METRICS else ()
     check_requirements(model, settings, samples, by_default=by_default)
     require_size(settings, len(samples))
-    return Job(model, vectors, settings, samples)
+    return SweepJob(model, vectors, settings, samples)
 
 
 def _steps(engine: Engine, shown: bool, leave: Callable[[], None] | None) -> Generator[int]:

@@ -16,7 +16,7 @@ from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.sweeps import runner as chunk_size
 from mllm_probe.sweeps.cells import Block, lacking, plan_order
 from mllm_probe.sweeps.grid import Grid, eligible_doses
-from mllm_probe.sweeps.job import Job, warn_of_too_few
+from mllm_probe.sweeps.job import SweepJob, warn_of_too_few
 from mllm_probe.sweeps.runner import Limits, Runner
 from mllm_probe.sweeps.stored.store_inputs import Cluster, job_of, origin_of
 from mllm_probe.sweeps.stored.sweep_store import open_unit_store
@@ -41,7 +41,7 @@ class Engine:
 
     def __init__(
         self,
-        job: Job,
+        job: SweepJob,
         *,
         store: str | Path | None = None,
         coarse: bool = False,

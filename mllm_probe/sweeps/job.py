@@ -150,7 +150,7 @@ _KEPT_EDITS = 1 << 14
 """Most edits that are kept, to be made once for all images."""
 
 
-class Job:
+class SweepJob:
     """A prepared sweep, as its engine, its plan and benchmarks use it.
 
     `cells`: steered runs of each sample, coarse ones first; without strength 0.

@@ -18,7 +18,7 @@ from mllm_probe.activations.device_memory import free_bytes, peak_bytes
 from mllm_probe.decoding.shared_prompt import Shared
 from mllm_probe.sweeps.cells import MOST_LAYERS, Cell, scored_pairs
 from mllm_probe.sweeps.grid import CELL_DIMS, Part, Scores
-from mllm_probe.sweeps.job import Job
+from mllm_probe.sweeps.job import SweepJob
 from mllm_probe.sweeps.record import Recorder
 from mllm_probe.sweeps.runner import Limits
 from mllm_probe.sweeps.scoring import Baseline
@@ -110,7 +110,7 @@ class CostProbe:
     `recorder`: where something is recorded: as it is made for a sweep, so that what does not fit raises now.
     """
 
-    def __init__(self, job: Job, limits: Limits, *, records: bool = False) -> None:
+    def __init__(self, job: SweepJob, limits: Limits, *, records: bool = False) -> None:
         self._job, self.free = job, free_bytes(job.model.device)
         self.recorder = Recorder(job) if records and job.settings.record else None
         choosing = Stopwatch()
@@ -243,7 +243,7 @@ class CostProbe:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoreCost:
     """Cost of a store: bytes on the disk when it is full, and the time of writing a unit."""
 
     bytes_of_unit: int
@@ -251,7 +251,7 @@ class Stored:
     each: Seconds
 
 
-def probe_store(job: Job, layout: Layout) -> Stored:
+def probe_store(job: SweepJob, layout: Layout) -> StoreCost:
     """Write a unit of a sweep, filled with noise, into a temporary store."""
     grid = job.grid()
     for name, values in grid.cells.items():
@@ -260,7 +260,7 @@ def probe_store(job: Job, layout: Layout) -> Stored:
     units = Units(job.settings.axes, job.cells, job.skipped, layout)
     steered, watch = [unit for unit in units.all if not unit.unsteered], Stopwatch()
     if not steered:
-        return Stored(0, 0, Seconds())
+        return StoreCost(0, 0, Seconds())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "probe.zarr"
         store = SweepStore(path, {}, CELL_DIMS)
@@ -273,7 +273,7 @@ def probe_store(job: Job, layout: Layout) -> Stored:
         with watch.running():
             store.save(unit.name, partial(units.regions, unit), grid, None, units.order, runs=1, seconds=0.0)
         written = _bytes_below(path) - empty
-    return Stored(written, empty + written * len(steered), watch.spent)
+    return StoreCost(written, empty + written * len(steered), watch.spent)
 
 
 def _bytes_below(folder: Path) -> int:
@@ -290,7 +290,7 @@ BatchSeconds = Callable[[Layout, int], float]
 """Seconds of a batch of so many runs, given a layout whose units are of one batch."""
 
 
-def lay_out(job: Job, limits: Limits, rows: int, batch_seconds: BatchSeconds) -> Layout:
+def lay_out(job: SweepJob, limits: Limits, rows: int, batch_seconds: BatchSeconds) -> Layout:
     """Cut a sweep into batches and units.
 
     `rows`: runs that are to go through the model together. `batch_seconds`: see :data:`BatchSeconds`. Returns: what
@@ -320,7 +320,7 @@ def lay_out(job: Job, limits: Limits, rows: int, batch_seconds: BatchSeconds) ->
     return Layout(batches.rows, layers, together, min(of_layers * layers, len(axes.layers)), min(images, samples))
 
 
-def by_probe(job: Job, limits: Limits, probe: CostProbe) -> tuple[int, BatchSeconds]:
+def by_probe(job: SweepJob, limits: Limits, probe: CostProbe) -> tuple[int, BatchSeconds]:
     """Rows of a batch, and the time that it takes, from two chunks of the first image; for :func:`lay_out`.
 
     `job`: whose scope edits the prompt: a batch that takes longer keeps a person at a slider waiting.
@@ -332,7 +332,7 @@ def by_probe(job: Job, limits: Limits, probe: CostProbe) -> tuple[int, BatchSeco
     return rows, lambda layout, runs: math.ceil(runs / layout.rows) * fixed + runs * each
 
 
-def _in_batches(job: Job, planned: int) -> tuple[Layout, int]:
+def _in_batches(job: SweepJob, planned: int) -> tuple[Layout, int]:
     """A layout whose units are of one batch, and the most runs of a batch, 0 where there are none."""
     axes, rows = job.settings.axes, planned
     if not job.cells:
@@ -350,7 +350,7 @@ def _in_batches(job: Job, planned: int) -> tuple[Layout, int]:
     return Layout(max(rows, together * of_layer * layers), layers, together, layers, together), runs
 
 
-def _is_deep(job: Job) -> bool:
+def _is_deep(job: SweepJob) -> bool:
     """Whether the coarse map takes single layers, so that a unit holds one."""
     return len(job.settings.axes.layers) > MOST_LAYERS
 

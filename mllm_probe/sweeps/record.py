@@ -24,7 +24,7 @@ from mllm_probe.steering.intervention import Steering
 from mllm_probe.steering.operations import is_shared
 from mllm_probe.sweeps.cells import Cell, Pairs, distinct_edits
 from mllm_probe.sweeps.grid import CELL_DIMS, Part
-from mllm_probe.sweeps.scoring import Reading
+from mllm_probe.sweeps.scoring import ReadingContext
 from mllm_probe.sweeps.settings import OWN_PROJECTION
 from mllm_probe.tokens.positions import KINDS, of_encoded
 from mllm_probe.tokens.selection import Places, as_coordinate, companions, find_places
@@ -32,7 +32,7 @@ from mllm_probe.typing import Coordinates
 from mllm_probe.vectors.directions import directions_of
 
 if TYPE_CHECKING:
-    from mllm_probe.sweeps.job import Job
+    from mllm_probe.sweeps.job import SweepJob
 
 
 class EditDirections:
@@ -85,7 +85,7 @@ class EveryEdit:
     places: dict[str, np.ndarray]
 
 
-def every_edit(job: Job) -> EveryEdit:
+def every_edit(job: SweepJob) -> EveryEdit:
     """All edits of a sweep, at one layer and strength."""
     axes = job.settings.axes
     names = list(axes.controls)
@@ -217,7 +217,7 @@ class Recorder:
     ValueError if a position does not exist, or the vectors lack a layer that a projection needs.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: SweepJob) -> None:
         self.job, self.settings, self.model = job, job.settings, job.model
         self.names = job.settings.recorded
         self.layers = list(job.settings.read_layers)
@@ -231,7 +231,7 @@ class Recorder:
         self._unsteered: dict[str, Tensor | list[Tensor]] = {}
         self._allocate()
 
-    def reading(self, shared: Shared, part: Part, *, unsteered: bool) -> Reading:
+    def reading(self, shared: Shared, part: Part, *, unsteered: bool) -> ReadingContext:
         """Context for the forward pass of the rows of a part, or of the unsteered run of its sample."""
         sample, pairs = part.sample, None if unsteered else part.pairs
 

@@ -18,9 +18,9 @@ from mllm_probe.decoding.paths import PromptBatch, can_batch
 from mllm_probe.decoding.shared_prompt import Shared
 from mllm_probe.sweeps.cells import Block, Cell, scored_pairs, take_chunk
 from mllm_probe.sweeps.grid import Part, Scores
-from mllm_probe.sweeps.job import Job
+from mllm_probe.sweeps.job import SweepJob
 from mllm_probe.sweeps.record import Recorder
-from mllm_probe.sweeps.scoring import Baseline, Reading
+from mllm_probe.sweeps.scoring import Baseline, ReadingContext
 from mllm_probe.typing import Attributes
 
 _FEWEST_ROWS = 16
@@ -108,7 +108,7 @@ class _OpenPrompts:
     chunk.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: SweepJob) -> None:
         self.most, self.baselines = len(job.samples), dict[int, Baseline]()
         self._job, self._shared = job, OrderedDict[int, Shared]()
 
@@ -129,7 +129,7 @@ class Runner:
     `together`: how many chunks were run, and how many samples shared one at most.
     """
 
-    def __init__(self, job: Job, limits: Limits) -> None:
+    def __init__(self, job: SweepJob, limits: Limits) -> None:
         self.job, self.limits, self.grid = job, limits, job.grid()
         self.recorder: Recorder | None = None
         self.size, self.chunks, self.together = ChunkSize(limits), 0, 1
@@ -323,7 +323,7 @@ class Runner:
         together = min(self._prompts.most, self.size.rows, self.limits.packed_rows) if self.job.packs else 1
         return min(max(together, 1), len(samples))
 
-    def _reading(self, shared: Shared, part: Part, *, unsteered: bool = False) -> Reading:
+    def _reading(self, shared: Shared, part: Part, *, unsteered: bool = False) -> ReadingContext:
         return nullcontext if self.recorder is None else self.recorder.reading(shared, part, unsteered=unsteered)
 
     def _too_large(self) -> MemoryError:

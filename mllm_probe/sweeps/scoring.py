@@ -23,7 +23,7 @@ from mllm_probe.models.argument_checks import warn_caller
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.steering.buffer import EditBuffer
 from mllm_probe.steering.editor import Editor
-from mllm_probe.steering.intervention import Row, Steering
+from mllm_probe.steering.intervention import RowEdit, Steering
 from mllm_probe.sweeps.cells import Pairs
 from mllm_probe.sweeps.grid import Batch, Part, Samples, Scores, assemble, step_name
 from mllm_probe.sweeps.reference_scorer import ReferenceScorer, counted_logprobs
@@ -44,7 +44,7 @@ class ChunkEdits:
     """
 
     def __init__(
-        self, model: ProbeModel, steerings: Sequence[Row], shared: Shared, steps: int, *, touches_prompt: bool
+        self, model: ProbeModel, steerings: Sequence[RowEdit], shared: Shared, steps: int, *, touches_prompt: bool
     ) -> None:
         self.model, self.steerings, self.shared = model, list(steerings), shared
         parts = [part for row in self.steerings if row is not None for part in row.parts]
@@ -227,7 +227,7 @@ class FiniteRows:
 
 
 AnswerIds = tuple[int, ...]
-Reading = Callable[[], AbstractContextManager[Any]]
+ReadingContext = Callable[[], AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True)
@@ -274,7 +274,7 @@ class Scorer:
         shared: Shared,
         parts: Sequence[Part],
         baseline: Baseline | None = None,
-        reading: Reading = nullcontext,
+        reading: ReadingContext = nullcontext,
     ) -> list[tuple[Baseline, Scores]]:
         """Run rows of one sample or several, with the unsteered run of each where it is not known yet.
 
@@ -312,7 +312,7 @@ class Scorer:
         return [metric.name for metric in self.settings.metrics if metric.relative and metric.name in scores]
 
     def _scores(
-        self, shared: Shared, batch: Batch, baseline: Baseline | None, reading: Reading
+        self, shared: Shared, batch: Batch, baseline: Baseline | None, reading: ReadingContext
     ) -> tuple[Scores, list[AnswerIds], Tensor | list[Tensor]]:
         """Scores of all pairs; the unsteered answer of each part, and its logits where they were computed."""
         settings, touches = self.settings, self.touches_prompt

@@ -38,7 +38,7 @@ from mllm_probe.tokens.selection import Scope, parse_scope
 from mllm_probe.typing import JsonObject
 
 if TYPE_CHECKING:
-    from mllm_probe.sweeps.job import Job
+    from mllm_probe.sweeps.job import SweepJob
 
 
 ANSWERS = "tokens"
@@ -379,7 +379,7 @@ def _first_alike(contents: list[list[Tensor]], sums: np.ndarray) -> list[int]:
     return [next(i for i in range(number + 1) if i == number or alike(i, number)) for number in range(len(contents))]
 
 
-def identity(job: Job) -> JsonObject:
+def identity(job: SweepJob) -> JsonObject:
     """Everything that decides the numbers of a sweep, as plain values that JSON keeps.
 
     Returns: by the names of ``sweep``'s parameters. Vectors, words and labels are named by a hash of their content;

@@ -20,13 +20,13 @@ from mllm_probe.steering.operations import CONCEPT
 from mllm_probe.sweeps import runner
 from mllm_probe.sweeps.cells import Block, Cell, lacking, plan_order, scored_pairs, take_chunk
 from mllm_probe.sweeps.grid import grid_bytes
-from mllm_probe.sweeps.job import Job
+from mllm_probe.sweeps.job import SweepJob
 from mllm_probe.sweeps.probe import (
     STRETCHED,
     CostProbe,
     Costs,
     Seconds,
-    Stored,
+    StoreCost,
     by_probe,
     copying,
     lay_out,
@@ -80,7 +80,7 @@ class PlannedWork:
         return count
 
 
-def planned_work(job: Job, rows: int, kept: int, packed_rows: int) -> PlannedWork:
+def planned_work(job: SweepJob, rows: int, kept: int, packed_rows: int) -> PlannedWork:
     """Work of a sweep without a store; ``rows`` in a chunk at most."""
     order = plan_order(
         job.settings.axes, job.cells, len(job.samples), coarse=False, by_layer=job.scope.touches_prompt, kept=kept
@@ -94,7 +94,7 @@ def planned_work(job: Job, rows: int, kept: int, packed_rows: int) -> PlannedWor
     return PlannedWork(answers, chunks, most)
 
 
-def stored_work(job: Job, layout: Layout, rows: int, kept: int, packed_rows: int) -> PlannedWork:
+def stored_work(job: SweepJob, layout: Layout, rows: int, kept: int, packed_rows: int) -> PlannedWork:
     """Work of a sweep with a store, unit by unit."""
     units = Units(job.settings.axes, job.cells, job.skipped, layout)
     most = min(kept, len(job.samples))
@@ -143,7 +143,7 @@ class Forwards:
         return Forwards(*(getattr(self, f.name) * times for f in fields(self)))
 
 
-def count_forwards(job: Job, work: PlannedWork) -> Forwards:
+def count_forwards(job: SweepJob, work: PlannedWork) -> Forwards:
     """Forwards of a job, if no answer ends early, without choosing the path and perplexity's reading of answers."""
     settings, costs, words = job.settings, _Costs.of(job), _longer_words(job)
     concepts = len(settings.axes.concepts)
@@ -166,12 +166,12 @@ def count_forwards(job: Job, work: PlannedWork) -> Forwards:
     return total
 
 
-def conditions(job: Job) -> int:
+def conditions(job: SweepJob) -> int:
     """Prompts after which perplexity reads answers."""
     return 0 if job.scorer.reference is None else job.scorer.reference.conditions
 
 
-def _longer_words(job: Job) -> np.ndarray:
+def _longer_words(job: SweepJob) -> np.ndarray:
     """Number of word beginnings fed for each concept, by their length: int array [concepts, sub-tokens]."""
     table, concepts = job.scorer.table, len(job.settings.axes.concepts)
     counts = np.zeros((concepts, max(table.longest, 1)), np.int64)
@@ -195,7 +195,7 @@ class _Costs:
     steps: int
 
     @classmethod
-    def of(cls, job: Job) -> _Costs:
+    def of(cls, job: SweepJob) -> _Costs:
         kind, whole = job.path.kind, issubclass(job.path.kind, WholeForwards)
         return cls(
             opening=Forwards() if whole else Forwards(pictures=1, prompts=1),
@@ -386,13 +386,13 @@ def require_size(settings: Settings, samples: int) -> None:
         )
 
 
-def plan_job(job: Job, limits: Limits | None = None, *, stored: bool = False) -> SweepPlan:
+def plan_job(job: SweepJob, limits: Limits | None = None, *, stored: bool = False) -> SweepPlan:
     """Count what a job will run, and time a small part of it on the first images.
 
     `limits`: as for `Engine`. `stored`: whether a store is filled, unit by unit.
     """
     limits = limits or runner.DEFAULT
-    probe, store = CostProbe(job, limits, records=True), Stored(0, 0, Seconds())
+    probe, store = CostProbe(job, limits, records=True), StoreCost(0, 0, Seconds())
     kept = limits.kept_prompts(probe.prompt_bytes, probe.free)
     if stored:
         layout = _layout(job, limits, probe)
@@ -435,7 +435,7 @@ def plan_job(job: Job, limits: Limits | None = None, *, stored: bool = False) ->
     )
 
 
-def _layout(job: Job, limits: Limits, probe: CostProbe) -> Layout:
+def _layout(job: SweepJob, limits: Limits, probe: CostProbe) -> Layout:
     """As a store of this sweep is cut, but for noise in what is measured."""
     if job.scope.touches_prompt:
         return lay_out(job, limits, *by_probe(job, limits, probe))
@@ -447,7 +447,7 @@ def _layout(job: Job, limits: Limits, probe: CostProbe) -> Layout:
     return lay_out(job, limits, probe.rows, batch_seconds)
 
 
-def _seconds_by_part(job: Job, work: PlannedWork, probe: CostProbe, costs: Costs) -> dict[str, Seconds]:
+def _seconds_by_part(job: SweepJob, work: PlannedWork, probe: CostProbe, costs: Costs) -> dict[str, Seconds]:
     """Seconds of each part of a sweep."""
     grid = grid_bytes(job.settings, len(job.samples))
     joined = sum(len(chunk) - 1 for chunk in work.chunks) if job.unsteered_in_chunks else 0
@@ -464,7 +464,7 @@ def _seconds_by_part(job: Job, work: PlannedWork, probe: CostProbe, costs: Costs
     }
 
 
-def _kinds(job: Job, work: PlannedWork, costs: Costs) -> dict[str, KindOfRun]:
+def _kinds(job: SweepJob, work: PlannedWork, costs: Costs) -> dict[str, KindOfRun]:
     runs, all_runs = Counter(cell.control for cell in job.cells), max(work.rows, 1)
     each = costs.row + costs.batch * costs.batches_per_row + costs.chunk * (len(work.chunks) / all_runs)
     images = work.rows / max(len(job.cells), 1)
@@ -474,7 +474,7 @@ def _kinds(job: Job, work: PlannedWork, costs: Costs) -> dict[str, KindOfRun]:
     }
 
 
-def _share_without_controls(job: Job, work: PlannedWork, parts: dict[str, Seconds], costs: Costs) -> float:
+def _share_without_controls(job: SweepJob, work: PlannedWork, parts: dict[str, Seconds], costs: Costs) -> float:
     """Share of the time that is left without controls: that of images stays, and one chunk for each."""
     whole = sum(parts.values(), Seconds()).wall
     share = sum(cell.control == CONCEPT for cell in job.cells) / max(len(job.cells), 1)

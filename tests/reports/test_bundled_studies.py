@@ -10,7 +10,7 @@ from mllm_probe.cli import WRONG_INPUT, main
 from mllm_probe.metrics.metric import chance
 from mllm_probe.models import bundled
 from mllm_probe.reports import bundled_studies as home
-from mllm_probe.reports.bundled_studies import FINDINGS, LADDER, SCALING, SHUFFLED, UNTRAINED, Job, verdict_on
+from mllm_probe.reports.bundled_studies import FINDINGS, LADDER, SCALING, SHUFFLED, UNTRAINED, StudyJob, verdict_on
 from mllm_probe.studies.multiverse import LOCALIZATION, asked
 
 EVERY = [finding.study for finding in FINDINGS]
@@ -31,13 +31,13 @@ def test_every_model_has_every_study_and_the_ladder_one(tmp_path):
 
 
 def test_the_deepest_models_go_first_and_a_ladder_waits_for_its_grids(tmp_path):
-    deep, shallow = (Job("localization", (name,), tmp_path) for name in ("scenes-16l", "scenes-4l"))
-    assert deep.weight > shallow.weight > Job("atlas", ("scenes-4l",), tmp_path).weight
-    ladder = Job(SCALING, LADDER, tmp_path)
+    deep, shallow = (StudyJob("localization", (name,), tmp_path) for name in ("scenes-16l", "scenes-4l"))
+    assert deep.weight > shallow.weight > StudyJob("atlas", ("scenes-4l",), tmp_path).weight
+    ladder = StudyJob(SCALING, LADDER, tmp_path)
     assert deep.leaves_grids_for(ladder) and not deep.leaves_grids_for(shallow)
-    assert not Job("atlas", ("scenes-4l",), tmp_path).leaves_grids_for(ladder)
-    grids = Job(SCALING, ("scenes-16l",), tmp_path, ladder)
-    assert grids.runs == ladder.runs == Job(SCALING, LADDER[:2], tmp_path).runs != deep.runs
+    assert not StudyJob("atlas", ("scenes-4l",), tmp_path).leaves_grids_for(ladder)
+    grids = StudyJob(SCALING, ("scenes-16l",), tmp_path, ladder)
+    assert grids.runs == ladder.runs == StudyJob(SCALING, LADDER[:2], tmp_path).runs != deep.runs
     assert grids.leaves_grids_for(ladder) and not deep.leaves_grids_for(grids) and not ladder.leaves_grids_for(grids)
     assert home.depth_of("scenes-16l-seed1") == 16 and home.depth_of(UNTRAINED) == 0
 

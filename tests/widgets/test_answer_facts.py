@@ -12,12 +12,12 @@ import mllm_probe as mp
 from mllm_probe.concepts import Picture
 from mllm_probe.scenes import draw, sample
 from mllm_probe.widgets import SteeringPanel
-from mllm_probe.widgets.panel.answer_facts import LivePerplexity, Reading, broken_answers
+from mllm_probe.widgets.panel.answer_facts import AnswerRules, LivePerplexity, broken_answers
 from tests.widgets import fakes
 
 SOON = 60
 MODEL = fakes.FakeModel()
-READING = Reading(
+READING = AnswerRules(
     {"cat": ["cat", "kitten"], "neon": ["neon"], "sketch": ["sketch"], "tree": ["tree"]},
     ("no", "not"),
     {"cat": "entity", "tree": "entity", "neon": "visual_style", "sketch": "visual_style"},

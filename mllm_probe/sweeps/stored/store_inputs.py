@@ -27,7 +27,7 @@ from mllm_probe.models.images import as_image, content_hash
 from mllm_probe.models.inputs import Request
 from mllm_probe.models.probe_model import ProbeModel
 from mllm_probe.sweeps.grid import Samples
-from mllm_probe.sweeps.job import Job
+from mllm_probe.sweeps.job import SweepJob
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.stored.units import Named
 from mllm_probe.sweeps.sweep_arguments import Arguments
@@ -66,7 +66,7 @@ class Inputs:
     images: dict[str, Any]
 
 
-def inputs_of(job: Job, place: Place) -> Inputs:
+def inputs_of(job: SweepJob, place: Place) -> Inputs:
     """Vectors, images and settings of a sweep, before there is a store: what cannot be written leaves none behind."""
     model, lacking = job.model, _not_storable(job)
     document: JsonObject = {"only_where_it_was_begun": lacking}
@@ -123,7 +123,7 @@ def origin_of(store: UnitStore) -> Origin:
         return origin
 
 
-def job_of(store: UnitStore, model: ProbeModel) -> Job:
+def job_of(store: UnitStore, model: ProbeModel) -> SweepJob:
     """The sweep that a store was begun with.
 
     `model`: of the same weights. Raises ValueError if its inputs are not there, are damaged, or name a file of images
@@ -137,7 +137,7 @@ def job_of(store: UnitStore, model: ProbeModel) -> Job:
         require_size(settings, len(document["samples"]["requests"]))
         _require_sizes(document["samples"], len(settings.axes.concepts))
         images = {name: _image(name, entry, store) for name, entry in document["images"].items()}
-        return Job(model, vectors, settings, _samples_from(document["samples"], images))
+        return SweepJob(model, vectors, settings, _samples_from(document["samples"], images))
 
 
 def _document(store: UnitStore) -> JsonObject:
@@ -159,7 +159,7 @@ def _document(store: UnitStore) -> JsonObject:
     return document
 
 
-def _not_storable(job: Job) -> list[str]:
+def _not_storable(job: SweepJob) -> list[str]:
     """Inputs of a sweep that only its own Python process knows."""
     settings, samples = job.settings, job.samples
     known = built_in()

@@ -17,7 +17,16 @@ from mllm_probe.sweeps.runner import Runner
 from mllm_probe.sweeps.settings import identity
 from mllm_probe.sweeps.stored.store_inputs import Cluster, has_inputs, inputs_of, save_inputs
 from mllm_probe.sweeps.stored.sweep_store import COMPUTED_WITH, LAYOUT, SweepStore, damaged_attribute
-from mllm_probe.sweeps.stored.units import Batch, Borders, Layout, Span, Unit, Units, run_missing_units, save_when_done
+from mllm_probe.sweeps.stored.units import (
+    Borders,
+    Layout,
+    Span,
+    Unit,
+    UnitBatch,
+    Units,
+    run_missing_units,
+    save_when_done,
+)
 from mllm_probe.sweeps.sweep_arguments import Shard
 from mllm_probe.typing import Attributes
 
@@ -172,7 +181,7 @@ class UnitRuns:
             return False
         return any(self._key(batch) in self._ran for batch in units.batches(first, by_layer=False))
 
-    def _key(self, batch: Batch) -> tuple[int, Borders]:
+    def _key(self, batch: UnitBatch) -> tuple[int, Borders]:
         """By which a batch of the store's units is known to be one that was run."""
         # Rows too: with other batches an equal span of the grid has other last bits, and units must give equal bytes.
         return self._units.layout.rows, batch.borders
@@ -233,7 +242,7 @@ class UnitRuns:
             else:
                 yield from self._run_batch(batch)
 
-    def _run_batch(self, batch: Batch) -> Iterator[int]:
+    def _run_batch(self, batch: UnitBatch) -> Iterator[int]:
         """Run a batch; the runs of each chunk."""
         for blocks in self._runner.run_batches(deque(batch.blocks), batch.cells, adapts=False, unsteered=False):
             yield sum(len(block.cells) for block in blocks)

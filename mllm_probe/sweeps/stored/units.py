@@ -79,7 +79,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Batch:
+class UnitBatch:
     """Runs of a unit that may go through the model together.
 
     `borders`: the same runs, whatever the size of the unit. `cells`: layer by layer, each with the places that it fills
@@ -118,7 +118,7 @@ class Units:
         units = [unit for unit in units if unit.unsteered or self.count(unit)]
         return [replace(unit, number=number) for number, unit in enumerate(units)]
 
-    def batches(self, unit: Unit, *, by_layer: bool) -> Iterator[Batch]:
+    def batches(self, unit: Unit, *, by_layer: bool) -> Iterator[UnitBatch]:
         """Batches of a unit; ``by_layer``: layer by layer, where runs share the layers below the edited one.
 
         An edit that serves several units is a run of each: what a unit gives does not hang on another one.
@@ -132,7 +132,7 @@ class Units:
                     for layer in range(*layers) if by_layer else [None]:
                         here = [n for n in wanted if layer is None or cells[n].layer == layer]
                         blocks += [Block(sample, tuple(here))] if here else []
-                yield Batch((samples, layers, unit.strengths, unit.draws), cells, blocks)
+                yield UnitBatch((samples, layers, unit.strengths, unit.draws), cells, blocks)
 
     def together(self, unit: Unit) -> Iterator[list[int]]:
         """Images of a unit whose unsteered runs may go through the model together."""

@@ -29,7 +29,7 @@ from mllm_probe.widgets.pictures.static_picture import card
 
 logger = logging.getLogger(__name__)
 
-Job = Callable[[threading.Event], None]
+WorkerTask = Callable[[threading.Event], None]
 LONGEST_EXIT = 60.0
 """Seconds that the interpreter waits at most for running jobs when it exits."""
 
@@ -38,7 +38,7 @@ LONGEST_EXIT = 60.0
 class _Task:
     """A job with the context of its caller, and what ends a step that it waits for."""
 
-    job: Job
+    job: WorkerTask
     context: contextvars.Context
     leave: Callable[[], object] | None
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -76,7 +76,7 @@ class NewestWorker:
         """Whether the thread exists."""
         return self._thread is not None and self._thread.is_alive()
 
-    def submit(self, job: Job, leave: Callable[[], object] | None = None) -> None:
+    def submit(self, job: WorkerTask, leave: Callable[[], object] | None = None) -> None:
         """Run ``job`` next, in a copy of the caller's context, and cancel what runs or waits.
 
         `job`: takes an event that is set when it is cancelled. The context carries the request that a message of the

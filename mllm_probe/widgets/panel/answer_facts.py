@@ -82,7 +82,7 @@ NOT_CHECKED = "not checked"
 
 
 @dataclass(frozen=True)
-class Reading:
+class AnswerRules:
     """Labels, words and settings with which answers are read.
 
     `words`: words of each concept. `negations`: as in `metrics.spans`. `categories`: category of each concept.

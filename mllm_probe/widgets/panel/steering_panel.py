@@ -22,7 +22,7 @@ from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.images import content_hash
 from mllm_probe.models.prompts import unknown_words
 from mllm_probe.schema import CONCEPT, LAYER, UNITS, require, require_same_model
-from mllm_probe.steering.intervention import Row
+from mllm_probe.steering.intervention import RowEdit
 from mllm_probe.studies.recommendation import Recommended
 from mllm_probe.typing import Picture, Traits
 from mllm_probe.vectors.directions import unlike_note
@@ -38,8 +38,8 @@ from mllm_probe.widgets.base.choices import (
 from mllm_probe.widgets.base.probe_widget import Content, ProbeWidget, bundle, sentence
 from mllm_probe.widgets.pages.export_pages import Recordings, answered
 from mllm_probe.widgets.panel.answer_facts import (
+    AnswerRules,
     LivePerplexity,
-    Reading,
     broken_answers,
     eligibility,
     examples_of,
@@ -535,7 +535,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
     def _streamed(self, setting: Setting, numbers: dict[str, int], cancelled: threading.Event) -> Traits:
         vectors, choice, unit = self._by_concept, self.chosen(setting.picture), self.strength_unit
-        rows: list[Row] = [None]
+        rows: list[RowEdit] = [None]
         if vectors is not None:
             steering = setting.steering(vectors, unit, self.layers)
             rows += [steering, steering.control("random", seed=setting.seed)]
@@ -589,9 +589,9 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self.send({"kind": "token", **numbers, "row": row, "step": step, "text": text, "spans": spans})
 
     @property
-    def _reading(self) -> Reading:
+    def _reading(self) -> AnswerRules:
         categories = dict(zip(self.concepts, self.categories, strict=False))
-        return Reading(self.words, self.negations, categories)
+        return AnswerRules(self.words, self.negations, categories)
 
     def _marked(self, shown: Traits, setting: Traits) -> Traits:
         """Traits with the spans and the facts of their answers; without answers as they are."""
