@@ -157,7 +157,7 @@ def _codecs(place: Place, key: str, content: bytes) -> Iterator[tuple[str, Any]]
     for name, array in _arrays(place, key, parsed_json(content, file)):
         if not isinstance(array, dict):
             raise _damaged(file, f"metadata of {name!r} is not a JSON object")
-        named = [array.get("compressor"), *_listed(array.get("filters")), *_listed(array.get("codecs"))]
+        named = [array.get("compressor"), *_as_codecs(array.get("filters")), *_as_codecs(array.get("codecs"))]
         for codec in named:
             if codec is not None:
                 yield name, codec.get("id", codec.get("name")) if isinstance(codec, dict) else codec
@@ -173,7 +173,7 @@ def _arrays(place: Place, key: str, content: JsonObject) -> Iterator[tuple[str, 
     yield from ((content.get("consolidated_metadata") or {}).get("metadata") or {}).items()
 
 
-def _listed(codecs: object) -> list[Any]:
+def _as_codecs(codecs: object) -> list[Any]:
     return codecs if isinstance(codecs, list) else [codecs]
 
 

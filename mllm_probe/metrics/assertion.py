@@ -208,16 +208,16 @@ def _cues(negations: tuple[str, ...]) -> re.Pattern[str]:
     kinds: dict[str, str] = {
         "none": any_of((*w.NO_NEGATIONS, w.LOOKS_LIKE)),
         "but": any_of(w.BUT),
-        "sentence": _listed(sentence),
-        "phrase": _listed(phrase),
-        "verb": _listed(plain - phrase - sentence),
+        "sentence": _any_word(sentence),
+        "phrase": _any_word(phrase),
+        "verb": _any_word(plain - phrase - sentence),
         "doubt": any_of(w.DOUBTS),
         "likeness": any_of(w.LIKENESS),
     }
     return re.compile(rf"(?<!\w)(?:{'|'.join(f'(?P<{k}>{body})' for k, body in kinds.items())})(?!\w)", _I)
 
 
-def _listed(words: Iterable[str]) -> str:
+def _any_word(words: Iterable[str]) -> str:
     """Pattern of words as they are given; what begins with "n'" ends a word."""
     escaped = [re.escape(word).replace(r"\ ", r"\s+").replace("'", "['’]") for word in sorted(words, key=len)[::-1]]
     return "|".join(rf"\w+{word}" if word.startswith("n[") else word for word in escaped) or "(?!)"

@@ -160,8 +160,8 @@ def spans(text: str, words: Sequence[str], *, negations: Sequence[str] = NEGATIO
     """
     if not isinstance(text, str):
         raise TypeError(f"an answer is a text, but got {type(text).__name__}.")
-    cues = _listed(negations, "negations")
-    places = finder(_listed(words, "words")).mentions(text)
+    cues = _checked_words(negations, "negations")
+    places = finder(_checked_words(words, "words")).mentions(text)
     return [Span(start, stop, not asserted(text, start, stop, cues)) for start, stop in places]
 
 
@@ -173,7 +173,7 @@ def named(text: str, words: Sequence[str]) -> bool:
     return any(not span.negated for span in spans(text, words))
 
 
-def _listed(words: Iterable[str], name: str) -> tuple[str, ...]:
+def _checked_words(words: Iterable[str], name: str) -> tuple[str, ...]:
     # A text is a sequence of its letters, so "cat" would count every "c", "a" and "t" as a mention.
     if isinstance(words, str):
         raise TypeError(f"{name} is a list of words, not one text: got {words!r}; write [{words!r}].")
@@ -212,7 +212,7 @@ def kept_labels(
     without: Iterable[str] = (),
 ) -> tuple[int, int]:
     """Number of labels that an answer names, and of those that count; arguments as for :func:`kept`."""
-    counted = sorted(set(_listed(labels or (), "labels")) - set(without))
+    counted = sorted(set(_checked_words(labels or (), "labels")) - set(without))
     return sum(named(text, words.get(label, (label,))) for label in counted), len(counted)
 
 

@@ -54,7 +54,7 @@ def as_image(source: Picture | bytes) -> Image.Image:
     elif isinstance(source, (str, Path, bytes)):
         image = open_image(source if isinstance(source, bytes) else _path(source))
     elif "torch" in sys.modules and isinstance(source, sys.modules["torch"].Tensor):  # none where it is not imported
-        image = _from_array(_numbers(source))
+        image = _from_array(_pixel_values(source))
     elif isinstance(source, np.ndarray):
         image = _from_array(source)
     elif (held := getattr(source, "image", None)) is not None:  # read once: a concept's image is drawn at each look
@@ -183,7 +183,7 @@ def _path(source: str | Path) -> Path:
     return Path(source)
 
 
-def _numbers(tensor: torch.Tensor) -> np.ndarray:
+def _pixel_values(tensor: torch.Tensor) -> np.ndarray:
     if tensor.is_meta:
         raise ValueError("Expected a tensor with pixels; got one on the device 'meta', which holds no numbers.")
     numbers = tensor.detach().cpu()

@@ -313,8 +313,8 @@ def _bands(effect: xr.Dataset, dim: str) -> list[Band]:
 def origin(dataset: xr.Dataset, *more: str) -> list[str]:
     """Lines that say how a dataset was made: model, scope, operation, prompts and answer prefix."""
     attributes = dataset.attrs
-    facts = [_listed(attributes["model"])] if attributes.get("model") else []
-    facts += [f"{name} {_listed(attributes[name])}" for name in ("scope", "operation") if attributes.get(name)]
+    facts = [_joined_names(attributes["model"])] if attributes.get("model") else []
+    facts += [f"{name} {_joined_names(attributes[name])}" for name in ("scope", "operation") if attributes.get(name)]
     prefix = attributes.get("answer_prefix")
     texts = [prompts_text(attributes.get("prompt")), f"answer prefix “{prefix}”" if isinstance(prefix, str) else ""]
     return [" · ".join(part for part in parts if part) for parts in ([*facts, *more], texts) if any(parts)]
@@ -329,7 +329,7 @@ def prompts_text(prompts: str | Sequence[str] | None) -> str:
     return f"prompts {shown}" + (f" and {left} more" if left > 0 else "")
 
 
-def _listed(value: str | Sequence[str]) -> str:
+def _joined_names(value: str | Sequence[str]) -> str:
     return value if isinstance(value, str) else " + ".join(map(str, value))
 
 

@@ -128,7 +128,7 @@ def studies_report(
             for study in section.studies:
                 at = f"mp-study-{len(mounts)}"
                 mounts.append({"at": at, "tree": collected.tree(StudyView(study))})
-                body += f'<div id="{at}" class="page-widgets"></div>{_numbers(study)}{_provenance(study)}'
+                body += f'<div id="{at}" class="page-widgets"></div>{_variable_tables(study)}{_provenance(study)}'
             parts.append(saved_page.Section(section.heading, body))
     finally:
         for view in collected.widgets:
@@ -162,7 +162,7 @@ def _provenance(study: xr.Dataset) -> str:
     return folded("Provenance", facts(provenance_rows(study)))
 
 
-def _numbers(study: xr.Dataset) -> str:
+def _variable_tables(study: xr.Dataset) -> str:
     """Tables of the variables that fit one, those of the same dimensions beside each other; others are named."""
     groups: dict[tuple[str, ...], list[str]] = {}
     left: list[str] = []

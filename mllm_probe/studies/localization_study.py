@@ -253,15 +253,17 @@ def _read_outs(grid: xr.Dataset, swept: Mapping[str, xr.Dataset], seed: int) -> 
     measures = {}
     for direction in DIRECTIONS:
         cumulative = shares.sel({GROUP: IMAGE, CONTROL: "pair", DIRECTION: direction}, drop=True)
-        measures[f"{INTERCHANGE}, {direction}"] = _numbers(patched.sel({DIRECTION: direction}, drop=True), cumulative)
+        measures[f"{INTERCHANGE}, {direction}"] = _read_out_numbers(
+            patched.sel({DIRECTION: direction}, drop=True), cumulative
+        )
     for unit in (VECTOR, RESIDUAL):
         values = value_by_image(swept[unit], _METRIC).sel({STRENGTH: 1.0}, drop=True)
         profile = read_out_of(values, IMAGE, seed=seed)
-        measures[f"steering, {unit}"] = _numbers(profile, values.mean(SAMPLE))
+        measures[f"steering, {unit}"] = _read_out_numbers(profile, values.mean(SAMPLE))
     return xr.concat(list(measures.values()), xr.DataArray(list(measures), dims=MEASURE, name=MEASURE))
 
 
-def _numbers(profile: xr.Dataset, cumulative: xr.DataArray) -> xr.Dataset:
+def _read_out_numbers(profile: xr.Dataset, cumulative: xr.DataArray) -> xr.Dataset:
     names = ["effective_layers", "effective_share", "centre_depth", "peak_layer", "agreement", "n"]
     shares = profile["read_out"] / profile["read_out"].sum(LAYER)
     numbers = profile[names].assign(read_out=shares, last_block=shares.isel({LAYER: -1}, drop=True))

@@ -311,14 +311,14 @@ def _steered(swept: Mapping[str, xr.Dataset]) -> xr.Dataset:
         by_edit = []
         for unit, dose in EDITS.values():
             cells = {q: swept[f"{q}, {place}, {unit}"].sel({STRENGTH: [dose]}) for q in QUESTIONS}
-            rows = [_numbers(cells[question]) for question in QUESTIONS]
+            rows = [_effects_at(cells[question]) for question in QUESTIONS]
             by_question = xr.concat(rows, xr.DataArray(list(QUESTIONS), dims=PROMPT, name=PROMPT))
             by_edit.append(by_question.assign(relation_itself=_naming_the_relation(cells[PROBLEM])))
         by_place.append(xr.concat(by_edit, xr.DataArray(list(EDITS), dims=EDIT, name=EDIT)))
     return xr.concat(by_place, xr.DataArray(list(PLACES), dims=SCOPE, name=SCOPE))
 
 
-def _numbers(grid: xr.Dataset) -> xr.Dataset:
+def _effects_at(grid: xr.Dataset) -> xr.Dataset:
     """Effects of one sweep at its only dose (concept, layer)."""
     share, word = (effect(grid, metric).isel({STRENGTH: 0}, drop=True) for metric in ("named", "logprob"))
     numbers = {"implied": share["mean"]}

@@ -301,7 +301,7 @@ def gather(
     `images`: a library stands for all its images.
     """
     library = images if isinstance(images, ConceptLibrary) else None
-    listed = library.pictures if library is not None else _listed(images)
+    listed = library.pictures if library is not None else _as_samples(images)
     requests = model.samples(listed, prompt, inputs)
     known: list[Picture | None] = [_as_picture(item) for item in listed] if inputs is None else [None] * len(requests)
     names = [str(name) for name in vectors[schema.CONCEPT].values]
@@ -341,7 +341,7 @@ def _sides(
     return lacking, having
 
 
-def _listed(images: object) -> list[Any]:
+def _as_samples(images: object) -> list[Any]:
     if isinstance(images, (Sequence, Iterator)) and not isinstance(images, (str, bytes)):
         return list(images)
     return [images]

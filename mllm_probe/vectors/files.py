@@ -407,7 +407,7 @@ def _load_gguf(path: Path, model: ProbeModel, images: Images) -> xr.Dataset:
     if weights:
         stored_model = xr.Dataset(attrs={"model": kept.get(f"{KEY}.model"), "weights": weights})
         schema.require_same_model(stored_model, model, f"the vectors in {path.name}")
-    directions = {_block(path, name, model): _numbers(path, tensor, model) for name, tensor in tensors.items()}
+    directions = {_block(path, name, model): _gguf_values(path, tensor, model) for name, tensor in tensors.items()}
     layers = sorted(directions)
     name = kept.get(f"{KEY}.{schema.CONCEPT}", path.stem)
     scope = kept.get(f"{KEY}.{schema.SCOPE}", "all")
@@ -427,7 +427,7 @@ def _block(path: Path, name: str, model: ProbeModel) -> int:
     return int(number)
 
 
-def _numbers(path: Path, tensor: Any, model: ProbeModel) -> torch.Tensor:
+def _gguf_values(path: Path, tensor: Any, model: ProbeModel) -> torch.Tensor:
     """Numbers [hidden] of a tensor of a GGUF file, float32."""
     kind, shape = tensor.tensor_type.name, tensor.shape.tolist()[::-1]
     if kind not in _PLAIN:

@@ -219,8 +219,8 @@ def dose_picture(numbers: MapNumbers, concept: str, layer: int, *, quantity: str
     _axes(drawing, frame, curves, numbers.strengths)
     for band in curves.bands:
         _band(drawing, frame, band)
-    for one in curves.series:
-        _curve(drawing, frame, one)
+    for line in curves.series:
+        _curve(drawing, frame, line)
     for x, row, colour, text in keys:
         _key(drawing, _LEFT + x, foot + _KEY_ROW * row, colour, text)
     return drawing
@@ -253,7 +253,7 @@ def _step(span: float) -> float:
     """A round distance between ticks: 1, 2 or 5 × 10ⁿ, about five of them."""
     rough = span / 5
     power = 10.0 ** math.floor(math.log10(rough))
-    return next(one * power for one in (1, 2, 5, 10) if one * power >= rough)
+    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= rough)
 
 
 def _axes(drawing: Drawing, frame: _Frame, curves: Curves, strengths: list[float]) -> None:
@@ -266,7 +266,7 @@ def _axes(drawing: Drawing, frame: _Frame, curves: Curves, strengths: list[float
         drawing.add(Text(_LEFT - 6, y, plain(tick, frame.digits), 10.5, "faint", "end"))
     drawing.add(Line(((_LEFT, frame.y(0)), (right, frame.y(0))), "faint"))
     drawing.add(Line(((frame.x(0), frame.top), (frame.x(0), bottom)), "faint", dash=(2, 3)))
-    inside = [one for one in sorted({*strengths, 0.0}) if frame.first <= one <= frame.last]
+    inside = [strength for strength in sorted({*strengths, 0.0}) if frame.first <= strength <= frame.last]
     for strength in inside:
         drawing.add(Text(frame.x(strength), bottom + 12, dose(strength), 10.5, "faint", "middle"))
     drawing.add(Text((_LEFT + right) / 2, bottom + 29, curves.x_label, 11, "soft", "middle"))
@@ -285,15 +285,15 @@ def _band(drawing: Drawing, frame: _Frame, band: Band) -> None:
         drawing.add(Line(tuple(line), colour, 1.5, (5, 3)))
 
 
-def _curve(drawing: Drawing, frame: _Frame, one: Series) -> None:
-    for x, low, high in zip(one.x, one.low, one.high, strict=True):
+def _curve(drawing: Drawing, frame: _Frame, line: Series) -> None:
+    for x, low, high in zip(line.x, line.low, line.high, strict=True):
         if np.isfinite(low) and np.isfinite(high):
             at = frame.x(float(x))
             drawing.add(Line(((at, frame.y(float(low))), (at, frame.y(float(high)))), "brand", 1.5, opacity=0.7))
-    points = frame.points(one.x, one.value)
+    points = frame.points(line.x, line.value)
     if len(points) > 1:
         drawing.add(Line(tuple(points), "brand", 2))
-    for (x, y), clear in zip(points, one.clear, strict=True):
+    for (x, y), clear in zip(points, line.clear, strict=True):
         drawing.add(Dot(x, y, 3.6, "brand" if clear else "paper", "brand"))
 
 
@@ -466,10 +466,10 @@ def _write(drawing: Drawing, lines: list[str], shown: list[Piece], left: float, 
     for line in lines:
         x = left
         for word in line.split():
-            own, width = list(islice(letters, len(word))), fonts.width(word, 13)
-            if any(piece.changed for piece in own):
+            glyphs, width = list(islice(letters, len(word))), fonts.width(word, 13)
+            if any(piece.changed for piece in glyphs):
                 drawing.add(Box(x - 2, y - 9, width + 4, 18, fill="brand", opacity=0.16))
-            for kind, run in groupby(enumerate(own), key=lambda letter: letter[1].kind):
+            for kind, run in groupby(enumerate(glyphs), key=lambda letter: letter[1].kind):
                 places = [place for place, _ in run]
                 ends = [(x + fonts.width(word[:place], 13), y + 8) for place in (places[0], places[-1] + 1)]
                 drawing.add(*([_MENTIONS[kind](tuple(ends))] if kind else []))
@@ -543,11 +543,11 @@ def card(title: str, lines: list[str]) -> Drawing:
 
 def above_each_other(drawings: list[Drawing], title: str) -> Drawing:
     """Several drawings on one sheet."""
-    sheet = Drawing(max(one.width for one in drawings), sum(one.height for one in drawings), title)
+    sheet = Drawing(max(drawing.width for drawing in drawings), sum(drawing.height for drawing in drawings), title)
     y = 0.0
-    for one in drawings:
-        sheet.add(*(_shifted(shape, y) for shape in one.shapes))
-        y += one.height
+    for drawing in drawings:
+        sheet.add(*(_shifted(shape, y) for shape in drawing.shapes))
+        y += drawing.height
     return sheet
 
 

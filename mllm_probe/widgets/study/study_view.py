@@ -51,7 +51,7 @@ def state_of(chart: Chart) -> JsonObject:
         "y": _axis(chart.y),
         "lines": [_line(line, places) for line in chart.lines],
         "places": places,
-        "points": [_points(one) for one in chart.points],
+        "points": [_points(points) for points in chart.points],
         "levels": [rounded(level) for level in chart.levels],
         "matrix": None if chart.matrix is None else _matrix(chart.matrix),
         "specifications": None if chart.specifications is None else _specifications(chart.specifications),
@@ -64,7 +64,7 @@ def rounded(value: float) -> float | None:
     return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
 
 
-def _numbers(values: np.ndarray) -> list[float | None]:
+def _rounded_list(values: np.ndarray) -> list[float | None]:
     return [rounded(float(value)) for value in values]
 
 
@@ -80,39 +80,49 @@ def _axis(axis: Axis) -> JsonObject:
 
 
 def _line(line: Line, places: list[list[float | None]]) -> JsonObject:
-    x = _numbers(line.x)
+    x = _rounded_list(line.x)
     if x not in places:
         places.append(x)
-    state = {"at": places.index(x), "y": _numbers(line.y), "low": _numbers(line.low), "high": _numbers(line.high)}
+    state = {
+        "at": places.index(x),
+        "y": _rounded_list(line.y),
+        "low": _rounded_list(line.low),
+        "high": _rounded_list(line.high),
+    }
     look: JsonObject = {"colour": line.colour, "control": line.control, "concept": line.concept}
     look |= {} if line.concept else {"label": line.label}
     look |= {"dashed": True} if line.dashed else {}
     return _filled({**state, **look, "layer": line.layer})
 
 
-def _points(one: Points) -> JsonObject:
-    numbers = {name: _numbers(getattr(one, name)) for name in ("x", "y", "low", "high")}
-    return {"label": one.name.replace("_", " "), "colour": one.colour, "concepts": list(one.concepts), **numbers}
+def _points(points: Points) -> JsonObject:
+    numbers = {name: _rounded_list(getattr(points, name)) for name in ("x", "y", "low", "high")}
+    return {
+        "label": points.name.replace("_", " "),
+        "colour": points.colour,
+        "concepts": list(points.concepts),
+        **numbers,
+    }
 
 
 def _matrix(matrix: Matrix) -> JsonObject:
     return {
         "rows": list(matrix.rows),
         "columns": list(matrix.columns),
-        "values": [_numbers(row) for row in matrix.values],
+        "values": [_rounded_list(row) for row in matrix.values],
         "limit": rounded(matrix.limit),
         "units": matrix.units,
         "concepts": matrix.concepts,
     }
 
 
-def _specifications(one: Specifications) -> JsonObject:
+def _specifications(specifications: Specifications) -> JsonObject:
     return {
-        "values": _numbers(one.values),
-        "headline": one.headline,
-        "aspects": [[name, list(values)] for name, values in one.aspects],
-        "chosen": one.chosen.tolist(),
-        "units": one.units,
+        "values": _rounded_list(specifications.values),
+        "headline": specifications.headline,
+        "aspects": [[name, list(values)] for name, values in specifications.aspects],
+        "chosen": specifications.chosen.tolist(),
+        "units": specifications.units,
     }
 
 
@@ -179,7 +189,10 @@ class StudyView(ProbeWidget):
         self.dataset = of_study(study)
         shown = shown_of(study)
         chosen = {"chart": chart, "concept": concept, "layer": layer}
-        offered = {"chart": [one["key"] for one in shown["charts"]], **{name: shown[f"{name}s"] for name in _SELECTION}}
+        offered = {
+            "chart": [chart["key"] for chart in shown["charts"]],
+            **{name: shown[f"{name}s"] for name in _SELECTION},
+        }
         for name, value in chosen.items():
             if value is not None:
                 require_one_of(name, value, offered[name])
@@ -202,7 +215,7 @@ def shown_of(study: xr.Dataset) -> Traits:
 
     `study`: with attribute ``study``.
     """
-    charts = [state_of(one) for one in study_charts(study)]
+    charts = [state_of(chart) for chart in study_charts(study)]
     concepts = [str(name) for name in study[CONCEPT].values] if CONCEPT in study.coords else []
     categories = study[CATEGORY].values.astype(str).tolist() if CATEGORY in study.coords else [""] * len(concepts)
     layers = _layers(study)
@@ -225,12 +238,12 @@ def shown_of(study: xr.Dataset) -> Traits:
 def about(study: xr.Dataset) -> str:
     """Model or models of a study, and how many concepts it has."""
     model = study.attrs.get("model", "")
-    names = [model] if isinstance(model, str) else [str(one) for one in model]
+    names = [model] if isinstance(model, str) else [str(name) for name in model]
     count = study.attrs.get("n_concepts")
     return " · ".join([*(name for name in names if name), *([] if count is None else [f"{count} concepts"])])
 
 
 def _layers(study: xr.Dataset) -> list[int]:
     """Blocks that any dimension of a study counts, in rising order."""
-    found = [study[dim].values for dim in (LAYER, READ_LAYER) if dim in study.dims]
-    return np.unique(np.concatenate(found)).astype(int).tolist() if found else []
+    layers = [study[dim].values for dim in (LAYER, READ_LAYER) if dim in study.dims]
+    return np.unique(np.concatenate(layers)).astype(int).tolist() if layers else []
