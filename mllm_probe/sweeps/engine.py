@@ -13,7 +13,7 @@ import xarray as xr
 
 from mllm_probe.loading import load
 from mllm_probe.models.probe_model import ProbeModel, require_model
-from mllm_probe.sweeps import runner as chunk_size
+from mllm_probe.sweeps import runner
 from mllm_probe.sweeps.cells import Block, lacking, plan_order
 from mllm_probe.sweeps.grid import Grid, eligible_doses
 from mllm_probe.sweeps.job import SweepJob, warn_of_too_few
@@ -31,7 +31,7 @@ class Engine:
     `store`: where finished units are written as they come, and from where a sweep that was stopped goes on.
     `coarse`: whether a coarse map is made first, see :func:`mllm_probe.sweeps.cells.plan_order`; with a store it always
         is.
-    `limits`: bounds of a chunk; ``chunk_size.DEFAULT`` if None.
+    `limits`: bounds of a chunk; ``runner.DEFAULT`` if None.
     `shard`: which units of the store are this process's own.
     `cluster`: runs the units of the store in place of this process.
     `mixed`: whether the store may hold units of several dtypes and types of device.
@@ -50,7 +50,7 @@ class Engine:
         cluster: Cluster | None = None,
         mixed: bool = False,
     ) -> None:
-        self.job, self.store, self.coarse, self.limits = job, store, coarse, limits or chunk_size.DEFAULT
+        self.job, self.store, self.coarse, self.limits = job, store, coarse, limits or runner.DEFAULT
         self._runner = Runner(job, self.limits)
         self._units = None if store is None else UnitRuns(self._runner, store, shard, cluster, mixed=mixed)
         self._attributes: Attributes = {}
@@ -113,17 +113,17 @@ class Engine:
 
     def attributes(self) -> Attributes:
         """Attributes of the grid as it is now."""
-        runner = self._runner
+        current = self._runner
         if self._units is not None:
             attrs = dict(self._units.attributes)
         else:
             attrs = self._attributes | {
-                "chunk_rows": runner.size.rows,
-                "chunks": runner.chunks,
-                "images_together": runner.together,
+                "chunk_rows": current.size.rows,
+                "chunks": current.chunks,
+                "images_together": current.together,
             }
-        if runner.halved:
-            attrs["halved"] = f"batches were halved {runner.halved} times because the GPU ran out of memory"
+        if current.halved:
+            attrs["halved"] = f"batches were halved {current.halved} times because the GPU ran out of memory"
         return attrs
 
     def _chunks(self) -> Iterator[list[Block]]:

@@ -16,8 +16,8 @@ from PIL import Image
 from mllm_probe.concepts import scenes
 from mllm_probe.widgets import SteeringPanel
 from mllm_probe.widgets.base.choices import choices_from, drawn_choice, python, uploaded_choice
+from mllm_probe.widgets.panel.answer_facts import prompt_note
 from mllm_probe.widgets.panel.setting import SETTINGS, Setting, SettingTraits, following_from, weighed
-from mllm_probe.widgets.panel.steering_panel import prompt_note
 from tests.widgets import fakes
 
 SOON = 30

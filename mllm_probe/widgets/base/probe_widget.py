@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import anywidget
 import traitlets
@@ -28,6 +28,7 @@ from mllm_probe.widgets.pictures import Drawing, png, svg
 from mllm_probe.widgets.pictures.static_picture import card
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 WorkerTask = Callable[[threading.Event], None]
 LONGEST_EXIT = 60.0
@@ -374,6 +375,17 @@ class ProbeWidget(Shared, anywidget.AnyWidget):
             for name, value in state.items():
                 setattr(self, name, value)
 
+    def take_checked(self, state: Traits) -> None:
+        """Take traits from the front-end, all of them or none."""
+        before = {name: getattr(self, name) for name in state}
+        try:
+            self.take(**state)
+        except traitlets.TraitError as error:
+            self.take(**before)
+            raise ValueError(
+                f"the front-end sent {', '.join(state)} that cannot be used ({sentence(error)}) Reload the page."
+            ) from error
+
     @contextmanager
     def _quiet(self) -> Iterator[None]:
         # By thread: ipywidgets' own hold is of the whole widget, and lost 2,442 of 3,000 values that a thread set
@@ -392,3 +404,23 @@ class ProbeWidget(Shared, anywidget.AnyWidget):
 
     def _summary(self) -> str:
         return ""
+
+
+def traits_of_message(content: Content, names: Sequence[str]) -> Traits:
+    """Traits of these names that a message of the front-end sets."""
+    return {name: value for name, value in message_part(content, "state", dict).items() if name in names}
+
+
+def message_part(content: Content, name: str, kind: type[T]) -> T:
+    """Part of a message of the front-end.
+
+    Raises ValueError if it is missing or of another type.
+    """
+    value = content.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        got = "nothing" if value is None else type(value).__name__
+        raise ValueError(
+            f"the front-end sent a message '{content.get('kind')}' with {got} as '{name}', where {kind.__name__} was "
+            "expected; reload the page."
+        )
+    return value

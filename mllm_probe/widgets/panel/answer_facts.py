@@ -19,6 +19,7 @@ from mllm_probe.metrics.perplexity import answer_perplexity
 from mllm_probe.metrics.text import kept_labels, repetition
 from mllm_probe.metrics.words import word_variants
 from mllm_probe.models import ProbeModel
+from mllm_probe.models.prompts import unknown_words
 from mllm_probe.schema import CONCEPT
 from mllm_probe.steering.edit_plan import Receipt
 from mllm_probe.studies.answer_score import broken_by
@@ -283,3 +284,14 @@ def eligibility(choices: Sequence[Choice], setting: Setting, named: Sequence[str
             break
     other = other_image(choices, setting) if note else None
     return {"image_note": note, "other_image": -1 if other is None else other}
+
+
+def prompt_note(model: ProbeModel, prompt: str) -> str:
+    """Warning about a prompt that is shown with its answers; empty for most prompts."""
+    if not prompt.strip():
+        return "The prompt is empty: the model reads the image alone."
+    unknown = unknown_words(getattr(model, "tokenizer", None), [prompt])
+    if not unknown:
+        return ""
+    named = ", ".join(f"“{word}”" for word in unknown)
+    return f"The model does not know {named}: it reads an unknown-word token instead."

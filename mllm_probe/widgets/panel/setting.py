@@ -28,6 +28,10 @@ _WITHOUT = {PAINTED: ("image", "the whole image"), SELECTED: (_DEFAULT_SCOPE, "t
 """Scope that takes the place of one whose choice is empty, and its description."""
 
 
+_SHOWN_BESIDE = {"window": "layer", "patches": "scope", "positions": "scope"}
+"""Control beside which errors of another one are shown."""
+
+
 class SettingError(ValueError):
     """A value of one control that cannot be used.
 
@@ -303,3 +307,14 @@ def _same(grid: xr.Dataset, setting: Setting, unit: str) -> bool:
         and attrs.get("unit") == unit
         and attrs.get("operation", "add") == "add"
     )
+
+
+def cause_of(error: Exception, setting: Setting, before: Setting | None, concepts: Sequence[str]) -> str:
+    """Control that an error is about: the one it names, else the only one moved since the last answers."""
+    if isinstance(error, SettingError):
+        return "second" if error.control == "concept" and setting.concept in concepts else error.control
+    if not isinstance(error, ValueError) or before is None:
+        return ""
+    old, new = before.plain(), setting.plain()
+    moved = {_SHOWN_BESIDE.get(name, name) for name in SETTINGS if old[name] != new[name]}
+    return moved.pop() if len(moved) == 1 else ""

@@ -6,7 +6,6 @@ import logging
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
 
 import traitlets
 import xarray as xr
@@ -20,7 +19,6 @@ from mllm_probe.generation.decoders import prompts_of
 from mllm_probe.metrics import NEGATIONS
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.images import content_hash
-from mllm_probe.models.prompts import unknown_words
 from mllm_probe.schema import CONCEPT, LAYER, UNITS, require, require_same_model
 from mllm_probe.steering.intervention import RowEdit
 from mllm_probe.studies.recommendation import Recommended
@@ -35,7 +33,14 @@ from mllm_probe.widgets.base.choices import (
     python,
     uploaded_choice,
 )
-from mllm_probe.widgets.base.probe_widget import Content, ProbeWidget, bundle, sentence
+from mllm_probe.widgets.base.probe_widget import (
+    Content,
+    ProbeWidget,
+    bundle,
+    message_part,
+    sentence,
+    traits_of_message,
+)
 from mllm_probe.widgets.pages.export_pages import Recordings, answered
 from mllm_probe.widgets.panel.answer_facts import (
     AnswerRules,
@@ -44,6 +49,7 @@ from mllm_probe.widgets.panel.answer_facts import (
     eligibility,
     examples_of,
     image_for,
+    prompt_note,
     read,
 )
 from mllm_probe.widgets.panel.setting import (
@@ -53,6 +59,7 @@ from mllm_probe.widgets.panel.setting import (
     SettingError,
     SettingTraits,
     advice_for,
+    cause_of,
     controls_at,
     following_from,
     scopes_for,
@@ -64,9 +71,7 @@ from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import picture_of_panel
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
-NAMING = ("words", "negations")
-_SHOWN = ("projector", "revealed")
+NAMING, _SHOWN = ("words", "negations"), ("projector", "revealed")
 _BLOCKS = "the panel steers at outputs of blocks"
 _CAUSES = {
     "scene": "picture",
@@ -78,8 +83,6 @@ _CAUSES = {
     "show": "",
 }
 """Control next to which an error of each message is shown."""
-_SHOWN_BESIDE = {"window": "layer", "patches": "scope", "positions": "scope"}
-"""Control beside which errors of another one are shown."""
 
 
 class SteeringPanel(ProbeWidget, SettingTraits):
@@ -190,9 +193,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     other_image = traitlets.Int(-1).tag(sync=True)
     advice = traitlets.Unicode("").tag(sync=True)
     activity = traitlets.Unicode("").tag(sync=True)
-    moves = traitlets.Int(
-        0, help="Moves of the controls so far, with those that change nothing; not for the front-end."
-    )
+    moves = traitlets.Int(0, help="Moves of the controls, with those that change nothing; not for the front-end.")
 
     def __init__(
         self,
@@ -438,8 +439,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     def _refuse(self, error: Exception, kind: str) -> None:
         """Report a message that was refused; a refused move has no answers, so what runs is cancelled."""
         if kind == "set":
-            numbers, cause = self._number(), self._cause(error, Setting.of(self))
-            self._worker.submit(lambda cancelled: self.publish(**_failed(error, cause, numbers)))
+            failure = self._failed(error, Setting.of(self), self._number())
+            self._worker.submit(lambda cancelled: self.publish(**failure))
         else:
             self.publish(message=sentence(error), cause=_CAUSES.get(kind, ""))
 
@@ -459,15 +460,15 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     def _take_setting(self, content: Content, _buffers: Sequence[bytes]) -> None:
         """Take a setting that the front-end has already, send what follows from it, and start a generation."""
         self.moves += 1
-        self.take(serial=_part(content, "serial", int))
-        before, state = Setting.of(self), _named(content, SETTINGS)
-        self._take_checked(state)
+        self.take(serial=message_part(content, "serial", int))
+        before, state = Setting.of(self), traits_of_message(content, SETTINGS)
+        self.take_checked(state)
         self.publish_changed(self._following(state, before))
         self.run()
 
     def _take_naming(self, content: Content, _buffers: Sequence[bytes]) -> None:
-        naming = _named(content, NAMING)
-        self._take_checked(naming)
+        naming = traits_of_message(content, NAMING)
+        self.take_checked(naming)
         self.send_state(list(naming))
 
     def _take_image(self, content: Content, buffers: Sequence[bytes]) -> None:
@@ -478,25 +479,14 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     _acts = {
         "cancel": lambda panel, _content, _buffers: panel.cancel(),
         "set": _take_setting,
-        "show": lambda panel, content, _buffers: panel._take_checked(_named(content, _SHOWN)),
+        "show": lambda panel, content, _buffers: panel.take_checked(traits_of_message(content, _SHOWN)),
         "naming": _take_naming,
         "eligible": lambda panel, _content, _buffers: panel.use_other_image(),
-        "scene": lambda panel, content, _buffers: panel.new_scene(_part(content, "seed", int)),
+        "scene": lambda panel, content, _buffers: panel.new_scene(message_part(content, "seed", int)),
         "picture": _take_image,
         "pin": lambda panel, _content, _buffers: panel.pin(),
-        "unpin": lambda panel, content, _buffers: panel.unpin(_part(content, "id", int)),
+        "unpin": lambda panel, content, _buffers: panel.unpin(message_part(content, "id", int)),
     }
-
-    def _take_checked(self, state: Traits) -> None:
-        """Take traits from the front-end, all of them or none."""
-        before = {name: getattr(self, name) for name in state}
-        try:
-            self.take(**state)
-        except traitlets.TraitError as error:
-            self.take(**before)
-            raise ValueError(
-                f"the front-end sent {', '.join(state)} that cannot be used ({sentence(error)}) Reload the page."
-            ) from error
 
     def _number(self) -> dict[str, int]:
         with self._numbering:
@@ -515,7 +505,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             outcome = self._streamed(setting, numbers, cancelled)
         except Exception as error:
             logger.exception("generation %d of a steering panel failed", numbers["generation"])
-            outcome = _failed(error, self._cause(error, setting), numbers)
+            outcome = self._failed(error, setting, numbers)
         with self._marking:
             self.publish(**self._marked(outcome, setting.plain()))
             if "answers" in outcome:
@@ -569,15 +559,10 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             self._recorded.add(answered(setting, choice.label, unit, outcome | advice))
         return outcome | {"status": "idle"}
 
-    def _cause(self, error: Exception, setting: Setting) -> str:
-        """The control that an error is about: the one it names, else the only one moved since the last answers."""
-        if isinstance(error, SettingError):
-            return "second" if error.control == "concept" and setting.concept in self.concepts else error.control
-        if not isinstance(error, ValueError) or self._finished is None:
-            return ""
-        old, new = self._finished[1].plain(), setting.plain()
-        moved = {_SHOWN_BESIDE.get(name, name) for name in SETTINGS if old[name] != new[name]}
-        return moved.pop() if len(moved) == 1 else ""
+    def _failed(self, error: Exception, setting: Setting, numbers: dict[str, int]) -> Traits:
+        cause = cause_of(error, setting, self._finished and self._finished[1], self.concepts)
+        state = {"status": "error", "message": sentence(error), "cause": cause}
+        return {**state, "answers": numbers, "receipt": [], "rate": 0.0, "code": ""}
 
     def _settle(self) -> None:
         self.wait_until_free()
@@ -613,39 +598,3 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
     def _summary(self) -> str:
         return f"{len(self.concepts)} concepts × {len(self.layers)} layers, {len(self.pictures)} images"
-
-
-def prompt_note(model: ProbeModel, prompt: str) -> str:
-    """Warning about a prompt that is shown with its answers; empty for most prompts."""
-    if not prompt.strip():
-        return "The prompt is empty: the model reads the image alone."
-    unknown = unknown_words(getattr(model, "tokenizer", None), [prompt])
-    if not unknown:
-        return ""
-    named = ", ".join(f"“{word}”" for word in unknown)
-    return f"The model does not know {named}: it reads an unknown-word token instead."
-
-
-def _failed(error: Exception, cause: str, numbers: dict[str, int]) -> Traits:
-    state = {"status": "error", "message": sentence(error), "cause": cause}
-    return {**state, "answers": numbers, "receipt": [], "rate": 0.0, "code": ""}
-
-
-def _named(content: Content, names: Sequence[str]) -> Traits:
-    """The traits of these names that a message sets."""
-    return {name: value for name, value in _part(content, "state", dict).items() if name in names}
-
-
-def _part(content: Content, name: str, kind: type[T]) -> T:
-    """A part of a message of the front-end.
-
-    Raises ValueError if it is missing or of another type.
-    """
-    value = content.get(name)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        got = "nothing" if value is None else type(value).__name__
-        raise ValueError(
-            f"the front-end sent a message '{content.get('kind')}' with {got} as '{name}', where {kind.__name__} was "
-            "expected; reload the page."
-        )
-    return value
