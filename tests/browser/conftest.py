@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser import lab
+from tests.browser import lab, pages
 
 
 @pytest.fixture(scope="package")
@@ -48,3 +48,14 @@ def browser(shared_desk: lab.Desk) -> Browser:
     made = shared_desk.browser.browser
     assert made is not None
     return made
+
+
+@pytest.fixture
+def offline(browser: Browser) -> Iterator[pages.Offline]:
+    """A page that must have asked for nothing and complained about nothing when the test is over."""
+    made = pages.Offline(browser.new_page(viewport={"width": 1200, "height": 1000}))
+    made.page.set_default_timeout(60_000)
+    yield made
+    found = made.refused(), made.said, made.page.evaluate("window.__owned ?? null")
+    made.page.close()
+    assert found == ([], [], None)

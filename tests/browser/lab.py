@@ -58,6 +58,13 @@ _FRAMES = """(count) => new Promise((done) => {
   const next = () => (count-- > 0 ? requestAnimationFrame(next) : done());
   next();
 })"""
+_NAMELESS = """(within) => [...document.querySelectorAll(within)].flatMap((e) => [...e.querySelectorAll(
+    'input, select, button, textarea, canvas, [role=option]')])
+  .filter((e) => !(e.ariaHidden || e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim()))
+  .map((e) => e.outerHTML)"""
+_CUT_OFF = """([across, down]) => [[across, 'Width'], [down, 'Height']].flatMap(([parts, size]) =>
+  (parts ? [...document.querySelectorAll(parts)] : []).filter((e) => e[`scroll${size}`] > e[`client${size}`] + 1)
+    .map((e) => `${size} of ${e.className}: ${e[`scroll${size}`]} > ${e[`client${size}`]}`))"""
 _SAY = """async (code) => {
   const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
   const future = kernel.requestExecute({ code, store_history: false });
@@ -211,12 +218,19 @@ class Desk:
 
     @contextmanager
     def opened(self, name: str, width: int, height: int) -> Iterator[Page]:
-        """Open a notebook on a new page and run its first cell; the page is closed at the end."""
+        """Open a notebook on a new page and run its first cell; no error may have come when the page is closed."""
         page = self.page(width, height)
+        wrong: list[str] = []
+        page.on("pageerror", lambda error: wrong.append(str(error)))
         self.open(page, name)
         run_cell(page, 0)
         yield page
+        outputs = page.locator(
+            ".jp-OutputArea-output[data-mime-type*=error], .jp-OutputArea-output[data-mime-type*=stderr]"
+        )
+        wrong += outputs.all_text_contents()
         page.close()
+        assert wrong == []
 
     @contextmanager
     def busy(self, page: Page, index: int) -> Iterator[None]:
@@ -279,6 +293,48 @@ def set_theme(page: Page, theme: str) -> None:
 def drawn(page: Page) -> None:
     """Wait until what changed is laid out and drawn: observers of sizes run in a frame, and draw in the next."""
     page.evaluate("async () => { for (let k = 0; k < 4; k++) await new Promise(requestAnimationFrame); }")
+
+
+def nameless(page: Page, within: str = ".mp") -> list[str]:
+    """Controls that a screen reader has no name for."""
+    return list(page.evaluate(_NAMELESS, within))
+
+
+def cut_off(page: Page, across: str, down: str = "") -> list[str]:
+    """Parts that are larger than their place once the page has settled; observers of sizes may run late under load."""
+    found: list[str] = []
+    for _ in range(50):
+        drawn(page)
+        found = page.evaluate(_CUT_OFF, [across, down])
+        if not found:
+            break
+        page.wait_for_timeout(100)
+    return found
+
+
+def in_cell(canvas: Locator, row: int, column: int) -> Any:
+    """Middle of a cell of a map's first category, in page pixels from the canvas's corner."""
+    place = canvas.evaluate("canvas => ({ ...canvas.dataset })")
+    left, top, width, height = (float(place[name]) for name in ("left", "top", "cellWidth", "rowHeight"))
+    return {"x": left + (column + 0.5) * width, "y": top + (row + 0.5) * height}
+
+
+def on_page(part: Locator, place: Any) -> tuple[float, float]:
+    """Where a place of a part stands on the page."""
+    box = part.bounding_box()
+    assert box is not None
+    return box["x"] + place["x"], box["y"] + place["y"]
+
+
+def drag(part: Locator, *places: Any) -> None:
+    """Draw the mouse with its button down from the first of some places of a part to the last."""
+    part.scroll_into_view_if_needed()
+    mouse = part.page.mouse
+    mouse.move(*on_page(part, places[0]))
+    mouse.down()
+    for place in places[1:]:
+        mouse.move(*on_page(part, place), steps=4)
+    mouse.up()
 
 
 def run_cell(page: Page, index: int) -> None:

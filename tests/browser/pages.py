@@ -1,10 +1,12 @@
-"""Pages that the browser tests open from a file: a real model, and hostile names wherever data has names."""
+"""Pages that the browser tests open from a file: a real model, hostile names wherever data has names, no network."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import ipywidgets
+from playwright.sync_api import Page, Route
 
 import mllm_probe as mp
 from mllm_probe.concepts import Picture
@@ -15,6 +17,45 @@ SCRIPT = "</script><script>window.__owned=1</script>"
 NAMES = ["cat", IMAGE, "neon", SCRIPT]
 STRENGTHS = (-1, 1, 2)
 SAID = " <img src=y onerror='window.__owned=2'>"
+
+_WATCH = """() => {
+  window.__refused = [];
+  const note = ({ violatedDirective, blockedURI }) => window.__refused.push(`${violatedDirective} ${blockedURI}`);
+  addEventListener('securitypolicyviolation', note);
+}"""
+
+
+@dataclass
+class Offline:
+    """A page without a network, what it asked for all the same, and what it complained about."""
+
+    page: Page
+    asked: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.context.set_offline(True)
+        self.page.add_init_script(f"({_WATCH})()")
+        self.page.route("**/*", self._refuse)
+        self.page.on("console", lambda message: self.said.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+
+    def open(self, file: Path) -> Page:
+        """Open a page and wait for its widgets."""
+        self.page.goto(file.as_uri())
+        self.page.wait_for_function("document.documentElement.dataset.ready === 'true'")
+        return self.page
+
+    def refused(self) -> list[str]:
+        """Everything that the page tried to fetch, whether its own policy or this class stopped it."""
+        return self.asked + list(self.page.evaluate("window.__refused"))
+
+    def _refuse(self, route: Route) -> None:
+        if route.request.url.startswith(("file:", "data:", "blob:")):
+            route.continue_()
+        else:
+            self.asked.append(route.request.url)
+            route.abort()
 
 
 def write_pages(folder: Path) -> dict[str, list[str]]:

@@ -1,113 +1,55 @@
-"""Exported pages from a file, with every request blocked and counted: exploring, recorded answers, names, themes."""
+"""Saved pages from a file, with every request blocked and counted: a report, a panel, widgets beside one another."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
+import mllm_probe as mp
 from tests.browser import lab, pages
+from tests.widgets import fakes, test_report
 
 pytestmark = pytest.mark.browser
 SHOTS = lab.SHOTS
-READY = "document.documentElement.dataset.ready === 'true'"
-_WATCH = """() => {
-  window.__refused = [];
-  const note = ({ violatedDirective, blockedURI }) => window.__refused.push(`${violatedDirective} ${blockedURI}`);
-  addEventListener('securitypolicyviolation', note);
+PAGES = ("report.html", "panel.html", "widgets.html")
+CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "naming.json").read_text(encoding="utf-8"))
+CONCEPTS = {f"concept {i}": words for i, words in enumerate(map(list, dict.fromkeys(tuple(c["words"]) for c in CASES)))}
+UNSTEERED = "a plain picture of a tree"
+# Where an element's text is painted as a mention: [start, stop, negated], neighbours of one kind joined.
+_PAINTED = """(element) => {
+  const found = [];
+  let at = 0;
+  const walk = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+  for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+    const mark = node.parentElement.closest('.named, .negated');
+    const last = found.at(-1);
+    if (mark) {
+      const negated = Number(mark.classList.contains('negated'));
+      if (last && last[1] === at && last[2] === negated) last[1] = at + node.data.length;
+      else found.push([at, at + node.data.length, negated]);
+    }
+    at += node.data.length;
+  }
+  return found;
 }"""
-_WHOLE = """() => [document.documentElement, ...document.querySelectorAll('.mp')].every((e) =>
-  e.scrollWidth <= e.clientWidth + 1)"""
-
-
-@dataclass
-class Offline:
-    """Pages without a network, what they asked for all the same, and what they complained about."""
-
-    page: Page
-    folder: Path
-    asked: list[str] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.context.set_offline(True)
-        self.page.add_init_script(f"({_WATCH})()")
-        self.page.route("**/*", self._refuse)
-        self.page.on("request", lambda request: self._note(request.url))
-        self.page.on("console", lambda message: self.said.append(message.text) if message.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-
-    def open(self, name: str) -> Page:
-        self.page.goto((self.folder / name).as_uri())
-        self.page.wait_for_function(READY)
-        return self.page
-
-    def refused(self) -> list[str]:
-        """Everything that the page tried to fetch, whether its own policy or the test stopped it."""
-        return self.asked + list(self.page.evaluate("window.__refused"))
-
-    def _own(self, url: str) -> bool:
-        return url.startswith((self.folder.as_uri(), "data:", "blob:"))
-
-    def _note(self, url: str) -> None:
-        if not self._own(url):
-            self.asked.append(url)
-
-    def _refuse(self, route: Route) -> None:
-        if self._own(route.request.url):
-            route.continue_()
-        else:
-            route.abort()
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[str]]]:
-    SHOTS.mkdir(exist_ok=True)
+    """The folder of the pages, and what the panel answered by setting."""
     folder = tmp_path_factory.mktemp("pages")
     return folder, pages.write_pages(folder)
 
 
-@pytest.fixture
-def offline(browser: Browser, written: tuple[Path, dict[str, list[str]]]) -> Iterator[Offline]:
-    """A page that must have asked for nothing and complained about nothing when the test is over."""
-    page = browser.new_page(viewport={"width": 1200, "height": 1000})
-    page.set_default_timeout(60_000)
-    made = Offline(page, written[0])
-    yield made
-    found = made.refused(), made.said, page.evaluate("window.__owned ?? null")
-    page.close()
-    assert found == ([], [], None)
-
-
-def cell_of(canvas: Locator, row: int, column: int) -> dict[str, float]:
-    """Middle of a cell of the map's first category."""
-    place = canvas.evaluate("canvas => ({ ...canvas.dataset })")
-    left, top, width, height = (float(place[name]) for name in ("left", "top", "cellWidth", "rowHeight"))
-    return {"x": left + (column + 0.5) * width, "y": top + (row + 0.5) * height}
-
-
-def test_what_a_page_asks_for_is_counted(browser: Browser, tmp_path: Path) -> None:
-    page = browser.new_page()
-    made = Offline(page, tmp_path)
-    body = "<img src='http://127.0.0.1:9/a.png'><script>fetch('http://127.0.0.1:9/b').catch(() => 0)</script>"
-    (tmp_path / "open.html").write_text(f"<html data-ready=true>{body}</html>")
-    policy = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'">'
-    (tmp_path / "closed.html").write_text(f"<html data-ready=true><head>{policy}</head>{body}</html>")
-    made.open("open.html")
-    assert {url.rpartition("/")[2] for url in made.refused()} == {"a.png", "b"}
-    made.asked.clear()
-    made.open("closed.html")
-    page.wait_for_function("window.__refused.length === 2")
-    assert "img-src http://127.0.0.1:9/a.png" in made.refused()
-    page.close()
-
-
-def test_the_maps_strengths_are_scrubbed_its_cells_hovered_and_selected(offline: Offline) -> None:
-    page = offline.open("report.html")
+@pytest.mark.journey
+def test_a_report_is_explored_without_a_kernel(offline: pages.Offline, written: Any) -> None:
+    page = offline.open(written[0] / "report.html")
     canvas, read, strength = (page.get_by_test_id(f"heatmap{name}") for name in ("", "-cell", "-strength"))
     strength.focus()
     page.keyboard.press("Home")
@@ -116,30 +58,30 @@ def test_the_maps_strengths_are_scrubbed_its_cells_hovered_and_selected(offline:
     page.keyboard.press("End")
     expect(read).to_contain_text("· 2 × residual norm")
     lab.repainted(canvas, [before])
-    canvas.hover(position=cell_of(canvas, 0, 1))
+    canvas.hover(position=lab.in_cell(canvas, 0, 1))
     expect(read).to_contain_text("cat · layer 3")
     expect(read).to_contain_text("nats · too few images for a verdict · n = 3 of 6 images")
     expect(page.get_by_test_id("map-caption")).to_have_text("no verdict: 3 of 6 images")
-    canvas.click(position=cell_of(canvas, 0, 2))
+    canvas.click(position=lab.in_cell(canvas, 0, 2))
     page.mouse.move(2, 2)
     expect(read).to_contain_text("cat · layer 5")
     expect(page.get_by_test_id("detail-title")).to_contain_text("cat · layer 5")
-    metric = page.get_by_test_id("metric")
-    metric.select_option("named")
+    page.get_by_test_id("metric").select_option("named")
     expect(read).not_to_contain_text("nats")
     expect(page.get_by_test_id("map-caption")).to_have_text("no verdict: 3 of 10 images")
     page.get_by_test_id("control").select_option("on_manifold")
     expect(read).to_contain_text("on-manifold direction")
     page.screenshot(path=SHOTS / "report-light.png", full_page=True)
+    answers_are_those_of_the_cell_and_all_are_searched(page)
 
 
-def test_the_answers_of_the_selected_cell_are_shown_and_all_are_searched(offline: Offline) -> None:
-    page = offline.open("report.html")
+def answers_are_those_of_the_cell_and_all_are_searched(page: Page) -> None:
     canvas, table = page.get_by_test_id("heatmap"), page.get_by_test_id("answers")
-    canvas.click(position=cell_of(canvas, 0, 1))
+    canvas.click(position=lab.in_cell(canvas, 0, 1))
     expect(page.get_by_test_id("answers-concept").locator("option:checked")).to_have_text("cat")
     expect(page.get_by_label("layer", exact=True).locator("option:checked")).to_have_text("layer 3")
     expect(table.locator("tbody tr")).to_have_count(3)
+    page.get_by_label("strength", exact=True).select_option("1 × residual norm")
     page.get_by_label("strength", exact=True).select_option("2 × residual norm")
     expect(page.get_by_test_id("heatmap-cell")).to_contain_text("cat · layer 3 · 2 × residual norm")
     expect(table.locator("td:nth-child(3) .named").first).to_have_text("cat")
@@ -149,11 +91,10 @@ def test_the_answers_of_the_selected_cell_are_shown_and_all_are_searched(offline
     assert all("cat" in text for text in table.locator("td:nth-child(3)").all_text_contents())
 
 
-def test_recorded_answers_come_back_and_others_are_not_made_up(
-    offline: Offline, written: tuple[Path, dict[str, list[str]]]
-) -> None:
-    page = offline.open("panel.html")
-    answers = written[1]
+@pytest.mark.journey
+def test_a_panels_page_replays_its_answers_and_makes_none_up(offline: pages.Offline, written: Any) -> None:
+    folder, answers = written
+    page = offline.open(folder / "panel.html")
     rows = [page.get_by_test_id(f"answer-{name}") for name in ("baseline", "steered", "random")]
     listed = page.get_by_test_id("recorded")
     expect(listed.locator("option")).to_have_count(1 + len(answers))
@@ -164,6 +105,10 @@ def test_recorded_answers_come_back_and_others_are_not_made_up(
         expect(page.get_by_test_id("strength")).to_have_value(strength)
         for row, text in zip(rows, texts, strict=True):
             expect(row).to_have_text(text)
+    page.get_by_test_id("words-fold").locator("summary").click()
+    page.get_by_test_id("words").fill("dog")
+    page.get_by_test_id("words").press("Enter")
+    expect(page.get_by_test_id("error")).to_contain_text("without a kernel: that needs the notebook")
     page.get_by_test_id("concept").select_option("neon")
     said = page.get_by_test_id("unrecorded")
     expect(said).to_have_text(f"This setting was not recorded. {len(answers)} recorded settings are listed above.")
@@ -183,8 +128,9 @@ def test_recorded_answers_come_back_and_others_are_not_made_up(
         expect(page.get_by_test_id(name)).to_be_hidden()
 
 
-def test_patches_and_tokens_are_read_layer_by_layer_for_every_concept(offline: Offline) -> None:
-    page = offline.open("widgets.html")
+@pytest.mark.journey
+def test_patches_and_tokens_of_a_page_are_read_layer_by_layer(offline: pages.Offline, written: Any) -> None:
+    page = offline.open(written[0] / "widgets.html")
     canvas, read = page.get_by_test_id("patches"), page.get_by_test_id("patch-read")
     expect(read).to_contain_text("Page up and down change the layer.")
     assert read.evaluate("e => e.scrollHeight <= e.clientHeight")
@@ -197,18 +143,23 @@ def test_patches_and_tokens_are_read_layer_by_layer_for_every_concept(offline: O
     lab.repainted(canvas, seen)
     canvas.hover(position={"x": 60, "y": 60})
     expect(read).to_contain_text("of neon at layer 6")
-    expect(page.get_by_test_id("patch-status")).to_have_text("")
     expect(page.get_by_test_id("token-concept")).to_have_value("neon")
     expect(value).not_to_have_text(shown)
-    expect(page.get_by_test_id("token-status")).to_have_text("")
+    for name in ("patch-status", "token-status"):
+        expect(page.get_by_test_id(name)).to_have_text("")
     page.screenshot(path=SHOTS / "page-widgets.png", full_page=True)
 
 
-@pytest.mark.parametrize("name", ["report.html", "panel.html", "widgets.html"])
-def test_hostile_names_are_text(offline: Offline, name: str) -> None:
-    page = offline.open(name)
-    options = page.locator("select option").all_text_contents()
-    assert pages.IMAGE in options and pages.SCRIPT in options
+@pytest.mark.parametrize("name", PAGES)
+def test_any_page_fits_has_both_themes_and_takes_hostile_names_as_text(
+    offline: pages.Offline, written: Any, name: str
+) -> None:
+    page = offline.open(written[0] / name)
+    themes_are_those_of_the_system_and_the_host(page, name)
+    for width in (360, 600, 1000):
+        page.set_viewport_size({"width": width, "height": 1000})
+        assert lab.cut_off(page, "html, .mp") == []
+    assert {pages.IMAGE, pages.SCRIPT} <= set(page.locator("select option").all_text_contents())
     for concept in (pages.IMAGE, pages.SCRIPT):
         for select in page.locator("select[data-testid$=concept]").all():
             select.select_option(label=concept)
@@ -231,36 +182,120 @@ def brightness(page: Page, selector: str) -> float:
     return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3
 
 
-@pytest.mark.parametrize("name", ["report.html", "panel.html", "widgets.html"])
-def test_the_system_and_the_host_choose_the_theme(offline: Offline, name: str) -> None:
-    page = offline.open(name)
+def themes_are_those_of_the_system_and_the_host(page: Page, name: str) -> None:
     canvases = [page.get_by_test_id(one) for one in ("heatmap", "patches") if page.get_by_test_id(one).count()]
-
-    def changed(change: str | None) -> None:
+    light = brightness(page, "body"), brightness(page, ".mp")
+    for hosts in (None, "true", "false"):
         before = [canvas.evaluate("canvas => canvas.toDataURL()") for canvas in canvases]
-        if change:
-            page.evaluate(f"() => {{ document.body.dataset.jpThemeLight = '{change}'; }}")
+        if hosts:
+            page.evaluate(f"() => {{ document.body.dataset.jpThemeLight = '{hosts}'; }}")
         else:
             page.emulate_media(color_scheme="dark")
         for canvas, one in zip(canvases, before, strict=True):
             lab.repainted(canvas, [one])
-
-    light = brightness(page, "body"), brightness(page, ".mp")
-    changed(None)
-    assert brightness(page, "body") < 60 and brightness(page, ".mp") < 60
-    page.screenshot(path=SHOTS / f"{name.removesuffix('.html')}-dark.png", full_page=True)
-    changed("true")
-    assert (brightness(page, "body"), brightness(page, ".mp")) == light == (255, 255)
-    changed("false")
-    assert brightness(page, "body") < 60 and brightness(page, ".mp") < 60
+        now = brightness(page, "body"), brightness(page, ".mp")
+        assert now == light == (255, 255) if hosts == "true" else max(now) < 60
+        page.screenshot(path=SHOTS / f"{name.removesuffix('.html')}-{'light' if hosts == 'true' else 'dark'}.png")
     page.emulate_media(color_scheme="light")
     lab.frames(page)
-    assert brightness(page, ".mp") < 60
+    assert brightness(page, ".mp") < 60, "the host's choice goes before the system's"
 
 
-@pytest.mark.parametrize("width", [360, 600, 1000])
-def test_nothing_is_cut_off(offline: Offline, width: int) -> None:
-    for name in ("report.html", "panel.html", "widgets.html"):
-        page = offline.open(name)
-        page.set_viewport_size({"width": width, "height": 1000})
-        page.wait_for_function(_WHOLE)
+def test_what_a_page_asks_for_is_counted(browser: Browser, tmp_path: Path) -> None:
+    made = pages.Offline(browser.new_page())
+    body = "<img src='http://127.0.0.1:9/a.png'><script>fetch('http://127.0.0.1:9/b').catch(() => 0)</script>"
+    (tmp_path / "open.html").write_text(f"<html data-ready=true>{body}</html>")
+    policy = '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'">'
+    (tmp_path / "closed.html").write_text(f"<html data-ready=true><head>{policy}</head>{body}</html>")
+    made.open(tmp_path / "open.html")
+    assert {url.rpartition("/")[2] for url in made.refused()} == {"a.png", "b"}
+    made.asked.clear()
+    made.open(tmp_path / "closed.html")
+    made.page.wait_for_function("window.__refused.length === 2")
+    assert "img-src http://127.0.0.1:9/a.png" in made.refused()
+    made.page.close()
+
+
+def cases_of(concept: str) -> list[dict[str, Any]]:
+    return [case for case in CASES if case["words"] == CONCEPTS[concept]]
+
+
+def write_report(path: Path) -> None:
+    """A report whose answers are those of the cases."""
+    samples = max(len(cases_of(concept)) for concept in CONCEPTS)
+    data = test_report.grid(concepts=tuple(CONCEPTS), samples=samples + samples % 2)
+    data["text_unsteered"].values[:] = UNSTEERED
+    for concept in CONCEPTS:
+        said = data["text"].sel(concept=concept).values  # a view: [layer, strength, control, draw, sample]
+        for sample, case in enumerate(cases_of(concept)):
+            said[..., sample] = case["answer"]
+    mp.report(data.assign_coords(words=("concept", [json.dumps(words) for words in CONCEPTS.values()])), path)
+
+
+class Echo(fakes.FakeStream):
+    """Answers with the question; unsteered always the same."""
+
+    def __iter__(self) -> Iterator[tuple[int, int, str]]:
+        yield from ((0, 0, UNSTEERED), (1, 0, self.prompt), (2, 0, self.prompt))
+
+
+def write_panel(path: Path) -> None:
+    """A panel that was asked every case; two of its answers are pinned."""
+    model = fakes.FakeModel()
+    vectors = fakes.vectors(model).isel(concept=slice(len(CONCEPTS))).assign_coords(concept=list(CONCEPTS))
+    vectors["words"] = ("concept", [json.dumps(words) for words in CONCEPTS.values()])
+    with pytest.MonkeyPatch.context() as patch:
+        answered = "mllm_probe.widgets.panel.steering_panel.stream"
+        patch.setattr(answered, lambda model, image, prompt, *, steering, max_new_tokens: Echo(steering, prompt))
+        panel = mp.SteeringPanel(model, vectors, prompt="first")
+        assert panel.wait(60)
+        for case in CASES:
+            concept = next(name for name, words in CONCEPTS.items() if words == case["words"])
+            panel.choose(concept=concept, prompt=case["answer"])
+            assert panel.wait(60), panel.message
+            if case["answer"] in ("a cat is missing", "two kittens"):
+                panel.pin()
+        panel.to_html(path)
+        panel.close()
+
+
+def painted(element: Locator) -> list[list[int]]:
+    return element.evaluate(_PAINTED)
+
+
+def in_both_schemes(page: Page, part: Locator, name: str) -> None:
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        lab.frames(page)
+        part.screenshot(path=SHOTS / f"{name}-{scheme}.png")
+
+
+def test_mentions_are_painted_where_the_kernel_found_them(offline: pages.Offline, tmp_path: Path) -> None:
+    write_report(tmp_path / "report.html")
+    write_panel(tmp_path / "panel.html")
+    page = offline.open(tmp_path / "report.html")
+    table = page.get_by_test_id("answers")
+    for concept in reversed(CONCEPTS):
+        page.get_by_test_id("answers-concept").select_option(label=concept)
+        for row, case in enumerate(cases_of(concept)):
+            cells = table.locator("tbody tr").nth(row).locator("td, th")
+            for column in (2, 3):
+                assert cells.nth(column).text_content() == case["answer"]
+                assert painted(cells.nth(column)) == case["utf16"], case["answer"]
+    for kind, style in (("named", "solid"), ("negated", "dotted")):
+        expect(table.locator(f".{kind}").first).to_have_css("border-bottom-style", style)
+    in_both_schemes(page, table, "marks-report")
+    page.get_by_label("search all answers").fill("cat is missing")
+    assert painted(table.locator("tbody tr").first.locator("td").last) == [[2, 5, 1]]
+
+    offline.open(tmp_path / "panel.html")
+    listed, steered = page.get_by_test_id("recorded"), page.get_by_test_id("answer-steered")
+    expect(listed.locator("option")).to_have_count(len(CASES) + 2)
+    for number, case in enumerate(CASES, start=1):
+        listed.select_option(str(number))
+        page.wait_for_function("(text) => document.querySelector('[data-testid=answer-steered]').textContent === text",
+                               arg=case["answer"])  # fmt: skip
+        assert painted(steered) == case["utf16"], case["answer"]
+    pins = [painted(pin.locator("[data-row=steered] p")) for pin in page.get_by_test_id("pin").all()]
+    assert pins == [[[2, 5, 1]], [[4, 11, 0]]]
+    in_both_schemes(page, page.locator(".mp-panel"), "marks-panel")

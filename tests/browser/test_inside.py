@@ -1,4 +1,4 @@
-"""Patch overlay and token strip on a real model in a real JupyterLab: values, scrubbing, painting, keys, themes."""
+"""Patches, tokens and pairs in a real JupyterLab: read, painted, selected and played, by mouse and by keys alone."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ HOSTILE = "<img src=x onerror='window.__owned=1'>"
 MADE = f"""
 import mllm_probe as mp
 import numpy as np
+from mllm_probe.widgets.inside.pair_gallery import PairGallery
 model = mp.load("scenes-8l")
 library = mp.concepts.scenes(concepts=["cat", "tree", "neon", "symmetry"], pairs=6)
 vectors = mp.concept_vectors(model, library, probe_accuracy=False)
@@ -24,14 +25,9 @@ vectors = vectors.assign_coords(concept=["cat", "tree", "neon", {HOSTILE!r}])
 picture = library["cat"].positive[0]
 overlay = mp.PatchOverlay(model, vectors, images=picture, concept="cat", layer=3)
 strip = mp.TokenStrip(model, vectors, images=picture, concept="cat", layer=3)
-assert overlay.wait(60) and strip.wait(60), (overlay.message, strip.message)
+gallery = PairGallery(model, library, vectors, concept="cat", layer=3)
+assert overlay.wait(60) and strip.wait(60) and gallery.wait(60), (overlay.message, strip.message, gallery.message)
 overlay
-"""
-STRIP = "strip"
-RESET = """
-overlay.show(concept="cat", layer=3, mask=[[False] * 8] * 8)
-strip.show(concept="cat", layer=3, mode="projection", opened=False, positions=[], prompt=model.default_prompt)
-print("reset", overlay.wait(60) and strip.wait(60))
 """
 SAY_MASK = "print(np.argwhere(overlay.mask).tolist(), overlay.layer, overlay.concept)"
 SAY_STEERED = """
@@ -51,6 +47,10 @@ strip.wait(60)
 type(model.tokenizer).decode = decode
 print("hostile", strip.status)
 """
+_KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+_SILENT = f"""() => {{ window.__sent = 0; window.__send = {_KERNEL}._sendMessage;
+  {_KERNEL}._sendMessage = () => {{ window.__sent += 1; }}; }}"""
+_SPEAKING = f"() => {{ {_KERNEL}._sendMessage = window.__send; return window.__sent; }}"
 _SEEN = """() => {
   const slider = document.querySelector('[data-testid="patch-layer"]');
   window.__seen = [];
@@ -60,28 +60,11 @@ _SEEN = """() => {
 
 
 @pytest.fixture(scope="module")
-def opened(desk: lab.Desk) -> Iterator[Page]:
-    desk.notebook("inside.ipynb", MADE.strip(), STRIP)
+def page(desk: lab.Desk) -> Iterator[Page]:
+    desk.notebook("inside.ipynb", MADE.strip(), "strip", "gallery")
     with desk.opened("inside.ipynb", 1200, 1300) as made:
         made.get_by_test_id("patches").wait_for(timeout=300_000)
-        lab.run_cell(made, 1)
-        made.get_by_test_id("tokens").wait_for()
         yield made
-
-
-@pytest.fixture
-def page(opened: Page) -> Page:
-    """The two widgets as they were at first."""
-    assert lab.said(opened, RESET).startswith("reset True")
-    opened.mouse.move(2, 2)
-    expect(opened.get_by_test_id("patch-layer")).to_have_value("3")
-    expect(opened.get_by_test_id("patch-concept")).to_have_value("cat")
-    expect(opened.get_by_test_id("patch-count")).to_have_text("0 of 8 × 8 painted")
-    expect(opened.get_by_test_id("token-layer")).to_have_value("3")
-    expect(opened.get_by_test_id("token-count")).to_contain_text("0 tokens selected")
-    for name in ("patch-status", "token-status"):
-        expect(opened.get_by_test_id(name)).to_have_text("")
-    return opened
 
 
 def now(canvas: Locator) -> str:
@@ -93,20 +76,20 @@ def now(canvas: Locator) -> str:
 def middle(canvas: Locator, row: int, column: int) -> dict[str, float]:
     """Middle of a patch of the 8 × 8 grid in pixels of the canvas."""
     box = canvas.bounding_box()
+    assert box is not None
     return {"x": (column + 0.5) * box["width"] / 8, "y": (row + 0.5) * box["height"] / 8}
 
 
-def drag(page: Page, canvas: Locator, start: tuple[int, int], end: tuple[int, int]) -> None:
-    """A stroke of the mouse from one patch to another, in two moves."""
-    canvas.scroll_into_view_if_needed()
-    box, first, last = canvas.bounding_box(), middle(canvas, *start), middle(canvas, *end)
-    page.mouse.move(box["x"] + first["x"], box["y"] + first["y"])
-    page.mouse.down()
-    page.mouse.move(box["x"] + last["x"], box["y"] + last["y"], steps=2)
-    page.mouse.up()
+def fits_and_is_named(page: Page) -> None:
+    assert lab.nameless(page) == []
+    for width in (1600, 800, 560, 1200):
+        page.set_viewport_size({"width": width, "height": 1300})
+        assert lab.cut_off(page, ".mp, .mp-read", ".mp, .mp-read") == []
+        page.screenshot(path=SHOTS / f"inside-{width}.png")
 
 
-def test_values_of_every_patch_can_be_read(page: Page) -> None:
+@pytest.mark.journey
+def test_patches_are_read_played_painted_and_steered(page: Page) -> None:
     canvas, read = page.get_by_test_id("patches"), page.get_by_test_id("patch-read")
     canvas.hover(position=middle(canvas, 0, 0))
     expect(read).to_contain_text("row 0, column 0")
@@ -120,10 +103,26 @@ def test_values_of_every_patch_can_be_read(page: Page) -> None:
     expect(page.locator(".mp-patches .mp-legend")).to_contain_text("× mean difference")
     expect(page.locator(".mp-patches .mp-note")).to_contain_text("1 = mean of images with it")
     page.screenshot(path=SHOTS / "patches-light.png")
+    layers_are_scrubbed_and_play_without_the_kernel(page, canvas)
+    painted_patches_are_those_that_are_steered(page, canvas)
+    keys_alone_paint_and_leave_the_notebook_alone(page, canvas, read)
+    before = now(canvas)
+    page.get_by_test_id("patch-concept").select_option("tree")
+    expect(read).to_contain_text("of tree at layer")
+    lab.repainted(canvas, [before])
+    page.get_by_test_id("patch-concept").select_option(HOSTILE)
+    expect(read).to_contain_text(f"of {HOSTILE} at layer")
+    assert page.evaluate("window.__owned") is None and page.locator(".mp-patches img").count() == 0
+    light = now(canvas)
+    lab.set_theme(page, "JupyterLab Dark")
+    lab.repainted(canvas, [light])
+    canvas.hover(position=middle(canvas, 1, 2))
+    page.screenshot(path=SHOTS / "patches-dark.png")
+    lab.set_theme(page, "JupyterLab Light")
 
 
-def test_scrubbing_changes_the_canvas_and_plays_round(page: Page) -> None:
-    canvas, layer = page.get_by_test_id("patches"), page.get_by_test_id("patch-layer")
+def layers_are_scrubbed_and_play_without_the_kernel(page: Page, canvas: Locator) -> None:
+    layer, play = page.get_by_test_id("patch-layer"), page.get_by_test_id("patch-layer-play")
     layer.focus()
     seen = [now(canvas)]
     for _ in range(3):
@@ -131,56 +130,37 @@ def test_scrubbing_changes_the_canvas_and_plays_round(page: Page) -> None:
         seen.append(lab.repainted(canvas, seen))
     expect(layer).to_have_value("6")
     page.evaluate(_SEEN)
-    play = page.get_by_test_id("patch-layer-play")
+    page.evaluate(_SILENT)
     play.click()
     expect(play).to_have_attribute("aria-label", "Stop")
-    page.wait_for_function("['layer 7', 'layer 0', 'layer 1'].every((text) => window.__seen.includes(text))")
+    page.wait_for_function("new Set(window.__seen).size === 8")
+    seen = page.evaluate("window.__seen")
+    assert seen.index("layer 7") < seen.index("layer 0") < seen.index("layer 1"), "it begins again after the last"
+    assert page.evaluate(_SPEAKING) == 0
     play.click()
     expect(play).to_have_attribute("aria-label", "Play the layers")
     stopped = layer.input_value()
     lab.until_said(page, SAY_MASK, f"[] {stopped} cat")
     expect(layer).to_have_value(stopped)
-
-
-def test_the_layers_play_without_the_kernel(page: Page) -> None:
-    kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-    canvas, play = page.get_by_test_id("patches"), page.get_by_test_id("patch-layer-play")
-    before = now(canvas)
-    page.evaluate(
-        f"() => {{ window.__sent = 0; window.__send = {kernel}._sendMessage;"
-        f" {kernel}._sendMessage = () => {{ window.__sent += 1; }}; }}"
-    )
-    page.evaluate(_SEEN)
-    play.click()
-    page.wait_for_function("new Set(window.__seen).size === 8")
-    lab.repainted(canvas, [before])
-    assert page.evaluate("window.__sent") == 0
-    page.evaluate(f"() => {{ {kernel}._sendMessage = window.__send; }}")
-    play.click()
-
-
-def test_with_less_motion_play_goes_one_layer_on(page: Page) -> None:
-    layer, play = page.get_by_test_id("patch-layer"), page.get_by_test_id("patch-layer-play")
+    layer.fill("3")
     page.emulate_media(reduced_motion="reduce")
-    try:
-        expect(play).to_have_attribute("aria-label", "Next layer")
-        play.click()
-        expect(layer).to_have_value("4")
-        expect(play).to_have_attribute("aria-pressed", "false")
-        lab.until_said(page, SAY_MASK, "[] 4 cat")
-        expect(layer).to_have_value("4")
-    finally:
-        page.emulate_media(reduced_motion="no-preference")
+    expect(play).to_have_attribute("aria-label", "Next layer")
+    play.click()
+    expect(layer).to_have_value("4")
+    expect(play).to_have_attribute("aria-pressed", "false")
+    lab.until_said(page, SAY_MASK, "[] 4 cat")
+    expect(layer).to_have_value("4")
+    page.emulate_media(reduced_motion="no-preference")
     expect(play).to_have_attribute("aria-label", "Play the layers")
 
 
-def test_patches_painted_with_the_mouse_are_those_that_are_steered(page: Page) -> None:
-    canvas, count = page.get_by_test_id("patches"), page.get_by_test_id("patch-count")
-    drag(page, canvas, (2, 1), (2, 4))
+def painted_patches_are_those_that_are_steered(page: Page, canvas: Locator) -> None:
+    count = page.get_by_test_id("patch-count")
+    lab.drag(canvas, middle(canvas, 2, 1), middle(canvas, 2, 4))
     expect(count).to_have_text("4 of 8 × 8 painted")
-    lab.until_said(page, SAY_MASK, "[[2, 1], [2, 2], [2, 3], [2, 4]] 3 cat")
+    lab.until_said(page, SAY_MASK, "[[2, 1], [2, 2], [2, 3], [2, 4]] 4 cat")
     lab.until_said(page, SAY_STEERED, "[(2, 1), (2, 2), (2, 3), (2, 4)]")
-    drag(page, canvas, (2, 2), (4, 2))
+    lab.drag(canvas, middle(canvas, 2, 2), middle(canvas, 4, 2))
     expect(count).to_have_text("3 of 8 × 8 painted")
     canvas.click(position=middle(canvas, 7, 7))
     lab.until_said(page, SAY_STEERED, "[(2, 1), (2, 3), (2, 4), (7, 7)]")
@@ -188,13 +168,13 @@ def test_patches_painted_with_the_mouse_are_those_that_are_steered(page: Page) -
     expect(count).to_have_text("60 of 8 × 8 painted")
     page.get_by_test_id("patch-clear").click()
     expect(count).to_have_text("0 of 8 × 8 painted")
-    lab.until_said(page, SAY_MASK, "[] 3 cat")
+    lab.until_said(page, SAY_MASK, "[] 4 cat")
 
 
-def test_the_keyboard_alone_paints_scrubs_and_leaves_the_notebook_alone(page: Page) -> None:
+def keys_alone_paint_and_leave_the_notebook_alone(page: Page, canvas: Locator, read: Locator) -> None:
     cells = "window.jupyterapp.shell.currentWidget.content.widgets.length"
     before = page.evaluate(cells)
-    canvas, read = page.get_by_test_id("patches"), page.get_by_test_id("patch-read")
+    page.mouse.move(2, 2)
     canvas.focus()
     for key in ("Home", *["ArrowUp"] * 7):
         page.keyboard.press(key)
@@ -204,26 +184,15 @@ def test_the_keyboard_alone_paints_scrubs_and_leaves_the_notebook_alone(page: Pa
     expect(read).to_contain_text("row 2, column 2")
     expect(read).to_contain_text("painted")
     page.keyboard.press("PageUp")
-    expect(page.get_by_test_id("patch-layer")).to_have_value("4")
-    lab.until_said(page, SAY_MASK, "[[1, 1], [1, 2], [2, 2]] 4 cat")
+    expect(page.get_by_test_id("patch-layer")).to_have_value("5")
+    lab.until_said(page, SAY_MASK, "[[1, 1], [1, 2], [2, 2]] 5 cat")
     assert page.evaluate(cells) == before
 
 
-def test_another_concept_is_read_and_a_hostile_name_is_text(page: Page) -> None:
-    canvas, concept = page.get_by_test_id("patches"), page.get_by_test_id("patch-concept")
-    canvas.hover(position=middle(canvas, 5, 5))
-    before = now(canvas)
-    concept.select_option("tree")
-    expect(page.get_by_test_id("patch-read")).to_contain_text("of tree at layer")
-    lab.repainted(canvas, [before])
-    concept.select_option(HOSTILE)
-    expect(page.get_by_test_id("patch-read")).to_contain_text(f"of {HOSTILE} at layer")
-    assert page.evaluate("window.__owned") is None and page.locator(".mp-patches img").count() == 0
-
-
-def test_the_strip_reads_prompt_and_answer(page: Page) -> None:
+@pytest.mark.journey
+def test_tokens_are_read_selected_and_opened(page: Page) -> None:
+    lab.run_cell(page, 1)
     strip, read = page.get_by_test_id("tokens"), page.get_by_test_id("token-read")
-    profile = page.get_by_test_id("token-profile")
     strip.scroll_into_view_if_needed()
     expect(strip.locator("[data-role=block]")).to_contain_text("image × 64")
     expect(strip.locator("[data-role=answer]").first).to_contain_text("cat")
@@ -232,7 +201,7 @@ def test_the_strip_reads_prompt_and_answer(page: Page) -> None:
     for text in ("see · text · position", "× mean difference", "vector and zero point of scope last prompt"):
         expect(read).to_contain_text(text)
     assert see.get_attribute("data-borrowed") == "" and strip.locator("[data-role=special][data-borrowed]").count() == 1
-    value = see.locator(".mp-tok-value")
+    value, profile = see.locator(".mp-tok-value"), page.get_by_test_id("token-profile")
     before = value.text_content()
     page.get_by_test_id("token-layer").fill("7")
     expect(value).not_to_have_text(before or "")
@@ -243,11 +212,22 @@ def test_the_strip_reads_prompt_and_answer(page: Page) -> None:
     expect(read).to_contain_text("most")
     lab.repainted(profile, [shown])
     page.screenshot(path=SHOTS / "tokens-light.png")
+    tokens_are_selected_by_mouse_and_keys(page, strip)
+    lens_names_the_answer_and_images_open(page, strip, read)
+    lab.set_theme(page, "JupyterLab Dark")
+    background = page.locator(".mp-tokens").evaluate("e => getComputedStyle(e).backgroundColor")
+    assert sum(map(int, re.findall(r"\d+", background)[:3])) < 200
+    page.screenshot(path=SHOTS / "tokens-dark.png")
+    lab.set_theme(page, "JupyterLab Light")
+    assert "hostile idle" in lab.said(page, HOSTILE_TOKENS)
+    expect(strip).to_contain_text("<b onclick=x>feel</b><script>1</script>")
+    strip.locator("[data-role=text]").last.hover()
+    expect(read).to_contain_text("next: <b onclick=x>")
+    assert page.locator(".mp-tokens script, .mp-tokens [onclick]").count() == 0
 
 
-def test_tokens_are_selected_by_mouse_and_keys(page: Page) -> None:
-    strip, count = page.get_by_test_id("tokens"), page.get_by_test_id("token-count")
-    words = strip.locator("[data-role=text]")
+def tokens_are_selected_by_mouse_and_keys(page: Page, strip: Locator) -> None:
+    count, words = page.get_by_test_id("token-count"), strip.locator("[data-role=text]")
     first = int(words.first.get_attribute("data-position") or "")
     words.first.click()
     words.nth(2).click(modifiers=["Shift"])
@@ -258,7 +238,7 @@ def test_tokens_are_selected_by_mouse_and_keys(page: Page) -> None:
     for key in (" ", "Shift+ArrowLeft", "d", "d"):
         page.keyboard.press(key)
     positions = [first - 1, first, first + 1, first + 2]
-    lab.until_said(page, SAY_POSITIONS, f"{positions} cat, layers 3, +0.5 residual, positions {first - 1}, {first}")
+    lab.until_said(page, SAY_POSITIONS, f"{positions} cat, layers 7, +0.5 residual, positions {first - 1}, {first}")
     words.first.focus()
     page.keyboard.press("Escape")
     expect(count).to_contain_text("0 tokens selected")
@@ -268,9 +248,7 @@ def test_tokens_are_selected_by_mouse_and_keys(page: Page) -> None:
     expect(count).to_contain_text("0 tokens selected")
 
 
-def test_the_lens_names_the_answer_and_opened_images_are_read(page: Page) -> None:
-    strip, read = page.get_by_test_id("tokens"), page.get_by_test_id("token-read")
-    page.get_by_test_id("token-layer").fill("7")
+def lens_names_the_answer_and_images_open(page: Page, strip: Locator, read: Locator) -> None:
     page.get_by_test_id("token-mode").get_by_label("logit lens").check(force=True)
     last = strip.locator("[data-role=special]").last
     expect(last.locator(".mp-tok-value b")).to_have_text("cat")
@@ -288,43 +266,25 @@ def test_the_lens_names_the_answer_and_opened_images_are_read(page: Page) -> Non
     expect(strip.locator("[data-role=image]")).to_have_count(0)
 
 
-def test_hostile_token_text_is_inert(page: Page) -> None:
-    assert "hostile idle" in lab.said(page, HOSTILE_TOKENS)
-    strip = page.get_by_test_id("tokens")
-    expect(strip).to_contain_text("<b onclick=x>feel</b><script>1</script>")
-    strip.locator("[data-role=text]").last.hover()
-    expect(page.get_by_test_id("token-read")).to_contain_text("next: <b onclick=x>")
-    assert page.locator(".mp-tokens script, .mp-tokens [onclick]").count() == 0
-
-
-def test_dark_theme_redraws_both(page: Page) -> None:
-    canvas = page.get_by_test_id("patches")
-    light = now(canvas)
-    lab.set_theme(page, "JupyterLab Dark")
-    try:
-        lab.repainted(canvas, [light])
-        background = page.locator(".mp-tokens").evaluate("e => getComputedStyle(e).backgroundColor")
-        assert sum(map(int, re.findall(r"\d+", background)[:3])) < 200
-        page.screenshot(path=SHOTS / "tokens-dark.png")
-        canvas.scroll_into_view_if_needed()
-        canvas.hover(position=middle(canvas, 1, 2))
-        page.screenshot(path=SHOTS / "patches-dark.png")
-    finally:
-        lab.set_theme(page, "JupyterLab Light")
-
-
-def test_every_control_has_a_name_and_nothing_is_cut_off(page: Page) -> None:
-    nameless = page.evaluate(
-        """() => [...document.querySelectorAll('.mp :is(input, select, button, canvas, [role=option])')].filter((e) =>
-          !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim())).map((e) => e.outerHTML)"""
-    )
-    assert nameless == []
-    for width in (1600, 800, 560, 1200):
-        page.set_viewport_size({"width": width, "height": 1300})
-        lab.frames(page, 6)
-        cut = page.evaluate(
-            """() => [...document.querySelectorAll('.mp, .mp-read')].filter((e) => e.scrollWidth > e.clientWidth + 1 ||
-              e.scrollHeight > e.clientHeight + 1).map((e) => e.className)"""
-        )
-        assert cut == []
-        page.screenshot(path=SHOTS / f"inside-{width}.png")
+@pytest.mark.journey
+def test_pairs_are_shown_with_how_far_they_are_apart(page: Page) -> None:
+    lab.run_cell(page, 2)
+    mean, numbers = page.get_by_test_id("gallery-mean"), page.get_by_test_id("gallery").locator("b")
+    expect(mean).to_have_text(re.compile(r"^mean [+−]\d.*× mean difference over 6 pairs$"))
+    pictures = page.get_by_test_id("gallery").locator("img")
+    expect(pictures).to_have_count(12)
+    page.wait_for_function("[...document.querySelectorAll('.mp-gallery img')].every((one) => one.naturalWidth > 0)")
+    assert [pictures.nth(at).get_attribute("alt") for at in (0, 1)] == ["pair 1: with cat", "pair 1: without cat"]
+    before = numbers.all_text_contents()
+    lab.said(page, "gallery.layer = 7")
+    expect(page.locator(".mp-gallery h3")).to_have_text("Pairs · cat · layer 7")
+    expect(numbers).not_to_have_text(before)
+    lab.said(page, f"gallery.concept = {HOSTILE!r}; gallery.wait(60)")
+    expect(page.locator(".mp-gallery .mp-error")).to_have_text(f"the library has no images of '{HOSTILE}'.")
+    lab.said(page, "gallery.concept = 'neon'; gallery.wait(60)")
+    expect(page.locator(".mp-gallery .mp-error")).to_be_hidden()
+    for theme in ("Dark", "Light"):
+        lab.set_theme(page, f"JupyterLab {theme}")
+        page.locator(".mp-gallery").screenshot(path=SHOTS / f"pairs-{theme.lower()}.png")
+    assert page.evaluate("window.__owned") is None
+    fits_and_is_named(page)
