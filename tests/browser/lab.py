@@ -230,7 +230,7 @@ class Desk:
         )
         wrong += outputs.all_text_contents()
         page.close()
-        assert wrong == []
+        assert not wrong, wrong
 
     @contextmanager
     def busy(self, page: Page, index: int) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The widgets in a real JupyterLab in a real Chromium: fill, click, drag, cancel, keys, themes, hostile names."""
+"""The lab on the bundled model in a real JupyterLab: its sweep, map, panel and parts, by mouse and by keys alone."""
 
 from __future__ import annotations
 
@@ -6,303 +6,338 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
 SHOTS = lab.SHOTS
+FOLDED = ("patches", "tokens", "pairs", "code")
+THEMES = ("JupyterLab Dark", "JupyterLab Light")
+WHY = "the model does not tell its images apart"
 
-FAKES = """
-import mllm_probe.widgets.panel.steering_panel as panel_module
-from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
-from tests.widgets import fakes
-panel_module.stream = streams = fakes.Streams(pause=0.04)
-model = fakes.FakeModel()
-heatmap = LayerConceptHeatmap(concept="cat", layer=5)
-panel = SteeringPanel(model, fakes.vectors(model, hostile=True), concept="cat", layer=5)
-Explore(model, heatmap, panel)
-"""
-FILL = "heatmap.watch(fakes.growing(steps=40, pause=0.05, hostile=True));"
-REAL = """
+MAKE = """
+import time
 import mllm_probe as mp
-from tests.zoo import tiny_llava
-from mllm_probe.generation import stream
-panel_module.stream = stream
-library = mp.concepts.scenes(concepts=["cat", "tree", "neon", "symmetry"], pairs=4)
-explored = mp.explore(tiny_llava(), library, strengths=(-1, 1, 2), draws=4)
+from mllm_probe.sweeps import runner
+from mllm_probe.sweeps.runner import Runner
+library = mp.concepts.scenes(concepts=["cat", "tree", "neon", "symmetry"], pairs=12)
+explored = mp.explore("scenes-8l", library, strengths=(-1, 1, 2), draws=4)
 explored
 """
-WAIT = "assert explored.wait(120), explored.bar.message"
+WAIT = "assert explored.wait(300), (explored.bar.message, explored.monitor.message)"
+AT_CAT = """
+explored.heatmap.show(explored.monitor.grid)
+explored.heatmap.strength = 1.0
+explored.panel.choose(concept="cat", window=[2, 2], strength=1.0)
+assert explored.wait(300)
+"""
+SLOW_SWEEP = """
+usual, whole, runner.DEFAULT = runner.DEFAULT, Runner._compute, runner.Limits(rows=8)
+Runner._compute = lambda self, *chunk: (time.sleep(0.2), whole(self, *chunk))[1]
+few = [picture for concept in library.values() for picture in concept.negative[:1]]
+explored.monitor.watch(mp.sweep_iter(explored.panel.model, explored.vectors, few, strengths=(0.5, 1), layers=[2, 4, 6],
+                                     metrics=("logprob",), controls=("random",), draws=4, progress=False));
+"""
+FAST = "Runner._compute, runner.DEFAULT = whole, usual"
+BREAK = """
+choose = explored.panel.choose
+def broken(**setting):
+    raise RuntimeError("the panel is out of order\\nwith details")
+explored.panel.choose = broken
+"""
+GREY = f"""
+for widget in (explored.heatmap, explored.panel):
+    widget.unfit = {{"cat": "{WHY}", "symmetry": "{WHY}"}}
+"""
 
-_WATCH = """() => {
-  const kept = window.__kept = { status: [], steered: [], moves: [] };
-  const of = (id) => document.querySelector(`[data-testid="${id}"]`);
-  const watch = (id, list) => new MutationObserver(() => list.push(of(id).textContent))
-    .observe(of(id), { childList: true, characterData: true, subtree: true });
-  watch('status', kept.status);
-  watch('answer-steered', kept.steered);
-  of('strength').addEventListener('input', (event) => kept.moves.push(event.target.value));
-}"""
-
-
-_COLOUR = """([x, y]) => { const c = document.querySelector('[data-testid="heatmap"]'); const r = devicePixelRatio;
-  return [...c.getContext('2d').getImageData(x * r, y * r, 1, 1).data].slice(0, 3); }"""
-_WIDE = """() => [...document.querySelectorAll('.mp, .mp-lab')].filter((e) =>
-  e.scrollWidth > e.clientWidth + 1).map((e) => `${e.className} ${e.scrollWidth} > ${e.clientWidth}`)"""
+_FOCUSABLE = """() => [...document.querySelectorAll(
+    '.mp-lab :is(button, select, input, summary, textarea, [tabindex])')]
+  .filter((e) => !e.disabled && e.tabIndex >= 0 && e.type !== 'radio')
+  .filter((e) => e.checkVisibility({ visibilityProperty: true }))
+  .map((e, i) => { e.dataset.mark = i;
+    return [e.dataset.mark, e.dataset.testid || e.getAttribute('aria-label') || e.textContent || e.tagName]; })"""
+_BROKEN_LINKS = """() => [document.querySelector('.mp-lab'), ...document.querySelectorAll('.mp-lab *')].filter((e) =>
+  !['none', 'normal'].includes(getComputedStyle(e, '::before').content) && e.matches('.jupyter-widgets-disconnected')
+  && getComputedStyle(e, '::before').display !== 'none').length"""
+_AT = """() => { const e = document.activeElement;
+  return e.closest('.mp-lab') ? [e.dataset.mark ?? '', e.closest('[data-testid]')?.dataset.testid ?? ''] : null; }"""
+_INK = """(row) => { const [map, over] = ['.mp-map', '.mp-over-map'].map((name) => document.querySelector(name));
+  const { left, top, rowHeight } = map.dataset; const r = devicePixelRatio;
+  const { data } = over.getContext('2d').getImageData(
+    0, (Number(top) + row * rowHeight) * r, (left - 7) * r, rowHeight * r);
+  let most = 0; for (let i = 3; i < data.length; i += 4) most = Math.max(most, data[i]);
+  return most; }"""
+"""How opaque the darkest point of a row's name is: greys of JupyterLab's themes are transparent ink."""
+_COLOUR = "(option) => getComputedStyle(option).color"
 
 
 @pytest.fixture(scope="module")
 def page(desk: lab.Desk) -> Iterator[Page]:
-    desk.notebook("widgets.ipynb", FAKES.strip(), FILL, lab.BUSY, REAL.strip(), WAIT)
-    with desk.opened("widgets.ipynb", 1400, 1000) as made:
-        made.get_by_test_id("heatmap-cell").wait_for(timeout=180_000)
+    """The lab with everything filled."""
+    desk.notebook("lab.ipynb", MAKE.strip())
+    with desk.opened("lab.ipynb", 1400, 1100) as made:
+        made.get_by_test_id("heatmap-cell").wait_for(timeout=300_000)
+        lab.said(made, WAIT)
+        lab.said(made, AT_CAT)
+        expect(made.get_by_test_id("heatmap-cell")).to_contain_text("cat · layer 2 · 1 ×")
         yield made
 
 
-def too_wide(page: Page) -> list[str]:
-    """Parts that are wider than their place once the page has settled; observers of sizes may run late under load."""
-    for _ in range(50):
-        found = page.evaluate(_WIDE)
-        if not found:
-            break
-        lab.drawn(page)
-        page.wait_for_timeout(100)
-    return found
+def monitor(page: Page) -> Locator:
+    return page.locator(".mp-monitor")
 
 
-def colour_at(page: Page, x: float, y: float) -> list[int]:
-    """Colour of the map's canvas at a point in page pixels from its corner."""
-    return page.evaluate(_COLOUR, [x, y])
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until the control with this test id has the focus."""
+    for _ in range(80):
+        found = page.evaluate(_AT)
+        if found and found[1] == name:
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not reach '{name}'")
 
 
-def point_at(page: Page, row: int, layer: int) -> tuple[float, float]:
-    """Middle of a cell of the first category, in page pixels from the canvas's corner."""
-    place = page.evaluate("({ ...document.querySelector('[data-testid=\"heatmap\"]').dataset })")
-    left, top, width, height = (float(place[name]) for name in ("left", "top", "cellWidth", "rowHeight"))
-    return left + (layer + 0.5) * width, top + (row + 0.5) * height
+@pytest.mark.journey
+def test_a_person_steers_what_the_map_shows(page: Page) -> None:
+    assert page.get_by_test_id("answer-baseline").text_content()
+    finished_sweep_is_folded_away_and_can_be_opened(page)
+    fluent_range_of_the_concept_is_marked(page)
+    click_steers_the_cell_at_the_doses_and_tokens_of_the_map(page)
+    windows_go_both_ways(page)
+    lab_is_driven_by_keys_alone(page)
+    tokens_selected_in_the_strip_are_steered(page)
+    error_is_one_sentence_until_the_next_move(page)
+    concepts_that_are_not_told_apart_are_grey(page)
 
 
-def ask(page: Page, prompt: str) -> None:
-    """Type a question and press Enter."""
-    page.get_by_test_id("prompt").fill(prompt)
-    page.get_by_test_id("prompt").press("Enter")
+def finished_sweep_is_folded_away_and_can_be_opened(page: Page) -> None:
+    button = page.get_by_test_id("open-sweep")
+    expect(monitor(page)).to_be_hidden()
+    expect(button).to_have_attribute("aria-expanded", "false")
+    page.wait_for_function("document.querySelector('.mp-lab-sweep').getBoundingClientRect().height < 1")
+    button.click()
+    expect(page.get_by_test_id("monitor-status")).to_have_text("finished · 100 %")
+    expect(page.get_by_test_id("monitor-stop")).to_be_hidden()
+    button.click()
+    expect(monitor(page)).to_be_hidden()
 
 
-def test_the_map_fills_while_the_sweep_runs(page: Page) -> None:
-    expect(page.get_by_test_id("heatmap-cell")).to_have_text("Waiting for the first cells.")
-    lab.run_cell(page, 1)
-    page.wait_for_function("document.querySelector('.mp-heatmap').dataset.status === 'running'")
-    page.screenshot(path=SHOTS / "filling.png")
-    cell = page.get_by_test_id("heatmap-cell")
-    page.wait_for_function("document.querySelector('.mp-heatmap').dataset.status === 'idle'")
-    expect(cell).to_contain_text("cat · layer 5")
-    expect(cell).to_contain_text("nats [")
-    expect(cell).to_contain_text("n = 24 images")
-    expect(cell).to_contain_text("random direction +0.1")
-    expect(page.get_by_test_id("status")).to_have_text("idle")
-    page.screenshot(path=SHOTS / "explore-light.png")
+def fluent_range_of_the_concept_is_marked(page: Page) -> None:
+    expect(page.get_by_test_id("safe")).to_be_visible()
+    page.get_by_test_id("concept").select_option("neon")
+    expect(page.get_by_test_id("safe")).to_be_hidden()
+    expect(page.get_by_test_id("safe")).to_be_visible()
 
 
-def test_hostile_names_are_text(page: Page) -> None:
-    options = page.get_by_test_id("concept").locator("option").all_text_contents()
-    assert "<img src=x onerror='window.__owned=1'>" in options and "</script><b>bold</b>" in options
-    page.get_by_test_id("concept").select_option("</script><b>bold</b>")
-    expect(page.get_by_test_id("heatmap-cell")).to_contain_text("</script><b>bold</b> · layer 5")
-    expect(page.get_by_test_id("answer-steered")).to_contain_text("</script><b>bold</b>")
-    page.get_by_test_id("concept").select_option("<img src=x onerror='window.__owned=1'>")
-    expect(page.get_by_test_id("answer-steered")).to_contain_text("onerror=")
-    assert page.evaluate("window.__owned") is None
-    assert page.locator(".mp-answer img, .mp-read img, .mp-answer p b").count() == 0
+def click_steers_the_cell_at_the_doses_and_tokens_of_the_map(page: Page) -> None:
+    canvas = page.get_by_test_id("heatmap")
+    expect(page.get_by_test_id("map-tokens")).to_have_text("steered at: last token")
+    for row, column, concept in ((1, 3, "tree"), (0, 2, "cat"), (0, 2, "cat")):  # a selected cell is clicked again
+        lab.said(page, "explored.panel.choose(strength=1.75, scope='all')\nassert explored.panel.wait(60)")
+        expect(page.get_by_test_id("strength")).to_have_value("1.75")
+        canvas.click(position=lab.in_cell(canvas, row, column))
+        expect(page.get_by_test_id("strength")).to_have_value("1")
+        expect(page.get_by_test_id("concept")).to_have_value(concept)
+        expect(page.get_by_test_id("layer")).to_have_value(str(column))
+        expect(page.get_by_test_id("scope").get_by_label("last token")).to_be_checked()
+        expect(page.get_by_test_id("receipt")).to_contain_text(f"{concept}: layer {column}, 1 of 1 prompt positions")
+        expect(page.get_by_test_id("facts-steered")).to_contain_text(concept)
 
 
-def test_a_click_on_a_cell_sets_the_panel_and_the_answer(page: Page) -> None:
-    x, y = point_at(page, row=2, layer=3)
-    page.get_by_test_id("heatmap").click(position={"x": x, "y": y})
+def windows_go_both_ways(page: Page) -> None:
+    canvas, layer = page.get_by_test_id("heatmap"), page.get_by_test_id("layer")
+    lab.drag(canvas, lab.in_cell(canvas, 1, 2), lab.in_cell(canvas, 1, 4))
+    page.mouse.move(3, 3)
     expect(page.get_by_test_id("concept")).to_have_value("tree")
-    expect(page.get_by_test_id("layer")).to_have_value("3")
-    expect(page.get_by_test_id("answer-steered")).to_contain_text("of a tree (1) and")
-    expect(page.get_by_test_id("heatmap-cell")).to_contain_text("tree · layer 3")
-    red, _, blue = colour_at(page, x, y)
-    assert red > blue + 10
+    expect(layer).to_have_attribute("aria-valuetext", "layers 2 to 4")
+    expect(page.get_by_test_id("receipt")).to_contain_text("tree: layers 2")
+    expect(page.locator(".mp-steer").get_by_text("residual norm at each of layers 2–4").first).to_be_visible()
+    page.get_by_test_id("window").select_option("6")
+    expect(page.get_by_test_id("heatmap-cell")).to_contain_text("tree · layer 2 · window 2–6")
+    layer.press("ArrowLeft")
+    expect(page.get_by_test_id("heatmap-cell")).to_contain_text("tree · layer 1 · window 1–5")
+    canvas.press("ArrowRight")
+    expect(layer).to_have_attribute("aria-valuetext", "layer 2")
 
 
-def test_hover_reads_a_cell_and_leaves_the_selection(page: Page) -> None:
-    canvas, cell = page.get_by_test_id("heatmap"), page.get_by_test_id("heatmap-cell")
-    x, y = point_at(page, row=4, layer=7)
-    canvas.hover(position={"x": x, "y": y})
-    expect(cell).to_contain_text("star · layer 7 · 1 × residual norm")
-    before = canvas.bounding_box()
-    for category in range(4):
-        canvas.hover(position={"x": x, "y": y + 70 * category})
-        assert canvas.bounding_box() == before
-    page.mouse.move(2, 2)
-    expect(cell).to_contain_text("tree · layer 3")
+def lab_is_driven_by_keys_alone(page: Page) -> None:
+    page.get_by_test_id("open-patches").focus()
+    tab_to(page, "open-code")
+    page.keyboard.press("Enter")
+    code = page.get_by_test_id("lab-code")
+    expect(code).to_be_visible()
+    tab_to(page, "heatmap")
+    for key in ("ArrowUp", "ArrowUp", "ArrowUp", "ArrowDown"):
+        page.keyboard.press(key)
     expect(page.get_by_test_id("concept")).to_have_value("tree")
-
-
-def test_dragging_the_slider_cancels_and_the_newest_setting_is_what_stays(page: Page) -> None:
-    expect(page.get_by_test_id("status")).to_have_text("idle")
-    ask(page, "what do you see, slowly ?")
-    page.evaluate(_WATCH)
-    box = page.get_by_test_id("strength").bounding_box()
-    y = box["y"] + box["height"] / 2
-    page.mouse.move(box["x"] + box["width"] * 2 / 3, y)
-    page.mouse.down()
-    for k in range(16):
-        page.mouse.move(box["x"] + box["width"] * (0.67 + 0.018 * k), y)
-        page.wait_for_timeout(60)
-    page.mouse.up()
-    kept = page.evaluate("window.__kept")
-    assert len(kept["moves"]) >= 4
-    newest = float(kept["moves"][-1])
-    expect(page.get_by_test_id("answer-steered")).to_contain_text(f"tree ({newest:g}) and a tree")
-    expect(page.get_by_test_id("status")).to_have_text("idle")
-    kept = page.evaluate("window.__kept")
-    assert "cancelled" in kept["status"] and kept["status"][-1] == "idle"
-    after = kept["steered"][next(i for i, text in enumerate(kept["steered"]) if f"({newest:g})" in text) :]
-    assert all(f"({newest:g})" in text for text in after)
-    expect(page.get_by_test_id("receipt")).to_contain_text("prompt positions")
-    assert page.locator(".mp-answer[data-old=true]").count() == 0
-
-
-def test_stop_and_run_again(page: Page) -> None:
-    ask(page, "slowly ?")
-    expect(page.get_by_test_id("status")).to_have_text("running")
-    page.get_by_test_id("stop").click()
-    expect(page.get_by_test_id("status")).to_have_text("cancelled")
-    ask(page, "what do you see ?")
-    expect(page.get_by_test_id("status")).to_have_text("idle")
-    page.get_by_test_id("stop").click()
-    expect(page.locator(".mp-answer[data-old=true]")).to_have_count(0)
-    expect(page.get_by_test_id("status")).to_have_text("idle")
-
-
-def test_keys_drive_the_widgets_and_not_the_notebook(page: Page) -> None:
-    canvas, cell = page.get_by_test_id("heatmap"), page.get_by_test_id("heatmap-cell")
-    active = "window.jupyterapp.shell.currentWidget.content.activeCellIndex"
-    cells = "window.jupyterapp.shell.currentWidget.content.widgets.length"
-    before = page.evaluate(active), page.evaluate(cells)
-    canvas.focus()
-    for key in ("ArrowRight", "ArrowRight", "ArrowUp", "Escape", "b", "d", "d", "x"):
-        canvas.press(key)
-    expect(cell).to_contain_text("dog · layer 5")
-    expect(page.get_by_test_id("concept")).to_have_value("dog")
-    expect(page.get_by_test_id("layer")).to_have_value("5")
-    page.get_by_test_id("strength").focus()
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.get_by_test_id("layer")).to_have_attribute("aria-valuetext", "layers 2 to 3")
+    expect(code).to_contain_text("layers=[2, 3]")
+    tab_to(page, "strength")
     page.keyboard.press("Home")
-    expect(page.get_by_test_id("strength")).to_have_value("-3")
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("End")
-    ask(page, "what is a dd ?")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_test_id("strength")).to_have_value("-2.75")
+    expect(code).to_contain_text("strength=-2.75")
     expect(page.get_by_test_id("status")).to_have_text("idle")
-    assert (page.evaluate(active), page.evaluate(cells)) == before
+    expect(page.locator(".mp-live .mp-answer[data-old=true]")).to_have_count(0)
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate(_AT)[1] == "strength"
+    page.get_by_test_id("open-code").press("Enter")
+    expect(code).to_be_hidden()
 
 
-def test_every_control_has_a_name(page: Page) -> None:
-    nameless = page.evaluate(
-        """() => [...document.querySelectorAll('.mp :is(input, select, button, canvas:not([aria-hidden]))')]
-          .filter((e) => !(e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim()))
-          .map((e) => e.outerHTML)"""
+def tokens_selected_in_the_strip_are_steered(page: Page) -> None:
+    page.get_by_test_id("open-tokens").click()
+    expect(page.get_by_test_id("token-count")).to_contain_text("to steer at them")
+    page.locator(".mp-tokens").get_by_role("option").filter(has_text=re.compile("see$")).first.click()
+    selected, note = (
+        page.get_by_test_id("scope").get_by_role("radio", name="selected"),
+        page.get_by_test_id("scope-note"),
     )
-    assert nameless == []
+    expect(page.get_by_test_id("token-count")).to_have_text("1 token selected")
+    expect(selected).to_be_checked()
+    expect(page.get_by_test_id("receipt")).to_contain_text("1 of 1 prompt positions")
+    page.get_by_test_id("prompt").fill("What is the style?")
+    page.get_by_test_id("prompt").press("Enter")
+    said = "The selected tokens belonged to the previous prompt. The end of the prompt and the answer are steered now."
+    expect(note).to_have_text(said)
+    page.locator(".mp-panel").screenshot(path=SHOTS / "panel-scope-note.png")
+    expect(selected).to_have_count(0)
+    page.get_by_test_id("prompt").fill("What do you see?")
+    page.get_by_test_id("prompt").press("Enter")
+    expect(note).to_be_hidden()
+    page.get_by_test_id("open-tokens").press("Enter")
 
 
-def test_a_busy_cell_does_not_hold_the_slider_up(page: Page, desk: lab.Desk) -> None:
-    with desk.busy(page, 2):
-        page.get_by_test_id("strength").focus()
-        page.keyboard.press("Home")
-        page.keyboard.press("End")
-        page.keyboard.press("ArrowLeft")
-        expect(page.get_by_test_id("answer-steered")).to_contain_text("(2.75) and a tree")
+def error_is_one_sentence_until_the_next_move(page: Page) -> None:
+    error = page.locator(".mp-bar .mp-error")
+    expect(error).to_be_hidden()
+    lab.said(page, BREAK)
+    page.get_by_test_id("heatmap").press("ArrowRight")
+    expect(error).to_have_text("the panel is out of order.")
+    page.locator(".mp-lab").screenshot(path=SHOTS / "lab-error.png")
+    lab.said(page, "explored.panel.choose = choose")
+    page.get_by_test_id("heatmap").press("ArrowUp")
+    expect(page.get_by_test_id("concept")).to_have_value("cat")
+    expect(error).to_be_hidden()
 
 
-def test_dark_theme_repaints_the_map(page: Page) -> None:
-    light = colour_at(page, *point_at(page, row=0, layer=0))
-    lab.set_theme(page, "JupyterLab Dark")
-    page.mouse.move(5, 5)
-    x, y = point_at(page, row=0, layer=0)
-    page.wait_for_function(
-        f"([x, y, most]) => ({_COLOUR})([x, y]).reduce((a, b) => a + b) < most", arg=[x, y, sum(light) - 200]
-    )
-    page.mouse.move(5, 5)
-    page.screenshot(path=SHOTS / "explore-dark.png")
-    lab.set_theme(page, "JupyterLab Light")
-
-
-@pytest.mark.parametrize("width", [1600, 1200, 1000, 800, 600])
-def test_nothing_is_cut_off(page: Page, width: int) -> None:
-    """At 200 % zoom a window of 1,200 pixels has 600."""
-    page.set_viewport_size({"width": width, "height": 1000})
-    lab.drawn(page)
-    assert too_wide(page) == []
-    page.screenshot(path=SHOTS / f"explore-{width}.png")
-
-
-def test_explore_works_on_a_real_model(page: Page) -> None:
-    page.set_viewport_size({"width": 1400, "height": 1000})
-    lab.run_cell(page, 3)
-    lab.run_cell(page, 4)
-    real = page.locator(".mp-lab").nth(1)
-    expect(real.get_by_test_id("heatmap-cell")).to_contain_text("nats", timeout=120_000)
-    expect(page.locator(".jp-Cell").nth(4).locator(".jp-InputPrompt")).to_have_text(re.compile(r"\d"), timeout=120_000)
-    expect(real.get_by_test_id("lab-status")).to_have_text("")
-    expect(real.get_by_test_id("status")).to_have_text("idle")
-    assert real.get_by_test_id("answer-baseline").text_content()
-    real.scroll_into_view_if_needed()
-    real.get_by_test_id("heatmap").press("ArrowRight")
-    real.get_by_test_id("heatmap").press("ArrowDown")
-    expect(real.get_by_test_id("receipt")).to_contain_text("tree: layer 2")
-    assert page.locator(".jp-OutputArea-output[data-mime-type*=error]").count() == 0
-    page.screenshot(path=SHOTS / "explore-real.png")
-
-
-def test_folded_parts_open_with_the_panel_and_close_again(page: Page) -> None:
-    real = page.locator(".mp-lab").nth(1)
-    for name in ("patches", "tokens", "pairs", "code"):
-        expect(real.get_by_test_id(f"open-{name}")).to_have_attribute("aria-expanded", "false")
-        real.get_by_test_id(f"open-{name}").press("Enter")
-        expect(real.get_by_test_id(f"open-{name}")).to_have_attribute("aria-expanded", "true")
-    expect(real.get_by_test_id("gallery-mean")).to_contain_text("× mean difference over 2 pairs")
-    assert real.locator(".mp-gallery-pair img").count() == 4
-    expect(real.locator(".mp-gallery h3")).to_have_text("Pairs · tree · layer 2")
-    expect(real.get_by_test_id("token-concept")).to_have_value("tree")
-    expect(real.get_by_test_id("lab-code")).to_contain_text("layers=[2]")
-    real.get_by_test_id("token-concept").select_option("neon")
-    expect(real.get_by_test_id("concept")).to_have_value("neon")
-    expect(real.locator(".mp-gallery h3")).to_have_text("Pairs · neon · layer 2")
-    expect(real.get_by_test_id("lab-code")).to_contain_text("concept='neon'")
-    assert too_wide(page) == []
-
-
-@pytest.mark.parametrize("width", [600, 800, 1200, 1600, 2000, 1400])
-def test_the_opened_lab_fits_in_both_themes(page: Page, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 2600})
-    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+def concepts_that_are_not_told_apart_are_grey(page: Page) -> None:
+    menu, reading, unfit = (page.get_by_test_id(name) for name in ("concept", "heatmap-cell", "unfit"))
+    expect(menu.locator("optgroup")).to_have_count(3)
+    expect(unfit).to_be_hidden()
+    before = page.evaluate(_INK, 0)
+    lab.said(page, GREY)
+    expect(menu.locator(f'optgroup[label="{WHY}"] option')).to_have_text(["cat", "symmetry"])
+    expect(reading).to_contain_text(re.compile(f"^cat · .*{WHY}"))
+    expect(unfit).to_have_text(WHY)
+    assert reading.evaluate("(line) => line.scrollHeight <= line.clientHeight"), "nothing of it is cut"
+    lab.frames(page)
+    assert page.evaluate(_INK, 0) < before, "the name of the first row, cat, is grey now"
+    for theme in THEMES:
         lab.set_theme(page, theme)
         lab.drawn(page)
-        page.locator(".mp-lab").nth(1).scroll_into_view_if_needed()
-        assert too_wide(page) == []
-        page.locator(".mp-lab").nth(1).screenshot(path=SHOTS / f"lab-{width}-{theme.split()[1].lower()}.png")
+        cat, tree = (menu.locator(f'option[value="{name}"]').evaluate(_COLOUR) for name in ("cat", "tree"))
+        assert cat != tree and menu.evaluate(_COLOUR) == cat
+        page.locator(".mp-lab").screenshot(path=SHOTS / f"unfit-{theme.split()[-1].lower()}.png")
+    menu.select_option("tree")
+    expect(unfit).to_be_hidden()
+    menu.select_option("symmetry")
+    expect(reading).to_contain_text("symmetry · ")
+    expect(page.get_by_test_id("receipt")).to_contain_text("symmetry: layer")
+    expect(unfit).to_have_text(WHY)
+    lab.said(page, "explored.heatmap.unfit = explored.panel.unfit = {}")
 
 
-def test_a_part_that_is_folded_is_gone(page: Page) -> None:
-    real = page.locator(".mp-lab").nth(1)
-    for name in ("patches", "tokens", "pairs", "code"):
-        real.get_by_test_id(f"open-{name}").click()
-    expect(real.locator(".mp-gallery, .mp-tokens, .mp-patches")).to_have_count(0)
-    expect(real.get_by_test_id("lab-code")).to_be_hidden()
-    page.set_viewport_size({"width": 1400, "height": 1000})
+@pytest.mark.journey
+def test_parts_open_in_view_follow_the_panel_and_fit(page: Page) -> None:
+    parts = (".mp-patches", ".mp-tokens", ".mp-gallery", ".mp-code")
+    page.set_viewport_size({"width": 1400, "height": 700})
+    for name, part in zip(FOLDED, parts, strict=True):
+        button = page.get_by_test_id(f"open-{name}")
+        expect(button).to_have_attribute("aria-expanded", "false")
+        button.click()
+        expect(button).to_have_attribute("aria-expanded", "true")
+        expect(page.locator(part)).to_be_focused()
+        expect(page.locator(part)).to_be_in_viewport(ratio=0.4)
+        page.screenshot(path=SHOTS / f"lab-opened-{name}.png")
+        if name in ("tokens", "patches"):
+            page.keyboard.press("Tab")
+            assert page.evaluate("part => !!document.activeElement.closest(part)", part)
+    concept, layer = page.get_by_test_id("concept").input_value(), page.get_by_test_id("layer").input_value()
+    expect(page.get_by_test_id("gallery-mean")).to_contain_text("pairs")
+    expect(page.locator(".mp-gallery h3")).to_have_text(f"Pairs · {concept} · layer {layer}")
+    expect(page.get_by_test_id("token-concept")).to_have_value(concept)
+    page.get_by_test_id("token-concept").select_option("neon")
+    expect(page.get_by_test_id("concept")).to_have_value("neon")
+    expect(page.locator(".mp-gallery h3")).to_have_text(f"Pairs · neon · layer {layer}")
+    expect(page.get_by_test_id("lab-code")).to_contain_text("concept='neon'")
+    every_control_is_named_and_reached_by_tab(page)
+    for width in (600, 800, 1200, 1600, 2000, 1400):  # at 200 % zoom a window of 1,200 pixels has 600
+        page.set_viewport_size({"width": width, "height": 2600})
+        for theme in THEMES:
+            lab.set_theme(page, theme)
+            assert lab.cut_off(page, ".mp, .mp-lab") == []
+            page.locator(".mp-lab").screenshot(path=SHOTS / f"lab-{width}-{theme.split()[1].lower()}.png")
+    for name in FOLDED:
+        page.get_by_test_id(f"open-{name}").click()
+    expect(page.locator(".mp-gallery, .mp-tokens, .mp-patches")).to_have_count(0)
+    expect(page.get_by_test_id("lab-code")).to_be_hidden()
+    page.set_viewport_size({"width": 600, "height": 1000})
+    assert lab.cut_off(page, ".mp, .mp-lab") == []
+    page.set_viewport_size({"width": 1400, "height": 1100})
 
 
-def test_it_also_works_where_callbacks_run_on_the_main_thread(page: Page, desk: lab.Desk) -> None:
-    desk.set_up("kernels-settings", commsOverSubshells="disabled")
-    desk.open(page, "widgets.ipynb")
-    lab.run_cell(page, 0)
-    first = page.locator(".mp-lab").first
-    expect(first.get_by_test_id("answer-steered")).to_contain_text("cat (1)", timeout=90_000)
-    first.get_by_test_id("strength").focus()
-    page.keyboard.press("End")
-    page.keyboard.press("ArrowLeft")
-    expect(first.get_by_test_id("answer-steered")).to_contain_text("cat (2.75) and a tree")
-    expect(first.get_by_test_id("status")).to_have_text("idle")
+def every_control_is_named_and_reached_by_tab(page: Page) -> None:
+    page.get_by_test_id("open-sweep").press("Enter")
+    page.get_by_test_id("open-patches").focus()
+    assert lab.nameless(page, ".mp-lab") == []
+    there = dict(page.evaluate(_FOCUSABLE))
+    wanted = {"heatmap", "strength", "layer", "concept", "prompt", "open-code", "lab-code", "patches"}
+    assert wanted <= set(there.values())
+    reached = set()
+    for _ in range(3 * len(there)):
+        found = page.evaluate(_AT)
+        if found is None:
+            break
+        reached.add(found[0])
+        page.keyboard.press("Tab")
+    assert [name for mark, name in there.items() if mark not in reached] == []
+    page.get_by_test_id("open-sweep").press("Enter")
+
+
+def test_another_sweep_is_watched_paused_and_takes_the_place_of_the_first(page: Page) -> None:
+    lab.said(page, SLOW_SWEEP)
+    expect(monitor(page)).to_be_visible(timeout=300_000)
+    page.wait_for_function("document.querySelector('.mp-heatmap').dataset.status === 'running'")
+    expect(page.get_by_test_id("open-sweep")).to_have_attribute("aria-expanded", "true")
+    expect(page.get_by_test_id("lab-status")).to_have_text("steering every concept at every layer")
+    expect(monitor(page)).to_contain_text("time left")
+    expect(monitor(page).get_by_role("progressbar")).to_be_visible()
+    expect(page.locator(".mp-bar").get_by_role("progressbar")).to_be_hidden()
+    page.get_by_test_id("monitor-pause").click()
+    expect(page.get_by_test_id("monitor-status")).to_contain_text("paused ·")
+    expect(page.get_by_test_id("lab-status")).to_have_text("the sweep is paused")
+    page.locator(".mp-lab").screenshot(path=SHOTS / "lab-paused.png")
+    lab.said(page, FAST)
+    page.get_by_test_id("monitor-resume").click()
+    lab.said(page, WAIT)
+    expect(monitor(page)).to_be_hidden()
+    expect(page.get_by_test_id("lab-status")).to_have_text("")
+    lab.said(page, "explored.panel.choose(window=[2, 2])")
+    page.get_by_test_id("heatmap").press("ArrowRight")
+    expect(page.get_by_test_id("heatmap-cell")).to_contain_text("layer 4")
+    expect(page.get_by_test_id("layer")).to_have_value("4")
+
+
+def test_a_restarted_kernel_is_said_once(page: Page) -> None:
+    assert page.locator("[data-testid=no-kernel]:visible").count() == 0
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    said = page.locator(".mp-bar [data-testid=no-kernel]")
+    expect(said).to_have_text("Kernel restarted or stopped. Showing the last state; rerun the cell to continue.")
+    expect(page.locator("[data-testid=no-kernel]:visible")).to_have_count(1)
+    assert page.evaluate(_BROKEN_LINKS) == 0
+    expect(page.get_by_test_id("answer-baseline")).not_to_be_empty()
+    page.locator(".mp-lab").screenshot(path=SHOTS / "lab-restarted.png")

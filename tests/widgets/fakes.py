@@ -211,6 +211,11 @@ def arrive(widget: Any, data: dict[str, Any], *buffers: bytes) -> None:
     widget._handle_msg({"content": {"data": data}, "buffers": [memoryview(buffer) for buffer in buffers]})
 
 
+def select(widget: Any, **state: Any) -> None:
+    """What the front-end sends when a view saves traits."""
+    arrive(widget, {"method": "update", "state": state, "buffer_paths": []})
+
+
 def set_by_hand(panel: Any, serial: int, **state: Any) -> None:
     """What the front-end sends when a control is moved."""
     arrive(panel, {"method": "custom", "content": {"kind": "set", "serial": serial, "state": state}})

@@ -132,7 +132,6 @@ def test_what_cannot_be_computed_is_said_and_logged(drawn, caplog):
         ["broken", "broken: repeats words"],
     )
     assert "perplexity of a panel's answers could not be computed" in caplog.text
-    panel.close()
 
 
 def labelled(*names):
@@ -144,8 +143,7 @@ def panel(streams):
     images = [labelled("cat", "tree"), labelled("tree"), labelled("neon"), labelled("cat")]
     made = SteeringPanel(MODEL, fakes.vectors(MODEL), images, concept="neon", layer=5)
     assert made.wait(SOON)
-    yield made
-    made.close()
+    return made
 
 
 def moved(panel, **state):
@@ -192,7 +190,6 @@ def test_an_unsteered_answer_that_names_the_concept_is_said_where_there_are_no_l
     made = SteeringPanel(MODEL, fakes.vectors(MODEL), [image, labelled("cat")], concept="tree", layer=5)
     assert made.wait(SOON)
     assert made.image_note.startswith("The unsteered answer names tree already") and made.other_image == 1
-    made.close()
 
 
 def test_a_click_gives_one_generation_also_where_the_image_changes(panel, streams):

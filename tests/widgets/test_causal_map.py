@@ -32,8 +32,7 @@ def overlay(tiny, library):
     vectors = concept_vectors(tiny, library, probe_accuracy=False)
     made = PatchOverlay(tiny, vectors, images=library["cat"].negative[1], concept="cat")
     assert made.wait(SOON), made.message
-    yield made
-    made.close()
+    return made
 
 
 def values_of(overlay):
@@ -77,7 +76,6 @@ def test_without_vectors_the_map_goes_with_its_image(tiny, grid, library):
     overlay.images = library["cat"].negative[1]
     assert overlay.wait(SOON) and overlay.status == "idle" and not overlay.values, overlay.message
     assert overlay.layers == [0, 1, 2, 3]
-    overlay.close()
 
 
 def test_what_is_no_map_is_refused(overlay, tiny_mrope, grid, library, pictures):

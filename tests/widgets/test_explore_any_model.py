@@ -27,7 +27,6 @@ def test_a_random_model_of_any_family_fills_the_lab_and_every_concept_is_greyed(
     assert lab.panel.unfit["octopus"] == "no word for it can be scored in this model", "it is no word of the zoo's"
     lab.panel.choose(concept="octopus")
     assert lab.panel.wait(SOON) and lab.panel.answers["steered"] and "octopus" in lab.panel.receipt[0]
-    lab.close()
 
 
 def test_the_code_of_such_a_lab_makes_its_library_and_new_scenes_are_of_the_same_world():
@@ -41,11 +40,9 @@ def test_the_code_of_such_a_lab_makes_its_library_and_new_scenes_are_of_the_same
     lab.panel.new_scene(3)
     assert lab.panel.chosen(lab.panel.picture).image.tobytes() == drawn_choice(3, "org/name").image.tobytes()
     assert "emoji" in lab.panel.chosen(lab.panel.picture).code
-    lab.close()
 
 
 def test_concepts_that_are_told_apart_are_not_greyed():
     lab = mp.explore("scenes-4l", mp.concepts.scenes(concepts=["cat", "neon"], pairs=12), strengths=(1,), draws=4)
     assert lab.wait(SOON), lab.bar.message
     assert "tells 2 of 2 concepts apart" in lab.bar.title and lab.heatmap.unfit == lab.panel.unfit == {}
-    lab.close()

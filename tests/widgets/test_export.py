@@ -35,8 +35,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @pytest.fixture
 def heatmap():
     made = LayerConceptHeatmap(fakes.effect(hostile=True), concept="cat", layer=5)
-    yield made
-    made.close()
+    return made
 
 
 @pytest.fixture
@@ -44,8 +43,7 @@ def panel(streams):
     model = fakes.FakeModel()
     made = SteeringPanel(model, fakes.vectors(model, hostile=True), concept="cat", layer=5)
     assert made.wait(SOON)
-    yield made
-    made.close()
+    return made
 
 
 def saved(path) -> dict:
@@ -158,7 +156,6 @@ def test_the_labs_page_lays_out_and_links_its_widgets(heatmap, panel, tmp_path):
     assert "concepts" in found["models"][map_]["state"] and "answers" in found["models"][steer]["state"]
     assert {"from": map_, "to": steer, "names": ["concept", "layer", "strength"]} in found["links"]
     assert {"from": steer, "to": map_, "names": ["concept", "layer"]} in found["links"]
-    lab.close()
 
 
 def test_a_study_in_a_saved_lab_shares_its_concept_and_its_layer_apart(heatmap, panel, tmp_path):
@@ -171,7 +168,6 @@ def test_a_study_in_a_saved_lab_shares_its_concept_and_its_layer_apart(heatmap, 
     steer = next(number for number, model in enumerate(found["models"]) if "answers" in model["state"])
     between = [link["names"] for link in found["links"] if (link["from"], link["to"]) == (view, steer)]
     assert between == [["concept"], ["layer"]]
-    lab.close()
 
 
 def test_a_page_of_a_grid_holds_every_metric_that_fits(tiny, pictures):
@@ -193,7 +189,6 @@ def test_a_page_of_a_grid_holds_every_metric_that_fits(tiny, pictures):
     assert captions[2] == "medians have no test against controls" and recorded[0].shown["least_images"] == 6
     largest = sum(len(value) for value in recorded[0].shown.values() if isinstance(value, bytes))
     assert len(map_recordings(shown, largest)) == 1
-    shown.close()
 
 
 def test_a_folder_that_is_not_there_is_named(heatmap, tmp_path):
@@ -239,7 +234,6 @@ def test_cells_that_were_not_run_are_drawn_empty(tmp_path):
     numbers = MapNumbers.of(partial)
     missing = int(np.isnan(numbers.values[:, :, numbers.strength_index(partial.strength)]).sum())
     assert len(empty) == missing + 1 > 1
-    partial.close()
 
 
 def test_png_and_svg_show_the_same(heatmap, tmp_path):
@@ -273,7 +267,6 @@ def test_a_dose_response_without_controls_is_refused(tmp_path):
         bare.to_svg(tmp_path / "dose.svg", what="dose_response")
     with pytest.raises(ValueError, match="no drawing 'pie'; it has map, dose_response"):
         bare.to_png(tmp_path / "pie.png", what="pie")
-    bare.close()
 
 
 def test_an_empty_map_and_a_panel_without_answers_have_a_picture(tmp_path):
@@ -281,8 +274,6 @@ def test_an_empty_map_and_a_panel_without_answers_have_a_picture(tmp_path):
     assert "Nothing has been measured yet." in empty.to_svg(tmp_path / "map.svg").path.read_text()
     waiting = SteeringPanel(fakes.FakeModel())
     assert waiting.to_svg(tmp_path / "panel.svg").path.read_text().count("not answered yet") == 3
-    for widget in (empty, waiting):
-        widget.close()
 
 
 def test_the_panels_picture_holds_the_setting_and_the_answers(panel, tmp_path):

@@ -16,7 +16,7 @@ from mllm_probe.widgets import Explore, LayerConceptHeatmap, SteeringPanel
 from mllm_probe.widgets.lab import exploring as exploring_module
 from tests.conftest import noise_picture
 from tests.widgets import fakes
-from tests.widgets.test_monitor import Stepped, press, until
+from tests.widgets.test_monitor import Stepped, until
 
 SOON = 60
 MODEL = fakes.FakeModel()
@@ -29,13 +29,7 @@ def lab(streams):
         MODEL, LayerConceptHeatmap(layer=5), SteeringPanel(MODEL, fakes.vectors(MODEL), concept="cat", layer=5)
     )
     assert made.panel.wait(SOON)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def library():
-    return mp.concepts.scenes(concepts=["cat", "neon", "symmetry"], pairs=4)
+    return made
 
 
 @pytest.fixture
@@ -43,8 +37,7 @@ def real(tiny, library):
     """A filled lab on a real model."""
     made = mp.explore(tiny, library, strengths=(-1, 1), draws=4)
     assert made.wait(SOON), (made.bar.message, made.monitor.message)
-    yield made
-    made.close()
+    return made
 
 
 def folded(lab):
@@ -81,11 +74,11 @@ def test_a_pause_is_said_and_does_not_open_a_folded_monitor(lab):
     until(lab.monitor, "running")
     reached(lab.bar, "opened", ["sweep"])
     lab.bar.opened = []
-    press(lab.monitor, "pause")
+    fakes.say(lab.monitor, "pause")
     grids.let(1)
     until(lab.monitor, "paused")
     assert lab.bar.step == "the sweep is paused" and not lab.wait(0.2)
-    press(lab.monitor, "resume")
+    fakes.say(lab.monitor, "resume")
     grids.let(3)
     assert lab.wait(SOON) and folded(lab)
     assert [step for step in fakes.updates(lab.bar, "step") if step].count("steering every concept at every layer") == 2
@@ -97,7 +90,7 @@ def test_a_stopped_sweep_stays_open_and_says_so(lab):
     until(lab.monitor, "running")
     grids.let(1)
     reached(lab.heatmap, "progress", 0.25)
-    press(lab.monitor, "stop")
+    fakes.say(lab.monitor, "stop")
     grids.let(1)
     assert not lab.wait(SOON)
     assert (lab.bar.status, lab.bar.step) == ("cancelled", "stopped") and not folded(lab)
@@ -110,7 +103,7 @@ def test_a_stopped_sweep_stays_open_and_says_so(lab):
 def stop_at_once(lab):
     """Stop the sweep as soon as it can be, by its button."""
     reached(lab.monitor, "controllable", True)
-    press(lab.monitor, "stop")
+    fakes.say(lab.monitor, "stop")
     assert not lab.wait(SOON)
 
 
@@ -138,7 +131,6 @@ def test_a_stopped_lab_says_how_far_it_came_and_goes_on_with_what_is_missing(tin
     assert lab.heatmap.progress == lab.grid.attrs["progress"] == 1.0 and lab.panel.doses
     lab.resume()
     assert lab.bar.status == "idle"
-    lab.close()
 
 
 def test_vectors_that_were_stopped_are_measured_again(tiny, library, monkeypatch):
@@ -163,7 +155,6 @@ def test_vectors_that_were_stopped_are_measured_again(tiny, library, monkeypatch
     fakes.arrive(lab.bar, {"method": "custom", "content": {"kind": "resume"}})
     assert lab.wait(SOON), (lab.bar.message, lab.monitor.message)
     assert len(begun) == 2 and lab.grid.attrs["progress"] == 1.0 and lab.bar.resume == ""
-    lab.close()
 
 
 def test_a_failed_sweep_is_said_once_and_stays_open(lab, caplog):
@@ -176,20 +167,6 @@ def test_a_failed_sweep_is_said_once_and_stays_open(lab, caplog):
     assert (lab.bar.status, lab.bar.step, lab.bar.message) == ("error", "the sweep failed", "")
     assert lab.monitor.message == "no memory left." and not folded(lab)
     assert "for this" in caplog.text
-
-
-def test_the_map_turns_to_another_sweep(lab):
-    first, second = Stepped(steps=4), Stepped(steps=2)
-    lab.monitor.watch(first)
-    until(lab.monitor, "running")
-    first.let(1)
-    reached(lab.heatmap, "progress", 0.25)
-    lab.monitor.watch(second)
-    first.let(1)
-    second.let(1)
-    reached(lab.heatmap, "progress", 0.5)
-    second.let(1)
-    assert lab.wait(SOON) and first.closed and lab.grid is lab.monitor.grid and lab.heatmap.progress == 1.0
 
 
 def test_another_sweep_on_a_real_model_is_what_the_lab_shows(real, tiny, library):
@@ -277,7 +254,6 @@ def test_waiting_for_a_lab_where_its_model_is_held_is_refused_at_once(tiny, libr
         with pytest.raises(RuntimeError, match="would never end"):
             monitor.wait(5)
     assert lab.wait(SOON)
-    lab.close()
 
 
 def test_a_stopped_lab_tries_nothing_more(real):

@@ -26,22 +26,17 @@ class Linked:
 
     def select(self, **state):
         """What the front-end of the map sends when cells are selected."""
-        fakes.arrive(self.heatmap, {"method": "update", "state": state, "buffer_paths": []})
+        fakes.select(self.heatmap, **state)
         assert self.panel.wait(SOON)
 
     def both(self, *names):
         return [[getattr(widget, name) for name in names or PARTS] for widget in (self.heatmap, self.panel)]
 
-    def close(self):
-        self.heatmap.close()
-        self.panel.close()
-
 
 @pytest.fixture
 def linked(streams):
     made = Linked()
-    yield made
-    made.close()
+    return made
 
 
 def test_a_window_in_the_map_sets_the_panel_with_one_generation(linked, streams):
@@ -89,7 +84,6 @@ def test_a_layer_that_was_not_swept_leaves_the_selection(streams):
     assert linked.panel.wait(SOON) and (linked.panel.layer, linked.heatmap.layer) == (4, 5)
     fakes.set_by_hand(linked.panel, 2, layer=3)
     assert linked.panel.wait(SOON) and linked.both("layer", "window") == [[3, [3, 3]]] * 2
-    linked.close()
 
 
 def test_what_could_not_be_passed_on_is_said_in_a_sentence(linked, monkeypatch, caplog):
@@ -110,10 +104,6 @@ class WithStudy:
         self.view = StudyView(a_study(), concept="cat", layer=5)
         link(self.view, other, self.said.append)
 
-    def close(self):
-        self.view.close()
-        self.other.close()
-
 
 def a_study():
     names, categories = fakes.names()
@@ -130,14 +120,13 @@ def test_a_study_and_a_panel_share_concept_and_layer(streams):
     linked = WithStudy(panel)
     assert panel.wait(SOON)
     made = len(streams.made)
-    fakes.arrive(linked.view, {"method": "update", "state": {"concept": "neon", "layer": 3}, "buffer_paths": []})
+    fakes.select(linked.view, concept="neon", layer=3)
     assert panel.wait(SOON) and (panel.concept, panel.layer) == ("neon", 3)
     fakes.set_by_hand(panel, 1, concept="awe", layer=1)
     assert panel.wait(SOON) and (linked.view.concept, linked.view.layer) == ("awe", 1)
     fakes.set_by_hand(panel, 2, layer=2)
     assert panel.wait(SOON) and linked.view.layer == 1  # the study has no layer 2
     assert len(streams.made) <= made + 4 and linked.said == []
-    linked.close()
 
 
 def test_a_study_and_a_map_share_concept_and_layer():
@@ -147,7 +136,6 @@ def test_a_study_and_a_map_share_concept_and_layer():
     assert (heatmap.concept, heatmap.layer, heatmap.window) == ("neon", 3, [3, 3])
     heatmap.layer = 1
     assert linked.view.layer == 1
-    linked.close()
 
 
 def test_what_cannot_be_linked_is_said():
@@ -156,8 +144,6 @@ def test_what_cannot_be_linked_is_said():
         link(heatmap, view)
     with pytest.raises(TypeError, match="got a StudyView and 'panel'"):
         link(view, "panel")
-    view.close()
-    heatmap.close()
 
 
 def grid(tokens="last_prompt"):
@@ -175,7 +161,6 @@ def test_a_click_sets_concept_layer_dose_and_tokens(streams):
     assert len(streams.made) == made + 1
     part = streams.made[-1].steering[1].parts[0]
     assert (part.layers, part.strength, part.tokens) == ((2,), 1.0, ("last_prompt",))
-    linked.close()
 
 
 def test_a_click_on_the_selected_cell_brings_the_panel_back_to_it(streams):
@@ -189,7 +174,6 @@ def test_a_click_on_the_selected_cell_brings_the_panel_back_to_it(streams):
     assert linked.panel.wait(SOON) and linked.panel.scope == "image"
     linked.select(picked=3)
     assert linked.panel.scope == "last_prompt"
-    linked.close()
 
 
 def test_a_dose_that_was_swept_moves_the_map_and_another_leaves_it(streams):
@@ -198,18 +182,19 @@ def test_a_dose_that_was_swept_moves_the_map_and_another_leaves_it(streams):
     assert linked.panel.wait(SOON) and linked.heatmap.strength == 2.0
     fakes.set_by_hand(linked.panel, 2, strength=1.75)
     assert linked.panel.wait(SOON) and linked.heatmap.strength == 2.0 and linked.panel.strength == 1.75
-    linked.close()
 
 
 def test_what_the_panel_cannot_steer_with_is_left_as_it_is(streams):
-    """A map in another unit gives no dose, one over positions no tokens."""
+    """A map in another unit gives no dose, one over positions no tokens, and an unknown concept nothing."""
     linked = Linked(grid("positions [3, 4]").assign_attrs(unit="vector"))
     fakes.set_by_hand(linked.panel, 1, strength=0.75, scope="image")
     assert linked.panel.wait(SOON)
     linked.select(concept="neon", layer=2, window=[2, 2], picked=1)
     assert (linked.panel.concept, linked.panel.strength, linked.panel.scope) == ("neon", 0.75, "image")
     assert linked.heatmap.tokens_label == "positions [3, 4]"
-    linked.close()
+    made = len(streams.made)
+    linked.select(concept="unknown")
+    assert linked.panel.concept == "neon" and len(streams.made) == made
 
 
 def test_the_map_names_its_tokens():
@@ -217,4 +202,3 @@ def test_the_map_names_its_tokens():
     assert (heatmap.scope, heatmap.tokens_label) == ("last_prompt+generated", "prompt end + answer")
     heatmap.show(grid())
     assert (heatmap.scope, heatmap.tokens_label) == ("last_prompt", "last token")
-    heatmap.close()

@@ -92,11 +92,9 @@ def test_an_image_without_answers_has_no_marks():
     heatmap = LayerConceptHeatmap(fakes.effect())
     assert heatmap.marks == b"" and "×" not in heatmap.note and "hatched: does not pass" in heatmap.note
     assert not [shape for shape in heatmap.drawing().shapes if isinstance(shape, Line) and shape.stroke == "ink"]
-    heatmap.close()
 
 
 @pytest.mark.parametrize("dim", ["concept", "layer", "strength"])
 def test_a_map_without_cells_is_drawn(dim):
     heatmap = LayerConceptHeatmap(fakes.effect().isel({dim: []}))
     assert heatmap.drawing().shapes
-    heatmap.close()

@@ -67,9 +67,7 @@ def panel_of(monkeypatch):
         assert panel.wait(SOON), panel.message
         return panel
 
-    yield make
-    for panel in made:
-        panel.close()
+    return make
 
 
 def saved(widget, folder: Path) -> dict:
@@ -131,7 +129,6 @@ def test_answers_that_stream_are_sent_again_when_words_are_edited(streams):
     assert sent[first]["text"] == sent[first - 1]["text"] and not sent[first - 1]["spans"]
     assert all(one["spans"] == [[2, 7, 0]] for one in sent[first:])
     assert panel.answers["spans"]["steered"] == [[2, 7, 0]]
-    panel.close()
 
 
 def test_both_concepts_are_marked_and_mentions_that_overlap_are_one(panel_of):

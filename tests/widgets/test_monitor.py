@@ -38,10 +38,11 @@ def small(monkeypatch):
 
 
 class Stepped:
-    """Grids that come one by one, when the test says so."""
+    """Grids of all concepts or of one, that come one by one when the test says so."""
 
-    def __init__(self, steps=6):
+    def __init__(self, steps=6, concept=None):
         self.steps, self.taken, self.closed = steps, 0, False
+        self.chosen = {} if concept is None else {"concept": [concept]}
         self.go, self.came = threading.Semaphore(0), threading.Semaphore(0)
 
     def __iter__(self):
@@ -49,7 +50,7 @@ class Stepped:
             for k in range(1, self.steps + 1):
                 assert self.go.acquire(timeout=SOON)
                 self.taken = k
-                yield fakes.effect(done=k / self.steps)
+                yield fakes.effect(done=k / self.steps).sel(self.chosen)
                 self.came.release()
         finally:
             self.closed = True
@@ -73,13 +74,18 @@ def shows(heatmap, wanted):
     return np.allclose(values, wanted["difference"], rtol=1e-4, atol=1e-4, equal_nan=True)
 
 
-def press(monitor, kind):
-    fakes.arrive(monitor, {"method": "custom", "content": {"kind": kind}})
-
-
-def test_a_sweep_runs_to_its_end_and_is_the_same_grid(given, small):
-    monitor = SweepMonitor(sweeps.sweep_iter(*given, **SETTINGS))
-    assert monitor.wait(SOON)
+def test_a_sweep_runs_to_its_end_and_is_the_same_grid_also_on_a_map(given, small, monkeypatch):
+    monkeypatch.setattr(monitor_module, "_SHORTEST_UPDATE", 0.0)
+    monitor = SweepMonitor()
+    heatmap = LayerConceptHeatmap(monitor)
+    assert heatmap.status == "running" or not heatmap.wait(0.1)
+    monitor.watch(sweeps.sweep_iter(*given, **SETTINGS))
+    assert monitor.wait(SOON) and heatmap.wait(SOON)
+    assert shows(heatmap, effect(monitor.grid)) and heatmap.progress == 1.0
+    shares = fakes.updates(monitor, "progress")
+    assert shares == sorted(shares) and len(set(shares)) > 5
+    left = [seconds for seconds in fakes.updates(monitor, "seconds_left") if seconds is not None]
+    assert left and left[-1] >= 0
     assert (monitor.status, monitor.progress, monitor.done) == ("finished", 1.0, monitor.total)
     assert monitor.rate > 0 and monitor.seconds > 0 and monitor.seconds_left is None
     assert monitor.memory > 1e6 and monitor.memory_free > 1e6
@@ -92,44 +98,21 @@ def test_a_sweep_runs_to_its_end_and_is_the_same_grid(given, small):
     controls = [(run.sel(control=kind).any("concept") * share).sum() for kind in ("random", "on_manifold")]
     assert monitor.total == int(own.sum()) + sum(map(int, controls)) > int(own.sum())
     assert repr(monitor) == f"SweepMonitor({monitor.total} of {monitor.total} runs, finished)"
-    monitor.close()
-
-
-def test_an_engine_is_driven_too(given):
-    captured = sweeps.sweep_iter(*given, **SETTINGS)
-    engine = captured.engine
-    assert isinstance(engine, Engine)
-    monitor = SweepMonitor(engine)
-    assert monitor.wait(SOON) and monitor.progress == 1.0
-    assert np.isfinite(monitor.grid.logprob.sel(control="concept").isel(draw=0)).all()
-    monitor.close()
-
-
-def test_progress_grows_and_time_left_is_told(given, small, monkeypatch):
-    monkeypatch.setattr(monitor_module, "_SHORTEST_UPDATE", 0.0)
-    monitor = SweepMonitor(sweeps.sweep_iter(*given, **SETTINGS))
-    assert monitor.wait(SOON)
-    shares = fakes.updates(monitor, "progress")
-    assert shares == sorted(shares) and len(set(shares)) > 5
-    left = [seconds for seconds in fakes.updates(monitor, "seconds_left") if seconds is not None]
-    assert left and left[-1] >= 0
-    monitor.close()
 
 
 def test_pause_finishes_the_step_in_flight_and_leaves_the_model_free(given, small):
     model = given[0]
     monitor = SweepMonitor(sweeps.sweep_iter(*given, **SETTINGS))
     until(monitor, "running")
-    press(monitor, "pause")
+    fakes.say(monitor, "pause")
     until(monitor, "paused")
     done = monitor.done
     assert 0 < done < monitor.total
     with model.lock.held():
         assert not monitor.wait(0.3)
     assert monitor.done == done and monitor.status == "paused"
-    press(monitor, "resume")
+    fakes.say(monitor, "resume")
     assert monitor.wait(SOON) and monitor.progress == 1.0
-    monitor.close()
 
 
 def test_each_pause_holds_exactly_where_it_is():
@@ -149,15 +132,14 @@ def test_each_pause_holds_exactly_where_it_is():
     assert monitor.wait(SOON) and grids.taken == 6
     monitor.resume()
     assert monitor.status == "finished"
-    monitor.close()
 
 
 def test_stop_keeps_what_was_measured_and_a_store_goes_on(given, small, tmp_path):
     monitor = SweepMonitor(sweeps.sweep_iter(*given, store=tmp_path / "s", **SETTINGS))
     until(monitor, "running")
-    press(monitor, "pause")
+    fakes.say(monitor, "pause")
     until(monitor, "paused")
-    press(monitor, "stop")
+    fakes.say(monitor, "stop")
     assert not monitor.wait(SOON)
     assert monitor.status == "cancelled" and "goes on from it" in monitor.note
     found = sweeps.read_progress(tmp_path / "s")
@@ -166,7 +148,6 @@ def test_stop_keeps_what_was_measured_and_a_store_goes_on(given, small, tmp_path
     assert monitor.wait(SOON) and (monitor.done, monitor.note) == (monitor.total, "")
     (worker,) = monitor.workers
     assert (worker["runs"], worker["processes"], worker["device"]) == (monitor.total, 1, "cpu") and worker["rate"] > 0
-    monitor.close()
 
 
 def test_a_stopped_sweep_resumes_with_what_is_missing_and_the_map_goes_on(given, small):
@@ -175,13 +156,14 @@ def test_a_stopped_sweep_resumes_with_what_is_missing_and_the_map_goes_on(given,
     until(monitor, "running")
     monitor.pause()
     until(monitor, "paused")
-    press(monitor, "stop")
+    fakes.say(monitor, "stop")
     assert not monitor.wait(SOON) and monitor.resumable and not monitor.controllable
     assert monitor.note == "What was measured stays. Resume runs what is missing."
     done, before = monitor.done, monitor.grid
     assert 0 < done < monitor.total and heatmap.wait_until_free(SOON) and heatmap.status == "cancelled"
+    assert heatmap.progress == monitor.progress < 1, "one share of the sweep, not two"
     monitor.comm.sent.clear()
-    press(monitor, "resume")
+    fakes.say(monitor, "resume")
     assert monitor.wait(SOON) and heatmap.wait(SOON)
     assert min(fakes.updates(monitor, "done")) >= done and monitor.done == monitor.total
     assert not monitor.resumable and monitor.note == ""
@@ -189,14 +171,13 @@ def test_a_stopped_sweep_resumes_with_what_is_missing_and_the_map_goes_on(given,
     np.testing.assert_array_equal(monitor.grid.logprob.values[there], before.logprob.values[there])
     np.testing.assert_allclose(monitor.grid.logprob, sweeps.sweep(*given, **SETTINGS).logprob, rtol=1e-4, atol=1e-4)
     assert shows(heatmap, effect(monitor.grid)) and heatmap.progress == 1.0
-    press(monitor, "resume")
+    fakes.say(monitor, "resume")
     assert (monitor.status, monitor.message) == ("finished", "")
-    heatmap.close()
-    monitor.close()
 
 
 def test_an_engine_that_was_stopped_before_its_first_step_resumes_too(given, small):
     engine = sweeps.sweep_iter(*given, **SETTINGS).engine
+    assert isinstance(engine, Engine)
     with given[0].lock.held():
         monitor = SweepMonitor(engine)
         until(monitor, "running")
@@ -208,7 +189,6 @@ def test_an_engine_that_was_stopped_before_its_first_step_resumes_too(given, sma
         assert not monitor.wait(SOON) and monitor.resumable
     monitor.resume()
     assert monitor.wait(SOON) and monitor.done == monitor.total
-    monitor.close()
 
 
 def test_grids_of_ones_own_that_were_stopped_cannot_resume():
@@ -222,44 +202,6 @@ def test_grids_of_ones_own_that_were_stopped_cannot_resume():
     assert not monitor.resumable and monitor.note == "What was measured stays."
     monitor.resume()
     assert monitor.status == "cancelled" and grids.taken == 2
-    monitor.close()
-
-
-def test_an_error_is_one_sentence_and_the_traceback_is_logged(caplog):
-    def grids():
-        yield fakes.effect(done=0.5)
-        raise RuntimeError("the card <b>ran out</b> of memory\nsecond line")
-
-    monitor = SweepMonitor(grids())
-    assert not monitor.wait(SOON)
-    assert (monitor.status, monitor.message) == ("error", "the card <b>ran out</b> of memory.")
-    assert monitor.progress == 0.5 and not monitor.controllable
-    assert "second line" in caplog.text
-    monitor.close()
-
-
-def test_another_sweep_takes_the_place_of_one_that_is_paused():
-    grids = Stepped()
-    monitor = SweepMonitor(grids)
-    grids.let(1)
-    assert grids.came.acquire(timeout=SOON)
-    monitor.pause()
-    grids.let(1)
-    until(monitor, "paused")
-    monitor.watch(fakes.growing(steps=3))
-    assert monitor.wait(SOON) and grids.closed and grids.taken == 2
-    monitor.close()
-
-
-def test_a_heatmap_shows_what_a_monitor_drives(given, small):
-    monitor = SweepMonitor()
-    heatmap = LayerConceptHeatmap(monitor)
-    assert heatmap.status == "running" or not heatmap.wait(0.1)
-    monitor.watch(sweeps.sweep_iter(*given, **SETTINGS))
-    assert monitor.wait(SOON) and heatmap.wait(SOON)
-    assert shows(heatmap, effect(monitor.grid)) and heatmap.progress == 1.0
-    heatmap.close()
-    monitor.close()
 
 
 def test_a_heatmap_that_waits_for_news_is_stopped_at_once_and_the_sweep_goes_on():
@@ -274,20 +216,6 @@ def test_a_heatmap_that_waits_for_news_is_stopped_at_once_and_the_sweep_goes_on(
     heatmap.close()
     grids.let(4)
     assert monitor.wait(SOON)
-    monitor.close()
-
-
-def test_a_stopped_sweep_leaves_its_share_in_the_heatmap(given, small):
-    monitor = SweepMonitor(sweeps.sweep_iter(*given, **SETTINGS))
-    heatmap = LayerConceptHeatmap(monitor)
-    until(monitor, "running")
-    monitor.pause()
-    until(monitor, "paused")
-    monitor.stop()
-    assert heatmap.wait_until_free(SOON) and heatmap.status == "cancelled"
-    assert heatmap.progress == monitor.progress and 0 < heatmap.progress < 1, "one share of the sweep, not two"
-    heatmap.close()
-    monitor.close()
 
 
 def test_a_store_is_followed_until_it_is_finished(given, small, tmp_path, monkeypatch):
@@ -313,33 +241,6 @@ def test_a_store_is_followed_until_it_is_finished(given, small, tmp_path, monkey
     assert (monitor.status, monitor.done, monitor.progress) == ("finished", monitor.total, 1.0)
     assert [one["runs"] for one in monitor.workers] == [monitor.total]
     assert shows(heatmap, effect(monitor.grid))
-    heatmap.close()
-    monitor.close()
-
-
-def test_a_store_cannot_be_paused_or_stopped_here(tmp_path):
-    monitor = SweepMonitor(str(tmp_path / "none"))
-    for act in (monitor.pause, monitor.resume, monitor.stop):
-        with pytest.raises(RuntimeError, match="runs in another process"):
-            act()
-    press(monitor, "stop")
-    assert monitor.message == "This sweep runs in another process; it is paused and stopped there."
-    monitor.close()
-
-
-def test_a_store_that_nobody_writes_to_says_so(tmp_path):
-    found = sweeps.StoreProgress(done=5, total=10, seconds=9, rate=2.0, finished=False, updated=1_000.0)
-    told = monitor_module._read(found)
-    assert told["note"].startswith("Nothing was written for ") and told["seconds_left"] == 2.5
-    assert " h: the sweep was stopped" in told["note"]
-
-
-def test_what_is_no_store_is_refused_in_one_sentence(tmp_path):
-    (tmp_path / "file.txt").write_text("x")
-    monitor = SweepMonitor(tmp_path)
-    assert not monitor.wait(SOON)
-    assert monitor.status == "error" and "holds no store of this package" in monitor.message
-    monitor.close()
 
 
 @pytest.mark.parametrize("paused", [False, True])
@@ -379,3 +280,88 @@ def test_the_pace_leaves_pauses_and_the_first_step_out():
     now[0] = 151.0
     pace.mark(1030)
     assert pace.rate == pytest.approx(10 / 50)
+
+
+def test_a_store_of_another_process_is_looked_at_alone_and_what_is_none_is_refused(tmp_path):
+    monitor = SweepMonitor(str(tmp_path / "none"))
+    for act in (monitor.pause, monitor.resume, monitor.stop):
+        with pytest.raises(RuntimeError, match="runs in another process"):
+            act()
+    fakes.say(monitor, "stop")
+    assert monitor.message == "This sweep runs in another process; it is paused and stopped there."
+    found = sweeps.StoreProgress(done=5, total=10, seconds=9, rate=2.0, finished=False, updated=1_000.0)
+    told = monitor_module._read(found)
+    assert told["note"].startswith("Nothing was written for ") and told["seconds_left"] == 2.5
+    assert " h: the sweep was stopped" in told["note"]
+    (tmp_path / "file.txt").write_text("x")
+    monitor.watch(tmp_path)
+    assert not monitor.wait(SOON)
+    assert monitor.status == "error" and "holds no store of this package" in monitor.message
+
+
+def test_an_error_is_one_sentence_in_the_monitor_and_on_its_map_and_what_was_measured_stays(caplog):
+    def grids():
+        yield fakes.effect(done=0.5)
+        raise RuntimeError("the card <b>ran out</b> of memory\nsecond line")
+
+    for widget in (SweepMonitor(grids()), LayerConceptHeatmap(grids())):
+        assert not widget.wait(SOON)
+        assert (widget.status, widget.message) == ("error", "the card <b>ran out</b> of memory.")
+        assert widget.progress == 0.5 and widget.grid is not None and "second line" in caplog.text
+        caplog.clear()
+
+
+@pytest.fixture
+def both():
+    monitor = SweepMonitor()
+    return monitor, LayerConceptHeatmap(monitor)
+
+
+def finished(concept):
+    """A sweep of one concept that ends at once."""
+    grids = Stepped(1, concept)
+    grids.let(1)
+    return grids
+
+
+def test_a_map_goes_with_its_monitor_from_sweep_to_sweep(both):
+    monitor, heatmap = both
+    left = Stepped(2, "cat")
+    left.let(1)
+    monitor.watch(left)
+    assert left.came.acquire(timeout=SOON)
+    grids = iter(monitor)
+    assert next(grids)["concept"].values.tolist() == ["cat"]
+    monitor.watch(finished("tree"))
+    left.let(1)
+    assert monitor.wait(SOON) and heatmap.wait(SOON) and left.closed
+    assert (heatmap.concepts, heatmap.progress, heatmap.status) == (["tree"], 1.0, "idle")
+    assert list(grids) == [], "a loop over a monitor ends when it turns to another sweep"
+    for concept in ("cat", "neon"):
+        monitor.watch(finished(concept))
+        assert monitor.wait(SOON) and heatmap.wait(SOON)
+        assert (heatmap.concepts, heatmap.concept, heatmap.progress) == ([concept], concept, 1.0)
+
+
+def test_once_stopped_or_sent_elsewhere_a_map_follows_no_more(both):
+    monitor, heatmap = both
+    elsewhere = [fakes.effect().sel(concept=["neon"])]
+    acts = heatmap.stop, lambda: heatmap.watch(monitor), lambda: heatmap.watch(elsewhere)
+    monitor.watch(finished("cat"))
+    for act, shown in zip(acts, (["cat"], ["tree"], ["neon"]), strict=True):
+        assert monitor.wait(SOON) and heatmap.wait(SOON)
+        act()
+        monitor.watch(finished("tree"))
+        assert monitor.wait(SOON) and heatmap.wait(SOON) and heatmap.concepts == shown
+
+
+def test_while_a_sweep_stands_still_the_newest_grid_is_on_the_map(both):
+    """Also where grids came faster than they are drawn."""
+    monitor, heatmap = both
+    shown, grids = threading.Event(), Stepped(4)
+    heatmap.observe(lambda change: change.new == 0.75 and shown.set(), "progress")
+    monitor.watch(grids)
+    grids.let(3)
+    assert shown.wait(SOON)
+    grids.let(1)
+    assert monitor.wait(SOON) and heatmap.wait(SOON) and heatmap.progress == 1.0

@@ -35,8 +35,7 @@ def vectors(model):
 def panel(model, vectors):
     made = SteeringPanel(model, vectors, concept="cat", layer=3, scope="last_prompt", max_new_tokens=12)
     assert made.wait(SOON)
-    yield made
-    made.close()
+    return made
 
 
 @pytest.mark.parametrize("block", ["mp.steer", "lock.held"])

@@ -52,8 +52,7 @@ def grid(ratios, **attrs):
 def panel(streams):
     made = SteeringPanel(MODEL, fakes.vectors(MODEL), [PICTURE], concept="cat", layer=3, scope="last_prompt")
     assert made.wait(SOON)
-    yield made
-    made.close()
+    return made
 
 
 def doses_of(data, setting, unit="residual"):
@@ -214,22 +213,23 @@ def test_a_file_that_is_no_picture_is_named_beside_the_upload_and_the_answers_st
 
 
 @pytest.mark.parametrize(
-    ("state", "cause"),
+    ("state", "cause", "says"),
     [
-        ({"picture": 7}, "picture"),
-        ({"concept": "unicorn"}, "concept"),
-        ({"second": "unicorn"}, "second"),
-        ({"layer": 99}, "layer"),
-        ({"window": [98, 99]}, "layer"),
-        ({"strength": float("nan")}, "strength"),
-        ({"scope": "everywhere"}, "scope"),
-        ({"scope": "everywhere", "strength": float("nan")}, ""),
+        ({"picture": 7}, "picture", "no image 7; there are 1"),
+        ({"concept": "unicorn"}, "concept", "no vector for concept 'unicorn'"),
+        ({"second": "unicorn"}, "second", "no vector for concept 'unicorn'"),
+        ({"layer": 99}, "layer", "99"),
+        ({"window": [98, 99]}, "layer", "98"),
+        ({"strength": float("nan")}, "strength", "finite number"),
+        ({"scope": "everywhere"}, "scope", "everywhere"),
+        ({"scope": "everywhere", "strength": float("nan")}, "", ""),
     ],
 )
-def test_an_error_names_the_control_that_caused_it(panel, state, cause):
+def test_an_error_is_one_sentence_and_names_the_control_that_caused_it(panel, state, cause, says, caplog):
     fakes.set_by_hand(panel, 1, **state)
     assert not panel.wait(SOON) and panel.status == "error" and panel.message
-    assert panel.cause == cause
+    assert panel.cause == cause and says in panel.message and "\n" not in panel.message
+    assert "Traceback" in caplog.text
 
 
 def test_words_that_the_model_does_not_know_are_reported_beside_the_prompt(panel):
@@ -359,6 +359,7 @@ def test_what_is_shown_is_changed_by_a_message_and_starts_nothing(panel, streams
         ({"kind": "set", "serial": 1, "state": [1]}, "with list as 'state', where dict", ""),
         ({"kind": "set", "serial": 1, "state": {"layer": "3", "strength": 2}}, "sent layer, strength that cannot", ""),
         ({"kind": "set", "serial": 1, "state": {"window": []}}, "sent window that cannot be used", ""),
+        ({"kind": "set", "serial": 1, "state": {"strength": "strong"}}, "sent strength that cannot be used", ""),
         ({"kind": "set", "serial": 1, "state": {"patches": [[True], [True, False]]}}, "rows of equal length", ""),
         ({"kind": "picture", "name": "x"}, "no image came with the upload", "picture"),
         ({"kind": "scene", "seed": "x"}, "with str as 'seed', where int", "picture"),

@@ -28,8 +28,7 @@ def place(panel):
 def panel(streams):
     made = SteeringPanel(MODEL, fakes.vectors(MODEL), [PICTURE], concept="cat", recommended=RECOMMENDED)
     assert made.wait(SOON)
-    yield made
-    made.close()
+    return made
 
 
 def test_it_opens_at_the_recommended_setting_and_goes_to_that_of_the_next_concept(panel, streams):
@@ -59,7 +58,6 @@ def test_a_concept_without_a_recommended_setting_keeps_the_present_one(panel):
 def test_without_recommended_settings_nothing_is_said(streams):
     panel = SteeringPanel(MODEL, fakes.vectors(MODEL), [PICTURE], concept="cat", layer=3)
     assert panel.wait(SOON) and panel.advice == "" and panel.layer == 3
-    panel.close()
 
 
 def test_an_image_that_is_unlike_those_of_the_vectors_is_reported():
@@ -72,7 +70,6 @@ def test_an_image_that_is_unlike_those_of_the_vectors_is_reported():
     assert panel.wait(SOON) and "unlike those that the vectors were made with" in panel.picture_note
     panel.choose(picture=1)
     assert panel.wait(SOON) and panel.picture_note == ""
-    panel.close()
 
 
 def test_without_a_recommended_setting_the_lab_opens_at_the_largest_fluent_dose():
@@ -83,7 +80,6 @@ def test_without_a_recommended_setting_the_lab_opens_at_the_largest_fluent_dose(
     lab.panel.choose(strength=0.5)
     lab.panel.choose(concept="neon")
     assert lab.wait(SOON) and lab.panel.strength == 0.5
-    lab.close()
 
 
 def test_a_saved_page_has_the_advice_of_each_recorded_setting(panel):

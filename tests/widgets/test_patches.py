@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import io
-import threading
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mllm_probe.activations import capture
-from mllm_probe.concepts import scenes
 from mllm_probe.generation import generate
 from mllm_probe.plots.palette import diverging
-from mllm_probe.vectors import concept_vectors
 from mllm_probe.widgets import PatchOverlay
 from mllm_probe.widgets.base.numbers import scale_limit
 from mllm_probe.widgets.inside import patch_overlay as module
@@ -23,22 +20,11 @@ from tests.widgets import fakes
 SOON = 60
 
 
-@pytest.fixture(scope="module")
-def library():
-    return scenes(concepts=["cat", "neon"], pairs=3)
-
-
-@pytest.fixture(scope="module")
-def vectors(tiny, library):
-    return concept_vectors(tiny, library, probe_accuracy=False)
-
-
 @pytest.fixture
 def overlay(tiny, vectors, library):
     made = PatchOverlay(tiny, vectors, images=library["cat"].positive[0], concept="cat")
     assert made.wait(SOON), made.message
-    yield made
-    made.close()
+    return made
 
 
 def values_of(overlay):
@@ -63,14 +49,14 @@ def test_it_sends_all_layers_in_units_of_the_mean_difference(overlay, tiny, vect
 
 def test_another_layer_computes_and_sends_nothing(overlay):
     overlay.comm.sent.clear()
-    fakes.arrive(overlay, {"method": "update", "state": {"layer": 3}})
+    fakes.select(overlay, layer=3)
     assert overlay.wait(SOON) and overlay.layer == 3
     assert not fakes.updates(overlay, "values") and not fakes.updates(overlay, "status")
 
 
 def test_another_concept_is_projected_without_running_the_model(overlay, tiny, vectors, library, monkeypatch):
     monkeypatch.setattr(module, "capture", None)
-    fakes.arrive(overlay, {"method": "update", "state": {"concept": "neon"}})
+    fakes.select(overlay, concept="neon")
     assert overlay.wait(SOON), overlay.message
     expected = by_hand(tiny, vectors, library["cat"].positive[0], "neon")
     np.testing.assert_allclose(values_of(overlay), expected, rtol=1e-3, atol=1e-3)
@@ -95,7 +81,7 @@ def test_another_picture_or_prompt_is_read_and_keeps_what_is_painted(overlay, ti
 def test_a_painted_mask_steers_just_those_patches(overlay, tiny, library):
     painted = np.zeros((4, 4), dtype=bool)
     painted[1, 2] = painted[3, 0] = True
-    fakes.arrive(overlay, {"method": "update", "state": {"mask": painted.tolist(), "layer": 2}})
+    fakes.select(overlay, mask=painted.tolist(), layer=2)
     np.testing.assert_array_equal(overlay.scope, painted)
     steering = overlay.steering(strength=2.0)
     assert steering.layers == (2,) and steering.directions.name == "cat" and str(steering.scope) == "2 of 4×4 patches"
@@ -122,7 +108,6 @@ def test_without_vectors_it_shows_the_picture_and_paints(tiny, vectors, library)
     overlay.vectors = vectors
     assert overlay.wait(SOON) and overlay.concept == "cat" and len(overlay.values) == 4 * 16 * 4
     assert overlay.steering().scope.mask is not None
-    overlay.close()
 
 
 def test_it_says_where_zero_and_one_were_measured(tiny, vectors, library):
@@ -130,19 +115,18 @@ def test_it_says_where_zero_and_one_were_measured(tiny, vectors, library):
     assert overlay.wait(SOON) and overlay.meaning.endswith("at tokens of the scope last_prompt and not at image tokens")
     overlay.vectors = vectors
     assert overlay.wait(SOON) and overlay.meaning.endswith("1 = mean of images with it")
-    overlay.close()
 
 
 def test_a_burst_ends_with_the_newest_concept(overlay, tiny, vectors, library):
     for k in range(100):
-        fakes.arrive(overlay, {"method": "update", "state": {"concept": ("cat", "neon")[k % 2]}})
+        fakes.select(overlay, concept=("cat", "neon")[k % 2])
     assert overlay.wait(SOON) and overlay.shown["concept"] == overlay.concept == "neon"
     expected = by_hand(tiny, vectors, library["cat"].positive[0], "neon")
     np.testing.assert_allclose(values_of(overlay), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_errors_end_as_one_sentence(overlay, caplog):
-    fakes.arrive(overlay, {"method": "update", "state": {"concept": "<b>unicorn</b>"}})
+    fakes.select(overlay, concept="<b>unicorn</b>")
     assert not overlay.wait(SOON) and overlay.status == "error"
     assert overlay.message == "there is no vector for concept '<b>unicorn</b>'; choose one of the list."
     assert "Traceback" in caplog.text
@@ -164,15 +148,6 @@ def test_a_model_whose_image_tokens_have_no_grid_says_so(tiny, library, monkeypa
     overlay = PatchOverlay(tiny, images=library["cat"].positive[0])
     assert not overlay.wait(SOON)
     assert overlay.message.endswith("could be laid over the image: the image enters by cross-attention.")
-    overlay.close()
-
-
-def test_vectors_of_another_model_are_refused(tiny, vectors):
-    other = vectors.assign_attrs(weights="0" * 12, model="other")
-    with pytest.raises(ValueError, match="other"):
-        PatchOverlay(tiny, other)
-    with pytest.raises(ValueError, match="no vector for concept 'unicorn'"):
-        PatchOverlay(tiny, vectors, concept="unicorn")
 
 
 def test_the_picture_is_cut_where_the_processor_crops():
@@ -193,18 +168,6 @@ def test_the_picture_is_cut_where_the_processor_crops():
 def test_large_pictures_travel_small(overlay):
     overlay.show(Image.new("RGB", (2000, 1000)))
     assert overlay.wait(SOON) and Image.open(io.BytesIO(overlay.picture)).size == (640, 320)
-
-
-def test_close_leaves_no_thread_and_no_activations(tiny, vectors, library):
-    before = set(threading.enumerate())
-    overlay = PatchOverlay(tiny, vectors, images=library["cat"].positive[0])
-    assert overlay.wait(SOON) and overlay._capture is not None
-    overlay.close()
-    assert set(threading.enumerate()) <= before and overlay._capture is None
-
-
-def test_its_text_is_the_same_every_time(overlay):
-    assert repr(overlay) == "PatchOverlay(2 concepts × 4 layers × 4×4 patches)"
 
 
 def test_a_saved_page_holds_the_patches_of_every_concept(overlay, monkeypatch):

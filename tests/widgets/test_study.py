@@ -34,14 +34,12 @@ def test_every_study_is_plain_data_without_nan(name):
     assert view.study == name and view.summary == SUMMARY.splitlines() and view.charts
     assert view.chart == view.charts[0]["key"] and view.multiverse["specifications"]["headline"] == 1
     assert view.multiverse["specifications"]["values"] == [-1, 1, 2, None]
-    view.close()
 
 
 def test_a_chart_without_numbers_says_why():
     view = StudyView(unknown())
     assert [("nothing" in chart) for chart in view.charts] == [True, False]
     assert view.charts[0]["nothing"].startswith("Nothing to draw, the numbers of 3 entity")
-    view.close()
 
 
 def test_numbers_have_three_digits_and_nothing_that_is_empty_is_sent():
@@ -71,20 +69,17 @@ def test_a_view_begins_at_the_headline_and_offers_the_concepts_and_layers_of_its
     view.close()
     view = StudyView(comparison())
     assert view.layers == [] and view.about == "scenes-4l · scenes-8l · 6 concepts"
-    view.close()
 
 
 def test_a_study_of_a_model_that_tells_nothing_apart_has_its_summary_alone():
     view = StudyView(xr.Dataset(attrs={"study": "scaling", "summary": "Nothing to study"}))
     assert (view.summary, view.charts, view.chart, view.multiverse) == (["Nothing to study"], [], "", {})
-    view.close()
 
 
 def test_a_study_is_drawn_as_its_summary_where_no_widget_runs():
     view = StudyView(scaling())
     words = " ".join(shape.text for shape in view.drawing().shapes if hasattr(shape, "text"))
     assert "Scaling · scenes-8l" in words and "6 concepts that the model tells apart." in words
-    view.close()
 
 
 def test_what_is_no_study_or_not_in_it_is_refused():

@@ -10,10 +10,8 @@ import pytest
 import torch
 
 from mllm_probe.activations import capture
-from mllm_probe.concepts import scenes
 from mllm_probe.generation import generate
 from mllm_probe.metrics import concept_projection
-from mllm_probe.vectors import concept_vectors
 from mllm_probe.widgets import TokenStrip
 from mllm_probe.widgets.inside import token_strip as module
 from tests.widgets import fakes
@@ -22,27 +20,16 @@ SOON = 60
 PROMPT = "what is it ?"
 
 
-@pytest.fixture(scope="module")
-def library():
-    return scenes(concepts=["cat", "neon"], pairs=3)
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def picture(library):
     return library["cat"].positive[0]
-
-
-@pytest.fixture(scope="module")
-def vectors(tiny, library):
-    return concept_vectors(tiny, library, probe_accuracy=False)
 
 
 @pytest.fixture
 def strip(tiny, vectors, picture):
     made = TokenStrip(tiny, vectors, picture, PROMPT, "a cat", concept="cat")
     assert made.wait(SOON), made.message
-    yield made
-    made.close()
+    return made
 
 
 def lens_of(strip):
@@ -108,7 +95,6 @@ def test_without_an_answer_the_models_own_is_read_token_by_token(tiny, vectors, 
     assert strip.wait(SOON) and strip.answer == "a cat" and roles(strip).count("answer") == 2
     strip.answer = ""
     assert strip.wait(SOON) and strip.answer == out.text[0]
-    strip.close()
 
 
 def test_an_answer_of_image_tokens_is_read(tiny, vectors, picture, monkeypatch):
@@ -123,7 +109,6 @@ def test_an_answer_of_image_tokens_is_read(tiny, vectors, picture, monkeypatch):
         (row, column) for row in range(4) for column in range(4)
     }
     assert np.isfinite(np.frombuffer(strip.values, "<f4")).all()
-    strip.close()
 
 
 def test_the_lens_of_the_last_layer_says_what_the_model_says(tiny, picture):
@@ -135,15 +120,14 @@ def test_the_lens_of_the_last_layer_says_what_the_model_says(tiny, picture):
     chances = torch.softmax(out.logits[0, 0].float(), -1)
     assert strip.lens_words[int(best[0, 0])] == tiny.tokenizer.decode([int(chances.argmax())])
     np.testing.assert_allclose(best[:, 1], chances.topk(3).values.numpy(), rtol=1e-3)
-    strip.close()
 
 
 def test_the_lens_reads_image_tokens_only_when_they_are_opened(strip):
-    fakes.arrive(strip, {"method": "update", "state": {"mode": "lens"}})
+    fakes.select(strip, mode="lens")
     assert strip.wait(SOON), strip.message
     image = np.array(roles(strip)) == "image"
     assert np.isnan(lens_of(strip)[:, image]).all() and np.isfinite(lens_of(strip)[:, ~image]).all()
-    fakes.arrive(strip, {"method": "update", "state": {"opened": True}})
+    fakes.select(strip, opened=True)
     assert strip.wait(SOON), strip.message
     assert np.isfinite(lens_of(strip)).all()
 
@@ -161,7 +145,7 @@ def test_selected_tokens_steer_and_those_that_are_gone_are_let_go(strip, tiny, p
     with pytest.raises(ValueError, match="no token is selected"):
         strip.steering()
     chosen = [token[2] for token in strip.tokens if token[1] == "text"][:2]
-    fakes.arrive(strip, {"method": "update", "state": {"positions": chosen, "layer": 1}})
+    fakes.select(strip, positions=chosen, layer=1)
     steering = strip.steering(strength=0.5)
     assert steering.scope.numbers == tuple(chosen) and steering.layers == (1,)
     generate(tiny, picture, PROMPT, steering=steering, max_new_tokens=2)
@@ -184,7 +168,6 @@ def test_a_prompt_without_picture(tiny):
     strip = TokenStrip(tiny, images=[], prompt=PROMPT, answer="a cat")
     assert strip.wait(SOON), strip.message
     assert "image" not in roles(strip) and np.isfinite(lens_of(strip)).all()
-    strip.close()
 
 
 def test_a_cancelled_generation_stops_within_a_step(tiny, vectors, picture, monkeypatch):
@@ -207,25 +190,12 @@ def test_a_cancelled_generation_stops_within_a_step(tiny, vectors, picture, monk
     strip.answer = "a cat"
     assert strip.wait(SOON), strip.message
     assert len(steps) < 40 and strip.answer == "a cat" and roles(strip).count("answer") == 2
-    strip.close()
 
 
 def test_errors_end_as_one_sentence(strip, caplog):
     strip.prompt = "what " * 5000
     assert not strip.wait(SOON) and strip.status == "error"
     assert strip.message.endswith(".") and "\n" not in strip.message and "Traceback" in caplog.text
-
-
-def test_close_leaves_no_thread_and_no_activations(tiny, vectors, picture):
-    before = set(threading.enumerate())
-    strip = TokenStrip(tiny, vectors, picture, PROMPT, "a cat", mode="lens")
-    assert strip.wait(SOON)
-    strip.close()
-    assert set(threading.enumerate()) <= before and strip._capture is None and strip._lens is None
-
-
-def test_its_text_is_the_same_every_time(strip):
-    assert repr(strip) == f"TokenStrip({len(strip.tokens)} tokens × 4 layers, mode='projection')"
 
 
 @pytest.mark.parametrize("mode", ["projection", "lens"])
@@ -245,4 +215,3 @@ def test_a_picture_of_a_strip_waits_for_its_tokens(tiny, tmp_path):
     strip.to_svg(tmp_path / "strip.svg")
     assert strip.status == "idle" and strip.tokens
     assert f"{len(strip.tokens)} tokens" in (tmp_path / "strip.svg").read_text()
-    strip.close()
