@@ -54,10 +54,6 @@ _HAS_RUN = """([index, before]) => {
   return /\\[\\d+\\]/.test(prompt) && prompt !== before;
 }"""
 """A cell's number is another one than before."""
-_FRAMES = """(count) => new Promise((done) => {
-  const next = () => (count-- > 0 ? requestAnimationFrame(next) : done());
-  next();
-})"""
 _NAMELESS = """(within) => [...document.querySelectorAll(within)].flatMap((e) => [...e.querySelectorAll(
     'input, select, button, textarea, canvas, [role=option]')])
   .filter((e) => !(e.ariaHidden || e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim()))
@@ -225,10 +221,7 @@ class Desk:
         self.open(page, name)
         run_cell(page, 0)
         yield page
-        outputs = page.locator(
-            ".jp-OutputArea-output[data-mime-type*=error], .jp-OutputArea-output[data-mime-type*=stderr]"
-        )
-        wrong += outputs.all_text_contents()
+        wrong += page.locator(".jp-OutputArea-output[data-mime-type*='vnd.jupyter.error']").all_text_contents()
         page.close()
         assert not wrong, wrong
 
@@ -369,13 +362,8 @@ def until_said(page: Page, code: str, wanted: str, tries: int = 100) -> None:
         heard = said(page, code)
         if heard.startswith(wanted):
             return
-        frames(page)
+        drawn(page)
     raise AssertionError(f"expected the kernel to print '{wanted}…'; it last printed '{heard}'")
-
-
-def frames(page: Page, count: int = 3) -> None:
-    """Wait until the page has been painted ``count`` times."""
-    page.evaluate(_FRAMES, count)
 
 
 def repainted(canvas: Locator, seen: list[str]) -> str:

@@ -77,6 +77,8 @@ def write_pages(folder: Path) -> dict[str, list[str]]:
     for concept, strength in (("cat", 2.0), ("neon", 1.0), (IMAGE, 2.0), ("cat", 0.5)):
         panel.choose(concept=concept, strength=strength)
         assert panel.wait(120), panel.message
+        if concept == IMAGE:
+            panel.pin()
         answers[f"{concept} {strength:g}"] = [panel.answers[row] for row in ("baseline", "steered", "random")]
     panel.to_html(folder / "panel.html")
 

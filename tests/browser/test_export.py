@@ -163,17 +163,20 @@ def test_any_page_fits_has_both_themes_and_takes_hostile_names_as_text(
     for concept in (pages.IMAGE, pages.SCRIPT):
         for select in page.locator("select[data-testid$=concept]").all():
             select.select_option(label=concept)
-        lab.frames(page)
+        lab.drawn(page)
         expect(page.locator("main")).to_contain_text(concept)
-    assert page.locator("main img[src=x], main img[src=y], main script, main b script").count() == 0
     if name == "panel.html":
         page.get_by_role("radiogroup", name="choose an image").get_by_role("radio").last.click()
         expect(page.locator("figcaption")).to_have_text(f"{pages.IMAGE}.png")
+        page.get_by_test_id("recorded").select_option("2")
+        for name in ("receipt", "pin"):
+            expect(page.get_by_test_id(name)).to_contain_text(pages.IMAGE)
     if name == "report.html":
         expect(page.get_by_test_id("answers")).to_contain_text(pages.SAID.strip())
         expect(page.locator("h1")).to_have_text(f"report {pages.SCRIPT}")
         expect(page.locator("header p")).to_contain_text(pages.IMAGE)
         expect(page.locator(".page-main-facts")).to_contain_text(f"model {pages.SCRIPT}")
+    assert page.locator("main img[src=x], main img[src=y], main script, main b script").count() == 0
 
 
 def brightness(page: Page, selector: str) -> float:
@@ -197,7 +200,7 @@ def themes_are_those_of_the_system_and_the_host(page: Page, name: str) -> None:
         assert now == light == (255, 255) if hosts == "true" else max(now) < 60
         page.screenshot(path=SHOTS / f"{name.removesuffix('.html')}-{'light' if hosts == 'true' else 'dark'}.png")
     page.emulate_media(color_scheme="light")
-    lab.frames(page)
+    lab.drawn(page)
     assert brightness(page, ".mp") < 60, "the host's choice goes before the system's"
 
 
@@ -266,7 +269,7 @@ def painted(element: Locator) -> list[list[int]]:
 def in_both_schemes(page: Page, part: Locator, name: str) -> None:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        lab.frames(page)
+        lab.drawn(page)
         part.screenshot(path=SHOTS / f"{name}-{scheme}.png")
 
 

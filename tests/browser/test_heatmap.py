@@ -27,23 +27,12 @@ marked = mp.LayerConceptHeatmap(fakes.effect(answers=True), concept="cat", layer
 marked
 """
 FAST = """
-import numpy as np, time, xarray as xr
-names = [f"concept {i}" for i in range(64)]
-def large(k):
-    rng = np.random.default_rng(k)
-    dims = ("concept", "layer", "strength")
-    values = rng.normal(size=(64, 40, 5))
-    band = np.repeat(values[..., None] * 0, 1, -1)
-    variables = {"difference": (dims, values, {"units": "nats"}), "low": (dims, values - 1), "high": (dims, values + 1),
-        "n": (dims, values * 0 + 24), "clear_of_controls": (dims, abs(values) > 1),
-        "clear_in_grid": (dims, abs(values) > 1), "q": (dims, np.exp(-abs(values))),
-        "control_mean": ((*dims, "control"), band), "control_low": ((*dims, "control"), band - 1),
-        "control_high": ((*dims, "control"), band + 1)}
-    coords = {"concept": names, "category": ("concept", ["entity", "emotion"] * 32), "layer": np.arange(40),
-        "strength": [-2.0, -1.0, 0.0, 1.0, 2.0], "control": ["random"]}
-    return xr.Dataset(variables, coords, {"unit": "residual", "metric": "logprob"})
-frames = [large(k) for k in range(8)]
-fast = mp.LayerConceptHeatmap(frames[0], concept="concept 3", layer=5)
+import time, xarray as xr
+wide = [fakes.effect(layers=40) for _ in range(4)]
+wide = xr.concat([one.assign_coords(concept=[f"{name} {k}" for name in one.concept.values])
+                  for k, one in enumerate(wide)], "concept")
+frames = [wide.assign(difference=wide.difference * (1 + k)) for k in range(8)]
+fast = mp.LayerConceptHeatmap(frames[0], concept="neon 3", layer=5)
 fast
 """
 FEED = """
@@ -52,7 +41,7 @@ def fed():
         yield frames[k % 8]
         time.sleep(0.02)
 fast.watch(fed()).wait()
-print("last", float(frames[99 % 8].difference.sel(concept="concept 3", layer=5, strength=1)))
+print("last", float(frames[99 % 8].difference.sel(concept="neon 3", layer=5, strength=1)))
 """
 I_MAP, I_MARKS, I_FAST = range(3)
 
@@ -251,6 +240,6 @@ def test_a_large_map_that_is_fed_fast_ends_on_its_last_numbers(page: Page) -> No
     page.wait_for_function(
         "([cell, last]) => Math.abs(Number(cell.dataset.value) - last) < 1e-5", arg=[cell.element_handle(), last]
     )
-    expect(cell).to_contain_text("concept 3 · layer 5 · 1 ×")
+    expect(cell).to_contain_text("neon 3 · layer 5 · 1 ×")
     expect(area.get_by_test_id("heatmap-status")).to_have_text("")
     page.screenshot(path=SHOTS / "heatmap-large.png")

@@ -69,7 +69,7 @@ def page(desk: lab.Desk) -> Iterator[Page]:
 
 def now(canvas: Locator) -> str:
     """Pixels of a canvas that no longer changes."""
-    lab.frames(canvas.page)
+    lab.drawn(canvas.page)
     return str(canvas.evaluate("canvas => canvas.toDataURL()"))
 
 

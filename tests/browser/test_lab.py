@@ -234,7 +234,7 @@ def concepts_that_are_not_told_apart_are_grey(page: Page) -> None:
     expect(reading).to_contain_text(re.compile(f"^cat · .*{WHY}"))
     expect(unfit).to_have_text(WHY)
     assert reading.evaluate("(line) => line.scrollHeight <= line.clientHeight"), "nothing of it is cut"
-    lab.frames(page)
+    lab.drawn(page)
     assert page.evaluate(_INK, 0) < before, "the name of the first row, cat, is grey now"
     for theme in THEMES:
         lab.set_theme(page, theme)

@@ -71,7 +71,8 @@ def is_in_view(page: Page) -> bool:
     return bool(place) and place["height"] > 5 and place["above"] <= 0 and place["below"] <= 0
 
 
-def test_the_file_browser_is_closed_and_opens_with_a_click(page: Page) -> None:
+@pytest.mark.journey
+def test_the_quick_start_opens_alone_and_run_all_leaves_its_first_output_in_view(page: Page) -> None:
     page.goto(f"/lab/tree/{QUICKSTART}")
     lab.notebook_ready(page)
     page.evaluate(_SETTLED)
@@ -82,9 +83,6 @@ def test_the_file_browser_is_closed_and_opens_with_a_click(page: Page) -> None:
     expect(page.locator("#filebrowser").get_by_text(QUICKSTART)).to_be_visible()
     folder.click()
     expect(page.locator("#filebrowser")).to_be_hidden()
-
-
-def test_run_all_of_the_quick_start_leaves_its_first_output_in_view(page: Page) -> None:
     run_all(page)
     expect(page.locator(".jp-Notebook .jp-OutputArea-output img").first).to_be_visible(timeout=300_000)
     assert is_in_view(page), page.evaluate(_FIRST_OUTPUT)
@@ -92,10 +90,7 @@ def test_run_all_of_the_quick_start_leaves_its_first_output_in_view(page: Page) 
     third = page.locator(".jp-CodeCell .jp-InputPrompt").nth(2)
     expect(third).to_have_text(lab.NUMBERED, timeout=300_000)
     assert is_in_view(page), page.evaluate(_FIRST_OUTPUT)
-
-
-def test_nothing_asks_about_news(page: Page) -> None:
-    assert page.locator(".Toastify__toast").all_text_contents() == []
+    assert page.locator(".Toastify__toast").all_text_contents() == [], "nothing asks about news"
 
 
 @pytest.mark.parametrize("moved", ["no", "scrolled", "clicked"])
@@ -127,7 +122,9 @@ def test_the_view_moves_only_if_nobody_has_moved_it(page: Page, unused: lab.Desk
     assert shown == (moved == "no"), page.evaluate(_FIRST_OUTPUT) | {"scrolled": page.evaluate(_SCROLLED)}
 
 
-def test_a_saved_notebook_opens_at_its_top(page: Page, unused: lab.Desk) -> None:
+def test_a_saved_notebook_opens_at_its_top_and_a_cell_run_by_itself_leaves_the_view(
+    page: Page, unused: lab.Desk
+) -> None:
     context = "window.jupyterapp.shell.currentWidget.context"
     page.evaluate(f"() => {context}.save()")
     page.wait_for_function(f"!{context}.model.dirty")
@@ -135,9 +132,6 @@ def test_a_saved_notebook_opens_at_its_top(page: Page, unused: lab.Desk) -> None
     expect(page.locator(".jp-RenderedJavaScript")).to_be_attached()
     page.evaluate(_SETTLED)
     assert page.evaluate(_SCROLLED) == 0
-
-
-def test_a_cell_that_is_run_by_itself_leaves_the_view(page: Page) -> None:
     lab.finish_cell(page, 1)
     page.evaluate(_SETTLED)
     page.evaluate(_TO_MIDDLE)

@@ -30,12 +30,6 @@ vectors = mp.concept_vectors(model, fit, probe_accuracy=False)
 panel = mp.SteeringPanel(model, vectors, held_out, concept="cat", layer=3, scope="last_prompt")
 panel
 """
-HOSTILE = """
-evil = "<img src=x onerror='window.__owned=1'>"
-hostile = mp.SteeringPanel(model, vectors.assign_coords(concept=[evil, "</script><b>x</b>", "neon", "symmetry"]),
-                           held_out, layer=3, scope="last_prompt")
-hostile
-"""
 SLOW = "usual, panel_module.stream = panel_module.stream, fakes.Streams(pause=0.4)"
 STATE = """
 assert panel.wait(60), panel.message
@@ -51,6 +45,7 @@ WITHOUT_SUBSHELLS = """
 import mllm_probe.widgets.panel.steering_panel as panel_module
 from tests.widgets import fakes
 panel_module.stream = fakes.Streams(pause=0.04)
+panel_module.LivePerplexity.ratios = lambda *_: [1.0] * 3
 model = fakes.FakeModel()
 panel_module.SteeringPanel(model, fakes.vectors(model), concept="cat", layer=5)
 """
@@ -79,7 +74,7 @@ _KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 
 @pytest.fixture(scope="module")
 def page(desk: lab.Desk) -> Iterator[Page]:
-    desk.notebook("panel.ipynb", *(cell.strip() for cell in (MAKE, lab.BUSY, HOSTILE)))
+    desk.notebook("panel.ipynb", MAKE.strip(), lab.BUSY)
     with desk.opened("panel.ipynb", 1300, 1200) as made:
         made.get_by_test_id("strength").wait_for(timeout=300_000)
         settled(made)
@@ -393,7 +388,7 @@ def until(page: Page, reached: Callable[[dict[str, Any]], bool]) -> dict[str, An
         found = dict(json.loads(lab.said(page, STATE)))
         if reached(found):
             return found
-        lab.frames(page)
+        lab.drawn(page)
     raise AssertionError(f"not reached: {found}")
 
 
@@ -421,16 +416,6 @@ def test_after_moves_by_hand_and_from_the_kernel_a_button_changes_its_own_traits
         assert changed <= own and bool(changed) == bool(own), name
         for control, value in {"concept": "neon", "strength": "0.5", "layer": "5", "second": ""}.items():
             expect(page.get_by_test_id(control)).to_have_value(value)
-
-
-def test_hostile_concept_names_are_text(page: Page) -> None:
-    lab.run_cell(page, 2)
-    second = page.locator(".mp-panel").nth(1)
-    expect(second.get_by_test_id("receipt")).to_contain_text("<img src=x onerror")
-    second.get_by_test_id("pin-setting").click()
-    expect(second.get_by_test_id("pin")).to_contain_text("<img src=x onerror")
-    assert page.evaluate("window.__owned") is None
-    assert second.locator(".mp-right img, .mp-right option b").count() == 0
 
 
 def test_it_also_works_where_callbacks_run_on_the_main_thread(desk: lab.Desk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shutil
+import subprocess
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -81,22 +82,33 @@ def test_a_bundle_is_small_self_contained_and_writes_no_markup(path):
     assert re.search(r"export\s*{", text)
 
 
-def test_a_fresh_bundle_is_left_alone(hook):
+def fail(command, **_options):
+    raise subprocess.CalledProcessError(1, command)
+
+
+@pytest.mark.parametrize(
+    ("changed", "without", "ran", "warning"),
+    [
+        ([], "", [], ""),
+        (["src/base/numbers.ts"], "", ["ci", "run"], ""),
+        (["src/new.ts"], "node", [], "used as it is"),
+        (["package.json"], "build", [], "could not be built"),
+        ([], "sources", [], "not here"),
+    ],
+)
+def test_a_stale_bundle_is_built_again_or_used_with_a_warning(
+    hook, hook_module, checkout, monkeypatch, changed, without, ran, warning
+):
+    for name in changed:
+        (checkout / "widgets" / name).write_text("{}")
+    if without == "node":
+        monkeypatch.setattr(hook_module.shutil, "which", lambda name: None)
+    if without == "build":
+        monkeypatch.setattr(hook_module.subprocess, "run", fail)
+    if without == "sources":
+        shutil.rmtree(checkout / "widgets")
     hook.run()
-    assert hook.ran == [] and hook.warned == []
-
-
-def test_a_stale_bundle_is_built_again(hook, checkout):
-    (checkout / "widgets" / "src" / "base" / "numbers.ts").write_text("export {};\n")
-    hook.run()
-    assert hook.ran == ["ci", "run"]
-
-
-def test_without_node_a_stale_bundle_is_used_with_a_warning(hook, hook_module, checkout, monkeypatch):
-    monkeypatch.setattr(hook_module.shutil, "which", lambda name: None)
-    (checkout / "widgets" / "src" / "new.ts").write_text("export {};\n")
-    hook.run()
-    assert hook.ran == [] and "used as it is" in hook.warned[0]
+    assert hook.ran == ran and len(hook.warned) == bool(warning) and warning in "".join(hook.warned)
 
 
 def test_without_node_and_without_a_bundle_it_says_what_to_do(hook, hook_module, checkout, monkeypatch):
@@ -104,19 +116,3 @@ def test_without_node_and_without_a_bundle_it_says_what_to_do(hook, hook_module,
     shutil.rmtree(checkout / "mllm_probe")
     with pytest.raises(RuntimeError, match="install Node"):
         hook.run()
-
-
-def test_a_failed_build_falls_back_to_the_bundle_that_is_there(hook, hook_module, checkout, monkeypatch):
-    def fail(command, **_options):
-        raise hook_module.subprocess.CalledProcessError(1, command)
-
-    monkeypatch.setattr(hook_module.subprocess, "run", fail)
-    (checkout / "widgets" / "package.json").write_text("{}")
-    hook.run()
-    assert "could not be built" in hook.warned[0]
-
-
-def test_a_source_archive_without_the_front_end_uses_the_bundle(hook, checkout):
-    shutil.rmtree(checkout / "widgets")
-    hook.run()
-    assert hook.ran == [] and "not here" in hook.warned[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -111,10 +109,10 @@ def test_the_lab_fills_itself_with_a_real_model(tiny, library):
 
 @pytest.fixture
 def real(tiny, library):
-    """A filled lab on a real model, and its library."""
+    """A filled lab on a real model."""
     made = mp.explore(tiny, library, strengths=(-1, 1), draws=4)
     assert made.wait(SOON)
-    return made, library
+    return made
 
 
 def open_all(lab):
@@ -129,115 +127,87 @@ def shown(lab):
     return [*lab.parts.beside.children, *lab.parts.below.children]
 
 
-def separation(part):
-    return np.frombuffer(part.values, "<f4").reshape(len(part.layers), len(part.pairs))
-
-
 def test_parts_are_made_when_they_are_opened_and_follow_both_ways(real):
-    lab, _ = real
-    assert lab.parts.widgets == {} and shown(lab) == []
-    made = open_all(lab)
-    assert list(made) == ["patches", "pairs", "tokens"] and shown(lab) == list(made.values())
-    fakes.set_by_hand(lab.panel, 1, concept="neon")
-    fakes.set_by_hand(lab.panel, 2, layer=3)
+    assert real.parts.widgets == {} and shown(real) == []
+    made = open_all(real)
+    assert list(made) == ["patches", "pairs", "tokens"] and shown(real) == list(made.values())
+    fakes.set_by_hand(real.panel, 1, concept="neon")
+    fakes.set_by_hand(real.panel, 2, layer=3)
     assert [(part.concept, part.layer) for part in made.values()] == [("neon", 3)] * 3
     fakes.select(made["patches"], concept="symmetry")
     fakes.select(made["tokens"], layer=1)
-    for widget in (lab.panel, lab.heatmap, *made.values()):
+    for widget in (real.panel, real.heatmap, *made.values()):
         assert (widget.concept, widget.layer) == ("symmetry", 1)
-    lab.panel.choose(picture=1)
+    real.panel.choose(picture=1)
     assert all(part.wait(SOON) for part in made.values())
-    assert made["patches"].images is made["tokens"].images is lab.panel.chosen(1).image
+    assert made["patches"].images is made["tokens"].images is real.panel.chosen(1).image
     assert [part.shown["concept"] for part in made.values()] == ["symmetry"] * 3
 
 
-def test_painted_patches_are_what_the_panel_steers(real):
-    lab, _ = real
-    overlay = open_all(lab)["patches"]
-    mask = np.zeros((overlay.rows, overlay.columns), bool)
-    mask[0, 1] = True
-    overlay.paint(mask)
-    assert lab.panel.scope == "painted" and lab.panel.patches == mask.tolist()
-    lab.panel.choose(patches=(~mask).tolist())
-    assert overlay.mask == (~mask).tolist()
-
-
 def test_tokens_selected_in_the_strip_are_what_the_panel_steers(real):
-    lab, _ = real
-    strip = open_all(lab)["tokens"]
+    strip = open_all(real)["tokens"]
     prompt = [position for _, role, position, *_ in strip.tokens if role == "text"]
-    clicked = {"method": "update", "state": {"positions": prompt[:2]}, "buffer_paths": []}
-    fakes.arrive(strip, clicked)
-    assert lab.panel.wait(SOON), lab.panel.message
-    assert (lab.panel.scope, lab.panel.positions) == ("selected", prompt[:2])
-    assert "2 of" in lab.panel.receipt[0] and f"tokens = {prompt[:2]}" in lab.panel.code
-    lab.panel.choose(positions=prompt[1:3])
+    fakes.select(strip, positions=prompt[:2])
+    assert real.panel.wait(SOON), real.panel.message
+    assert (real.panel.scope, real.panel.positions) == ("selected", prompt[:2])
+    assert "2 of" in real.panel.receipt[0] and f"tokens = {prompt[:2]}" in real.panel.code
+    real.panel.choose(positions=prompt[1:3])
     assert strip.positions == prompt[1:3]
-    lab.panel.choose(prompt="what is it ?")
-    assert strip.wait(SOON) and lab.panel.wait(SOON)
-    assert strip.positions == lab.panel.positions == [] and "previous prompt" in lab.panel.scope_note
+    real.panel.choose(prompt="what is it ?")
+    assert strip.wait(SOON) and real.panel.wait(SOON)
+    assert strip.positions == real.panel.positions == [] and "previous prompt" in real.panel.scope_note
 
 
-def test_painted_patches_are_dropped_with_the_picture_and_wiped_off_the_overlay(real):
-    lab, _ = real
-    overlay = open_all(lab)["patches"]
+def test_painted_patches_are_what_the_panel_steers_until_the_picture_changes(real):
+    overlay = open_all(real)["patches"]
     mask = np.zeros((overlay.rows, overlay.columns), bool)
     mask[0, 1] = True
     overlay.paint(mask)
-    lab.bar.opened = []
-    lab.panel.choose(picture=1)
-    assert lab.panel.wait(SOON) and lab.panel.scope == "image" and "previous image" in lab.panel.scope_note
-    lab.bar.opened = ["patches"]
-    assert overlay.wait(SOON) and not np.any(overlay.mask) and lab.panel.patches == []
+    assert real.panel.scope == "painted" and real.panel.patches == mask.tolist()
+    real.panel.choose(patches=(~mask).tolist())
+    assert overlay.mask == (~mask).tolist()
+    real.bar.opened = []
+    real.panel.choose(picture=1)
+    assert real.panel.wait(SOON) and real.panel.scope == "image" and "previous image" in real.panel.scope_note
+    real.bar.opened = ["patches"]
+    assert overlay.wait(SOON) and not np.any(overlay.mask) and real.panel.patches == []
 
 
-def test_what_was_chosen_before_a_part_is_opened_is_shown_in_it(real):
-    lab, _ = real
-    lab.panel.choose(positions=[5])
-    made = open_all(lab)
-    assert lab.panel.positions == made["tokens"].positions == [5] and lab.panel.scope == "selected"
-
-
-def test_a_folded_part_reads_nothing_until_it_is_opened_again(real):
-    lab, _ = real
-    overlay = open_all(lab)["patches"]
-    lab.bar.opened = ["tokens"]
-    assert shown(lab) == [lab.parts.widgets["tokens"]]
-    lab.panel.choose(concept="symmetry")
-    assert overlay.concept == "cat" and lab.parts.widgets["tokens"].concept == "symmetry"
-    lab.bar.opened = ["tokens", "patches"]
+def test_a_part_shows_what_was_chosen_while_it_was_folded_and_reads_nothing_until_then(real):
+    real.panel.choose(positions=[5])
+    overlay = open_all(real)["patches"]
+    tokens = real.parts.widgets["tokens"]
+    assert real.panel.positions == tokens.positions == [5] and real.panel.scope == "selected"
+    real.bar.opened = ["tokens"]
+    assert shown(real) == [tokens]
+    real.panel.choose(concept="symmetry")
+    assert overlay.concept == "cat" and tokens.concept == "symmetry"
+    real.bar.opened = ["tokens", "patches"]
     assert overlay.wait(SOON) and overlay.shown["concept"] == "symmetry"
 
 
-def test_the_gallery_separates_the_pairs_that_the_vectors_were_measured_with_by_one(tiny):
-    library = mp.concepts.scenes(concepts=["cat", "neon"], pairs=4)
-    vectors = mp.concept_vectors(tiny, library)
+def test_the_gallery_separates_the_pairs_that_the_vectors_were_measured_with_by_one(tiny, library, vectors):
     gallery = PairGallery(tiny, library, vectors, concept="neon")
     assert gallery.wait(SOON), gallery.message
     assert gallery.total == len(gallery.pairs) == 4
-    np.testing.assert_allclose(separation(gallery).mean(axis=1), 1, rtol=1e-3)
-    assert separation(gallery).std() > 1e-3
-    gallery.close()
-    assert not gallery._worker.alive
-
-
-def test_a_gallery_of_a_concept_without_pictures_says_so(tiny):
-    library = mp.concepts.scenes(concepts=["cat", "neon"], pairs=4)
-    gallery = PairGallery(tiny, library.subset(["cat"]), mp.concept_vectors(tiny, library), concept="neon")
+    separation = np.frombuffer(gallery.values, "<f4").reshape(len(gallery.layers), len(gallery.pairs))
+    np.testing.assert_allclose(separation.mean(axis=1), 1, rtol=1e-3)
+    assert separation.std() > 1e-3
+    gallery.library = library.subset(["cat"])
+    gallery.run()
     assert not gallery.wait(SOON) and gallery.message == "the library has no images of 'neon'."
 
 
-def test_the_code_reproduces_what_is_on_the_screen(real, tiny, capsys):
-    lab, library = real
-    lab.bar.opened = ["code"]
-    lab.panel.choose(concept="neon", layer=3, strength=-0.75, scope="image")
-    assert lab.panel.wait(SOON) and lab.bar.code == lab.code
-    assert "mp.load" not in lab.code
+def test_the_code_reproduces_what_is_on_the_screen(real, tiny, library, capsys):
+    real.bar.opened = ["code"]
+    real.panel.choose(concept="neon", layer=3, strength=-0.75, scope="image")
+    assert real.panel.wait(SOON) and real.bar.code == real.code
+    assert "mp.load" not in real.code
     space = {"model": tiny, "library": library}
-    exec(compile(lab.code, "code", "exec"), space)
-    xr.testing.assert_allclose(space["vectors"], lab.vectors)
-    xr.testing.assert_allclose(space["grid"]["logprob"], lab.grid["logprob"])
-    assert space["out"].text == [lab.panel.answers[name] for name in ("baseline", "steered", "random")]
+    exec(compile(real.code, "code", "exec"), space)
+    xr.testing.assert_allclose(space["vectors"], real.vectors)
+    xr.testing.assert_allclose(space["grid"]["logprob"], real.grid["logprob"])
+    assert space["out"].text == [real.panel.answers[name] for name in ("baseline", "steered", "random")]
     assert "neon: layer 3" in capsys.readouterr().out
 
 
@@ -254,9 +224,7 @@ def test_the_code_names_a_bundled_model_and_the_drawn_scenes(tiny, monkeypatch):
 def test_the_map_steers_the_tokens_asked_for_and_the_panel_opens_there(tiny):
     lab = mp.explore(tiny, mp.concepts.scenes(concepts=["cat"], pairs=8), tokens="image", strengths=(1,), draws=4)
     assert lab.wait(SOON)
-    assert (
-        lab.grid.attrs["scope"] == "image" and lab.panel.scope == "image" and lab.panel.grid.attrs["scope"] == "image"
-    )
+    assert lab.grid.attrs["scope"] == lab.panel.scope == lab.panel.grid.attrs["scope"] == "image"
     assert "'tokens': ('image',)" in repr(lab._recipe.grid) and "tokens=('image',)" in lab.code
 
 
@@ -287,7 +255,7 @@ def test_the_first_frame_has_an_answer_before_vectors_are_begun_and_then_real_pr
     assert lab.panel.answers["steered"]
 
 
-def test_nothing_but_the_panels_pictures_and_one_answer_is_computed_before_the_first_frame(monkeypatch):
+def test_nothing_but_the_panels_pictures_and_one_answer_is_computed_before_the_first_frame(monkeypatch, caplog):
     model, library = tiny_llava(), mp.concepts.scenes(concepts=["cat", "neon", "symmetry"], pairs=24)
     drawn, calls, before = [], [], []
     monkeypatch.setattr(of_drawn, "draw", lambda scene, size: drawn.append(scene) or draw(scene, size))
@@ -295,35 +263,17 @@ def test_nothing_but_the_panels_pictures_and_one_answer_is_computed_before_the_f
 
     def counted(*_arguments, **_settings):
         before.append((len(drawn), len(calls)))
-        raise ValueError("no vectors are needed here")
+        raise ValueError("no vectors are needed here\nor elsewhere")
 
     monkeypatch.setattr("mllm_probe.widgets.lab.exploring.concept_vectors", counted)
     lab = mp.explore(model, library)
-    assert not lab.wait(SOON) and "no vectors are needed here" in lab.bar.message
+    assert not lab.wait(SOON)
+    assert (lab.bar.status, lab.bar.message) == ("error", "no vectors are needed here.") and "elsewhere" in caplog.text
     handle.remove()
     panel = lab.panel
     alone = mp.generate(model, panel.chosen(0).image, panel.prompt, max_new_tokens=panel.max_new_tokens)
     assert panel.answers["baseline"] == alone.text[0]
     assert before == [(len(panel.pictures), alone.tokens.shape[1])]
-
-
-def test_measuring_vectors_can_be_stopped(tiny, monkeypatch):
-    measured, begun = mp.concept_vectors, threading.Event()
-
-    def slow(*arguments, progress, **settings):
-        def reported(done, total):
-            begun.set()
-            lab._worker._running.cancelled.wait(SOON)
-            progress(done, total)
-
-        return measured(*arguments, **settings, progress=reported, batch_size=1)
-
-    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.concept_vectors", slow)
-    lab = mp.explore(tiny, mp.concepts.scenes(concepts=["cat", "neon"], pairs=4))
-    assert begun.wait(SOON)
-    lab.stop()
-    assert not lab.wait(SOON) and (lab.bar.status, lab.bar.step) == ("cancelled", "stopped")
-    assert lab.vectors is None and lab.panel.activity == "" and lab.panel.answers["baseline"]
 
 
 def test_arguments_in_the_wrong_order_are_named(tiny):
@@ -343,14 +293,3 @@ def test_arguments_in_the_wrong_order_are_named(tiny):
         SteeringPanel(tiny, strength="x")
     with pytest.raises(ValueError, match="strength_limit: expected a positive number; got nan"):
         SteeringPanel(tiny, strength_limit=float("nan"))
-
-
-def test_what_goes_wrong_in_the_background_is_said_in_the_bar(tiny, monkeypatch, caplog):
-    def broken(*_arguments, **_settings):
-        raise RuntimeError("no memory left\nfor this")
-
-    monkeypatch.setattr("mllm_probe.widgets.lab.exploring.concept_vectors", broken)
-    lab = mp.explore(tiny, mp.concepts.scenes(concepts=["cat", "neon"], pairs=2))
-    assert not lab.wait(SOON)
-    assert (lab.bar.status, lab.bar.message) == ("error", "no memory left.")
-    assert "for this" in caplog.text

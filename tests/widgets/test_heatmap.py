@@ -38,15 +38,16 @@ def test_values_are_float32_by_concept_layer_and_strength(filled):
     np.testing.assert_allclose(numbers(filled, "control"), 0.1, rtol=1e-6)
     assert (filled.unit, filled.strength_unit) == ("nats", "residual")
     assert filled.categories[:5] == ["entity"] * 5
+    assert cells_of(effect.transpose("strength", "control", "layer", "concept")) == cells_of(effect)
+    cells = cells_of(fakes.effect(done=0.2))
+    value, clear = (np.frombuffer(cells[name], np.float32) for name in ("values", "clear"))
+    assert np.isnan(value).any() and np.isfinite(value).any()
+    np.testing.assert_array_equal(np.isnan(value), np.isnan(clear), "a cell that has not run is not unclear")
 
 
 def test_rows_are_grouped_by_category_in_the_order_of_their_first_concepts():
-    assert row_groups(["entity", "visual_style", "entity", ""]) == [
-        ["entity", [0, 2]],
-        ["visual style", [1]],
-        ["", [3]],
-    ]
-    assert row_groups([]) == []
+    groups = row_groups(["entity", "visual_style", "entity", ""])
+    assert groups == [["entity", [0, 2]], ["visual style", [1]], ["", [3]]] and row_groups([]) == []
 
 
 def test_peak_and_spread_are_those_of_the_effect_from_the_shown_control():
@@ -63,11 +64,6 @@ def test_peak_and_spread_are_those_of_the_effect_from_the_shown_control():
     assert cells_of(data, "random")["participation_ratio"] != cells_of(data, "shuffled")["participation_ratio"]
 
 
-def test_the_order_of_dimensions_does_not_matter():
-    turned = fakes.effect().transpose("strength", "control", "layer", "concept")
-    assert cells_of(turned) == cells_of(fakes.effect())
-
-
 def test_random_directions_are_told_as_differences_from_unsteered():
     effect = fakes.effect()
     effect["value"] = effect["difference"] + 0.1
@@ -75,13 +71,6 @@ def test_random_directions_are_told_as_differences_from_unsteered():
     shifted = effect.assign(control_mean=effect["control_mean"] - 5.0)
     control = np.frombuffer(cells_of(shifted)["control"], np.float32)
     np.testing.assert_allclose(control, 0.1, atol=1e-5)
-
-
-def test_cells_that_have_not_run_are_neither_clear_nor_unclear():
-    cells = cells_of(fakes.effect(done=0.2))
-    value, clear = (np.frombuffer(cells[name], np.float32) for name in ("values", "clear"))
-    assert np.isnan(value).any() and np.isfinite(value).any()
-    np.testing.assert_array_equal(np.isnan(value), np.isnan(clear))
 
 
 def test_it_tells_which_cells_pass_and_what_their_answers_are():
@@ -97,7 +86,7 @@ def test_it_tells_which_cells_pass_and_what_their_answers_are():
     assert heatmap.marks == b"" and "answers" not in heatmap.note
 
 
-def test_one_image_and_medians_are_not_tested_and_a_map_says_so():
+def test_one_image_medians_and_too_few_images_have_no_verdict_and_a_map_says_so():
     heatmap = LayerConceptHeatmap(raw_grid())
     assert np.isfinite(numbers(heatmap, "q")).all() and "hatched: does not pass in the grid" in heatmap.note
     heatmap.average = "single"
@@ -105,12 +94,9 @@ def test_one_image_and_medians_are_not_tested_and_a_map_says_so():
     assert heatmap.caption.startswith("one image is not tested")
     heatmap.average = "median"
     assert np.isnan(numbers(heatmap, "q")).all() and heatmap.caption == "medians have no test against controls"
-
-
-def test_too_few_images_are_told():
-    heatmap = LayerConceptHeatmap(raw_grid(pictures=4))
-    assert (heatmap.caption, heatmap.least_images) == ("no verdict: 4 of 6 images", 6)
-    assert not numbers(heatmap, "clear").any() and np.isnan(numbers(heatmap, "q")).all()
+    few = LayerConceptHeatmap(raw_grid(pictures=4))
+    assert (few.caption, few.least_images) == ("no verdict: 4 of 6 images", 6)
+    assert not numbers(few, "clear").any() and np.isnan(numbers(few, "q")).all()
 
 
 def answered(grid, kept=True):
@@ -132,10 +118,7 @@ def test_the_score_of_answers_is_looked_at_first_where_there_are_answers():
     heatmap = LayerConceptHeatmap(grid)
     assert heatmap.metric == "score" and heatmap.metrics[:2] == ["score", "logprob"]
     labels = heatmap.metric_labels
-    assert (labels["score"], labels["logprob"]) == (
-        "Δ score of answers",
-        "Δ log-probability of the concept's words",
-    )
+    assert (labels["score"], labels["logprob"]) == ("Δ score of answers", "Δ log-probability of the concept's words")
     np.testing.assert_allclose(numbers(heatmap), effect(grid, "score").difference, rtol=1e-5, atol=1e-6)
     marks = numbers(heatmap, "marks")
     assert (marks[:, 1] >= 2).all() and (marks[:, 0, 2] == 0).all()
@@ -183,31 +166,8 @@ def test_a_fast_iterator_is_drawn_now_and_then_but_its_last_grid_always():
     sent = fakes.updates(heatmap, "values")
     assert len(sent) < 150
     assert np.isfinite(numbers(heatmap)).all()
-    assert bytes(dict(zip(*_buffers(heatmap), strict=True))["values"]) == heatmap.values
-
-
-def _buffers(heatmap):
     data, buffers = [m for m in heatmap.comm.sent if ["values"] in m[0].get("buffer_paths", [])][-1]
-    return [path[0] for path in data["buffer_paths"]], buffers
-
-
-def test_stop_closes_the_iterator():
-    closed, yielded = threading.Event(), threading.Event()
-
-    def grids():
-        try:
-            while True:
-                yielded.set()
-                yield fakes.effect(done=0.5)
-        finally:
-            closed.set()
-
-    heatmap = LayerConceptHeatmap(grids())
-    assert yielded.wait(SOON)
-    heatmap.stop()
-    assert not heatmap.wait(SOON)
-    assert closed.is_set() and heatmap.status == "cancelled"
-    heatmap.close()
+    assert bytes(buffers[data["buffer_paths"].index(["values"])]) == heatmap.values
 
 
 def test_state_is_sent_even_while_another_thread_holds_notifications(filled):
@@ -219,12 +179,15 @@ def test_state_is_sent_even_while_another_thread_holds_notifications(filled):
         assert fakes.updates(filled, "progress") == [0.5]
 
 
-def test_a_selection_survives_new_data_and_is_not_sent_back(filled):
+def test_a_selection_survives_new_data_and_only_what_changed_is_sent(filled):
     filled.concept, filled.layer, filled.strength = "neon", 6, 2.0
     filled.comm.sent.clear()
+    filled.show(fakes.effect())
+    assert [list(data.get("state", {})) for data, _ in filled.comm.sent if data.get("state")] == []
     filled.show(fakes.effect(done=0.5))
     assert (filled.concept, filled.layer, filled.strength) == ("neon", 6, 2.0)
-    assert not any(fakes.updates(filled, name) for name in ("concept", "layer", "strength"))
+    unchanged = ("concept", "layer", "strength", "concepts", "metric_labels")
+    assert not any(fakes.updates(filled, name) for name in unchanged)
 
 
 def test_the_first_selection_can_be_chosen_and_else_is_the_first_cell_at_strength_one():
@@ -294,21 +257,19 @@ def raw_grid(pictures=8, off_target=False):
     )
 
 
-def test_the_control_can_be_another_one():
-    grid = raw_grid()
-    heatmap = LayerConceptHeatmap(grid)
-    assert (heatmap.controls, heatmap.against, heatmap.relative_depths) == (
-        ["random", "shuffled"],
-        "random",
-        [0.375, 0.75],
-    )
-    found = effect(grid)
+def test_a_stored_grid_says_how_it_was_made_and_is_seen_from_any_of_its_controls(tmp_path):
+    raw_grid().to_zarr(tmp_path / "cats.zarr", zarr_format=2)
+    heatmap = LayerConceptHeatmap(tmp_path / "cats.zarr")
+    made = {"model": "scenes-8l", "prompt": "what ?", "seed": 3, "unit": "residual", "bundled": True}
+    assert heatmap.provenance.items() >= (made | {"tokens": ["last_prompt", "generated"]}).items()
+    assert (heatmap.controls, heatmap.against) == (["random", "shuffled"], "random")
+    assert heatmap.relative_depths == [0.375, 0.75]
+    found = effect(raw_grid())
     np.testing.assert_allclose(numbers(heatmap), found.difference, rtol=1e-5)
     fakes.select(heatmap, against="shuffled")
     np.testing.assert_allclose(numbers(heatmap), found.difference_from.sel(control="shuffled"), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(
-        numbers(heatmap, "low"), found.difference_low.sel(control="shuffled"), rtol=1e-5, atol=1e-6
-    )
+    low = found.difference_low.sel(control="shuffled")
+    np.testing.assert_allclose(numbers(heatmap, "low"), low, rtol=1e-5, atol=1e-6)
     bands = np.frombuffer(heatmap.control, np.float32).reshape(2, 3, 2, 3)
     np.testing.assert_allclose(bands[1], found.control_mean.sel(control="shuffled") + 6.0, atol=1e-5)
 
@@ -326,22 +287,10 @@ def test_pictures_are_summarised_by_mean_median_or_one():
     assert np.isnan(numbers(heatmap, "low")).all() and (numbers(heatmap, "n") == 1).all()
     clear = numbers(heatmap, "clear")
     assert clear[:, :, 2].all() and not clear[:, :, 1].any()
-
-
-def test_a_picture_that_is_not_there_is_refused_and_the_next_choice_mends_it():
-    heatmap = LayerConceptHeatmap(raw_grid(), average="single")
     heatmap.sample = 9
     assert (heatmap.status, heatmap.message) == ("error", "there is no image 9; the grid has 8, counted from 0.")
     heatmap.sample = 7
     assert (heatmap.status, heatmap.message) == ("idle", "")
-
-
-def test_only_what_changed_is_sent(filled):
-    filled.comm.sent.clear()
-    filled.show(fakes.effect())
-    assert [list(data.get("state", {})) for data, _ in filled.comm.sent if data.get("state")] == []
-    filled.show(fakes.effect(done=0.5))
-    assert not fakes.updates(filled, "concepts") and not fakes.updates(filled, "metric_labels")
 
 
 def test_layer_and_window_follow_each_other():
@@ -355,17 +304,6 @@ def test_layer_and_window_follow_each_other():
     assert (heatmap.layer, heatmap.window) == (2, [2, 5])
     heatmap.show(fakes.effect(layers=4))
     assert (heatmap.layer, heatmap.window) == (2, [2, 2])
-
-
-def test_it_is_told_how_the_grid_was_made():
-    provenance = LayerConceptHeatmap(raw_grid()).provenance
-    assert provenance["tokens"] == ["last_prompt", "generated"] and provenance["bundled"] is True
-    assert (provenance["model"], provenance["prompt"], provenance["seed"], provenance["unit"]) == (
-        "scenes-8l",
-        "what ?",
-        3,
-        "residual",
-    )
 
 
 def test_the_off_target_view_is_of_the_selected_layer_and_strength():
@@ -382,34 +320,43 @@ def test_the_off_target_view_is_of_the_selected_layer_and_strength():
     assert not LayerConceptHeatmap(raw_grid()).has_off_target
 
 
-def test_a_store_is_shown_by_its_path(tmp_path):
-    raw_grid().to_zarr(tmp_path / "cats.zarr", zarr_format=2)
-    heatmap = LayerConceptHeatmap(tmp_path / "cats.zarr")
-    np.testing.assert_allclose(numbers(heatmap), effect(raw_grid()).difference, rtol=1e-5, atol=1e-6)
+class Blocked:
+    """A sweep that computes until it is closed."""
+
+    def __init__(self):
+        self.inside, self.closed = threading.Event(), threading.Event()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self.inside.set()
+        assert self.closed.wait(SOON)
+        raise StopIteration
+
+    def close(self):
+        self.closed.set()
 
 
-def test_stopping_closes_a_sweep_while_it_computes():
-    class Blocked:
-        def __init__(self):
-            self.inside, self.closed = threading.Event(), threading.Event()
+class Endless(Blocked):
+    """Grids that never end, one by one."""
 
-        def __iter__(self):
-            return self
-
-        def __next__(self):
-            self.inside.set()
-            assert self.closed.wait(SOON)
-            raise StopIteration
-
-        def close(self):
+    def __iter__(self):
+        try:
+            while True:
+                self.inside.set()
+                yield fakes.effect(done=0.5)
+        finally:
             self.closed.set()
 
-    grids = Blocked()
-    heatmap = LayerConceptHeatmap(grids)
-    assert grids.inside.wait(SOON)
+
+@pytest.mark.parametrize("grids", [Blocked, Endless])
+def test_stop_closes_the_iterator_also_while_it_computes(grids):
+    running = grids()
+    heatmap = LayerConceptHeatmap(running if grids is Blocked else iter(running))
+    assert running.inside.wait(SOON)
     heatmap.stop()
-    assert not heatmap.wait(SOON) and heatmap.status == "cancelled"
-    heatmap.close()
+    assert not heatmap.wait(SOON) and heatmap.status == "cancelled" and running.closed.is_set()
 
 
 def test_a_ratio_is_shown_in_doublings():

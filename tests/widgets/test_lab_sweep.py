@@ -151,7 +151,7 @@ def test_vectors_that_were_stopped_are_measured_again(tiny, library, monkeypatch
     assert not lab.wait(SOON)
     reached(lab.bar, "status", "cancelled")
     assert (lab.bar.step, lab.bar.resume, lab.heatmap.status) == ("stopped", "Run again", "cancelled")
-    assert lab.vectors is None and lab.panel.activity == ""
+    assert lab.vectors is None and lab.panel.activity == "" and lab.panel.answers["baseline"]
     fakes.arrive(lab.bar, {"method": "custom", "content": {"kind": "resume"}})
     assert lab.wait(SOON), (lab.bar.message, lab.monitor.message)
     assert len(begun) == 2 and lab.grid.attrs["progress"] == 1.0 and lab.bar.resume == ""

@@ -96,15 +96,6 @@ def test_what_could_not_be_passed_on_is_said_in_a_sentence(linked, monkeypatch, 
     assert "with details" in caplog.text and "Traceback" in caplog.text
 
 
-class WithStudy:
-    """A study of the concepts and of three layers of the fake vectors, linked with a panel."""
-
-    def __init__(self, other):
-        self.other, self.said = other, []
-        self.view = StudyView(a_study(), concept="cat", layer=5)
-        link(self.view, other, self.said.append)
-
-
 def a_study():
     names, categories = fakes.names()
     values = np.ones((1, len(names), 3))
@@ -115,27 +106,25 @@ def a_study():
     )
 
 
-def test_a_study_and_a_panel_share_concept_and_layer(streams):
-    panel = SteeringPanel(MODEL, fakes.vectors(MODEL), concept="cat", layer=5)
-    linked = WithStudy(panel)
+def test_a_study_shares_concept_and_layer_with_a_panel_and_with_a_map(streams):
+    panel, said = SteeringPanel(MODEL, fakes.vectors(MODEL), concept="cat", layer=5), []
+    view = StudyView(a_study(), concept="cat", layer=5)
+    link(view, panel, said.append)
     assert panel.wait(SOON)
     made = len(streams.made)
-    fakes.select(linked.view, concept="neon", layer=3)
+    fakes.select(view, concept="neon", layer=3)
     assert panel.wait(SOON) and (panel.concept, panel.layer) == ("neon", 3)
     fakes.set_by_hand(panel, 1, concept="awe", layer=1)
-    assert panel.wait(SOON) and (linked.view.concept, linked.view.layer) == ("awe", 1)
+    assert panel.wait(SOON) and (view.concept, view.layer) == ("awe", 1)
     fakes.set_by_hand(panel, 2, layer=2)
-    assert panel.wait(SOON) and linked.view.layer == 1  # the study has no layer 2
-    assert len(streams.made) <= made + 4 and linked.said == []
-
-
-def test_a_study_and_a_map_share_concept_and_layer():
-    heatmap = LayerConceptHeatmap(fakes.effect(), concept="cat", layer=5)
-    linked = WithStudy(heatmap)
-    linked.view.concept, linked.view.layer = "neon", 3
+    assert panel.wait(SOON) and view.layer == 1  # the study has no layer 2
+    assert len(streams.made) <= made + 4 and said == []
+    heatmap = LayerConceptHeatmap(fakes.effect(), concept="awe", layer=5)
+    link(view, heatmap, said.append)
+    view.concept, view.layer = "neon", 3
     assert (heatmap.concept, heatmap.layer, heatmap.window) == ("neon", 3, [3, 3])
     heatmap.layer = 1
-    assert linked.view.layer == 1
+    assert view.layer == 1 and said == []
 
 
 def test_what_cannot_be_linked_is_said():

@@ -14,22 +14,17 @@ def texts(categories):
     effect = fakes.effect().isel(concept=slice(len(categories)))
     heatmap = LayerConceptHeatmap(effect.assign_coords(category=("concept", categories)))
     drawing = heatmap.drawing()
-    heatmap.close()
     return drawing, {shape.text: shape for shape in drawing.shapes if isinstance(shape, Text)}
 
 
-def test_categories_of_one_row_are_written_out_above_it():
+def test_categories_are_written_out_above_a_single_row_and_turned_beside_several():
     drawing, found = texts(["entity", "visual_style", "emotion"])
     wanted = ["entity", "visual style", "emotion"]
     assert [found[name].turned for name in wanted] == [False] * 3
     heights = [found[name].y for name in wanted]
     assert heights == sorted(heights) and heights[-1] < drawing.height - 60
     assert not any("…" in text for text in found)
-
-
-def test_categories_that_fit_stand_turned_beside_their_rows():
-    _, found = texts(["mood"] * 3)
-    assert found["mood"].turned
+    assert texts(["mood"] * 3)[1]["mood"].turned, "one that fits stands beside its rows"
 
 
 def test_the_lab_is_drawn_in_full_and_as_wide_as_its_answers():
@@ -40,7 +35,6 @@ def test_the_lab_is_drawn_in_full_and_as_wide_as_its_answers():
     drawing = heatmap.drawing()
     written = " ".join(shape.text for shape in drawing.shapes if isinstance(shape, Text))
     right = max(shape.x + shape.width for shape in drawing.shapes if isinstance(shape, Box))
-    heatmap.close()
     assert "a-model-with-a-long-name · last_prompt + generated + image · add" in written and "…" not in written
     (heading,) = (shape for shape in drawing.shapes if isinstance(shape, Text) and shape.text == "peak · spread")
     assert drawing.width == 640 and 540 < right < heading.x
@@ -51,7 +45,6 @@ def test_peak_and_spread_stand_beside_each_concept_as_the_study_gives_them():
     effect["difference"][3] = np.nan
     heatmap = LayerConceptHeatmap(effect)
     drawing = heatmap.drawing()
-    heatmap.close()
     spread = spread_over_layers(effect).sel(strength=heatmap.strength)
     rows = {shape.text: shape.y for shape in drawing.shapes if isinstance(shape, Text) and shape.anchor == "end"}
     beside = {shape.y: shape.text for shape in drawing.shapes if isinstance(shape, Text) and shape.x > 556}
@@ -69,29 +62,19 @@ def test_marks_and_the_caption_are_on_the_still_image(tmp_path):
         heatmap = LayerConceptHeatmap(effect, strength=strength)
         drawing, note, caption = heatmap.drawing(), heatmap.note, heatmap.caption
         heatmap.to_png(tmp_path / "map.png")
-        heatmap.close()
         below = " ".join(shape.text for shape in drawing.shapes if isinstance(shape, Text) and shape.fill == "faint")
-        assert (
-            note in below
-            and caption in below
-            and "whole grid: " in below
-            and "×\N{NO-BREAK SPACE}at least half" in below
-        )
-        return [
-            [s for s in drawing.shapes if isinstance(s, Line) and s.stroke == stroke] for stroke in ("ink", "paper")
-        ]
+        assert all(text in below for text in (note, caption, "whole grid: ", "×\N{NO-BREAK SPACE}at least half"))
+        drawn = [shape for shape in drawing.shapes if isinstance(shape, Line)]
+        return [[line for line in drawn if line.stroke == stroke] for stroke in ("ink", "paper")]
 
     ink, paper = lines(1.0)
     assert len(ink) == len(paper) == count, "a dash in the first column, on paper"
     assert all(one.points[0][1] == one.points[1][1] for one in ink) and paper[0].weight > ink[0].weight
     ink, _ = lines(2.0)
     assert len(ink) == 2 * count * effect.sizes["layer"], "a cross in every cell, also where none is named"
-
-
-def test_an_image_without_answers_has_no_marks():
-    heatmap = LayerConceptHeatmap(fakes.effect())
-    assert heatmap.marks == b"" and "×" not in heatmap.note and "hatched: does not pass" in heatmap.note
-    assert not [shape for shape in heatmap.drawing().shapes if isinstance(shape, Line) and shape.stroke == "ink"]
+    plain = LayerConceptHeatmap(fakes.effect())
+    assert plain.marks == b"" and "×" not in plain.note and "hatched: does not pass" in plain.note
+    assert not [shape for shape in plain.drawing().shapes if isinstance(shape, Line) and shape.stroke == "ink"]
 
 
 @pytest.mark.parametrize("dim", ["concept", "layer", "strength"])

@@ -6,7 +6,6 @@ import gc
 import random
 import threading
 
-import numpy as np
 import pytest
 import torch
 
@@ -119,20 +118,6 @@ def test_its_code_gives_the_same_three_answers(panel, model, vectors, state):
     space = {"model": model, "vectors": vectors}
     exec(panel.code, space)
     assert space["out"].text == shown(panel)
-
-
-def test_a_sweep_says_how_far_answers_stay_fluent(panel, model, vectors):
-    pictures = [choice.image for choice in panel._choices[:2]]
-    settings = {"layers": [3], "strengths": (-1, 1, 8), "tokens": ("last_prompt",), "metrics": ("perplexity",)}
-    grid = mp.sweep(model, vectors.sel(concept=["cat"]), pictures, draws=4, progress=False, **settings)
-    panel.grid = grid
-    of_pictures = grid["perplexity"].sel(concept="cat", layer=3, control="concept").isel(draw=0)
-    ratios = np.exp(np.log(of_pictures).mean("sample")).values
-    assert [ratio for _, ratio in panel.doses] == pytest.approx(ratios.tolist())
-    fluent = [strength for strength, ratio in panel.doses if ratio < 2]
-    assert (panel.safe_low, panel.safe_high) == (min([0, *fluent]), max([0, *fluent]))
-    fakes.set_by_hand(panel, 1, scope="image")
-    assert panel.wait(SOON) and panel.doses == []
 
 
 def test_close_leaves_no_thread_no_hook_and_no_tensor(model, vectors):

@@ -117,14 +117,6 @@ def test_it_says_where_zero_and_one_were_measured(tiny, vectors, library):
     assert overlay.wait(SOON) and overlay.meaning.endswith("1 = mean of images with it")
 
 
-def test_a_burst_ends_with_the_newest_concept(overlay, tiny, vectors, library):
-    for k in range(100):
-        fakes.select(overlay, concept=("cat", "neon")[k % 2])
-    assert overlay.wait(SOON) and overlay.shown["concept"] == overlay.concept == "neon"
-    expected = by_hand(tiny, vectors, library["cat"].positive[0], "neon")
-    np.testing.assert_allclose(values_of(overlay), expected, rtol=1e-3, atol=1e-3)
-
-
 def test_errors_end_as_one_sentence(overlay, caplog):
     fakes.select(overlay, concept="<b>unicorn</b>")
     assert not overlay.wait(SOON) and overlay.status == "error"
