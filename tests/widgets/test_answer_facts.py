@@ -28,21 +28,13 @@ def facts(answer, labels=("tree", "sketch"), broken="", **setting):
     return READING.facts({"concept": "cat", "second": ""} | setting, answer, labels, broken)
 
 
-def test_an_answer_says_what_it_names_and_keeps():
+def test_an_answer_says_what_it_names_and_keeps_and_what_is_not_known():
     assert facts("a kitten, tree") == [["named", "names cat"], ["plain", "kept 1 of 2"]]
     assert facts("no cat, sketch of a tree") == [["plain", "does not name cat"], ["plain", "kept 2 of 2"]]
-    assert facts("cat, neon", second="neon") == [
-        ["named", "names cat"],
-        ["named", "names neon"],
-        ["plain", "kept 0 of 1"],
-    ]
-
-
-def test_what_a_style_replaces_is_no_content():
-    assert facts("neon, tree", concept="neon") == [["named", "names neon"], ["plain", "kept 1 of 1"]]
-
-
-def test_what_is_not_known_is_said():
+    named = [["named", "names cat"], ["named", "names neon"]]
+    assert facts("cat, neon", second="neon") == [*named, ["plain", "kept 0 of 1"]]
+    replaced = facts("neon, tree", concept="neon")
+    assert replaced == [["named", "names neon"], ["plain", "kept 1 of 1"]], "what a style replaces is no content"
     assert facts("cat", labels=None)[-1] == ["plain", "content not checked"]
     assert facts("cat", labels=["cat"]) == [["named", "names cat"]]
     assert facts("cat", broken="not checked")[-1] == ["plain", "fluency not checked"]
@@ -63,10 +55,7 @@ def test_an_answer_is_broken_as_in_a_score(steered, ratio, reason):
     found = broken_answers(texts, [1.0, ratio, 1.0])
     assert found == {"baseline": "", "steered": reason, "random": ""}
     assert facts(steered, broken=reason)[2:] == ([["broken", f"broken: {reason}"]] if reason else [])
-
-
-def test_without_a_perplexity_only_repetition_is_judged():
-    texts = {"baseline": "a tree", "steered": "a a a a", "random": "a tree"}
+    texts = {"baseline": "a tree", "steered": "a a a a", "random": "a tree"}  # without a perplexity
     assert broken_answers(texts, None) == {"baseline": "", "steered": "repeats words", "random": "not checked"}
 
 
@@ -116,9 +105,8 @@ def test_a_good_sentence_about_its_own_image_is_not_broken(answer):
     tokens = [model.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (baseline, answer)]
     live = LivePerplexity(model, {concept: held_out[concept].positive[0]})
     ratios = live.ratios(vectors, concept, image, model.default_prompt, tokens, 12)
-    assert (
-        broken_answers({"baseline": baseline, "steered": answer, "random": baseline}, [*ratios, 1.0])["steered"] == ""
-    )
+    texts = {"baseline": baseline, "steered": answer, "random": baseline}
+    assert broken_answers(texts, [*ratios, 1.0])["steered"] == ""
 
 
 def test_what_cannot_be_computed_is_said_and_logged(drawn, caplog):
@@ -127,10 +115,7 @@ def test_what_cannot_be_computed_is_said_and_logged(drawn, caplog):
     panel._perplexity = LivePerplexity(model, {"cat": "no image"})
     panel.run()
     assert panel.wait(SOON)
-    assert panel.answers["facts"]["steered"][-1] in (
-        ["plain", "fluency not checked"],
-        ["broken", "broken: repeats words"],
-    )
+    assert panel.answers["facts"]["steered"][-1][1] in ("fluency not checked", "broken: repeats words")
     assert "perplexity of a panel's answers could not be computed" in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""The bundle in the package: made from the sources that are here, self-contained, small, and kept by the build hook."""
+"""The bundles: made from the sources that are here, self-contained, small, kept by the build hook; and their styles."""
 
 from __future__ import annotations
 
@@ -116,3 +116,29 @@ def test_without_node_and_without_a_bundle_it_says_what_to_do(hook, hook_module,
     shutil.rmtree(checkout / "mllm_probe")
     with pytest.raises(RuntimeError, match="install Node"):
         hook.run()
+
+
+SHEETS = sorted(
+    path for path in (ROOT / "widgets" / "src").rglob("*.css") if path.name != "saved_page.css"
+)  # a page is its own document
+OWN = re.compile(r"(?:\[data-jp-theme-light=\"\w+\"\] )?(?:\.mp\b|:where\(\.mp\))")
+WHOLE = 5
+"""Rules with so many lines are not equal by chance."""
+
+
+def rules(sheet: Path) -> list[tuple[str, str]]:
+    """Selectors and declarations, those inside of conditions too."""
+    text = re.sub(r"/\*.*?\*/", "", sheet.read_text(encoding="utf-8"), flags=re.DOTALL)
+    found = re.findall(r"([^{};]+)\{([^{}]*)\}", text)
+    return [(" ".join(selectors.split()), " ".join(body.split())) for selectors, body in found]
+
+
+@pytest.mark.parametrize("sheet", SHEETS, ids=lambda sheet: str(sheet.relative_to(ROOT / "widgets" / "src")))
+def test_every_rule_is_about_a_widget(sheet):
+    selectors = [one.strip() for group, _ in rules(sheet) for one in re.split(r",(?![^(]*\))", group)]
+    assert selectors and [one for one in selectors if not OWN.match(one)] == []
+
+
+def test_no_rule_stands_in_two_sheets():
+    found = Counter(rule for sheet in SHEETS for rule in set(rules(sheet)) if rule[1].count(";") >= WHOLE)
+    assert [rule for rule, times in found.items() if times > 1] == []

@@ -87,13 +87,8 @@ def test_the_recipe_is_the_one_that_the_front_end_fills_in():
 
 
 def test_nothing_from_data_leaves_its_place_in_a_recipe():
-    provenance = {
-        "model": "a\nimport os",
-        "prompt": "x\ue000concept\ue000",
-        "average": "single",
-        "sample": 4,
-        "against": "shuffled",
-    }
+    provenance = {"model": "a\nimport os", "prompt": "x\ue000concept\ue000"}
+    provenance |= {"average": "single", "sample": 4, "against": "shuffled"}
     pieces = map_recipe(provenance, "vector")
     assert pieces[1::2] == ["concept", "sites", "strength", "concept", "layers", "strength"]
     filled = "".join(["'cat'", "2", "1.0"][i // 2 % 3] if i % 2 else piece for i, piece in enumerate(pieces))

@@ -12,6 +12,7 @@ from mllm_probe.plots.effects import grid_caption
 from mllm_probe.studies.clear_cells import spread_over_layers
 from mllm_probe.studies.effect import effect
 from mllm_probe.widgets import LayerConceptHeatmap
+from mllm_probe.widgets.heatmap.layer_concept_heatmap import RateLimiter
 from mllm_probe.widgets.heatmap.map_cells import cells_of, row_groups
 from mllm_probe.widgets.pictures.drawing import Area
 from tests.widgets import fakes
@@ -398,3 +399,34 @@ def test_what_is_no_grid_is_refused_before_it_is_watched(tmp_path):
     two = [fakes.effect(done=0.5), fakes.effect()]
     heatmap = LayerConceptHeatmap(two)
     assert heatmap.wait(SOON) and heatmap.concepts
+
+
+def times_drawn(times: list[float], took: float = 0.0) -> list[float]:
+    """Those of the times at which a drawing begins."""
+    limiter, found = RateLimiter(shortest=0.05, share=0.2), []
+    for now in times:
+        if limiter.ready(now):
+            limiter.record(now, took)
+            found.append(now)
+    return found
+
+
+@pytest.mark.parametrize("late", [0.0, 0.004, 0.02])
+def test_a_source_as_fast_as_may_be_drawn_is_drawn_every_time_though_it_jitters(late: float) -> None:
+    times = [0.05 * k + (late if k % 2 else 0.0) for k in range(40)]
+    assert times_drawn(times) == times
+
+
+def test_a_faster_source_is_drawn_twenty_times_a_second() -> None:
+    assert 20 <= len(times_drawn([k / 1000 for k in range(1000)])) <= 21
+
+
+def test_a_pause_saves_up_no_turns() -> None:
+    found = times_drawn([0.0, *(10 + k / 1000 for k in range(100))])
+    assert len(found) <= 4
+
+
+def test_drawing_takes_no_more_than_its_share_of_the_time() -> None:
+    assert times_drawn([k / 100 for k in range(200)], took=0.1) == pytest.approx(
+        [0.0, 0.48, 0.98, 1.48, 1.98], abs=0.011
+    )

@@ -79,9 +79,7 @@ def saved(widget, folder: Path) -> dict:
 def test_metric_panel_report_and_page_agree(case, panel_of, tmp_path):
     answer, expected = case["answer"], case["utf16"]
     panel = panel_of(answer, cat=case["words"])
-    assert {row: panel.answers["spans"][row] for row in ("baseline", "steered", "random")} == dict.fromkeys(
-        ("baseline", "steered", "random"), expected
-    )
+    assert [panel.answers["spans"][row] for row in ("baseline", "steered", "random")] == [expected] * 3
     for message in fakes.messages(panel, "token"):
         assert message["spans"] == marks(message["text"], [case["words"]])
     if answer:
@@ -104,12 +102,8 @@ def test_an_editor_of_words_sees_streaming_finished_pinned_and_recorded_answers_
     fakes.say(panel, "naming", state={"words": {"cat": ["feline", "tiger"]}})
     expected = [[2, 8, 0], [13, 18, 1]]
     assert fakes.updates(panel, "words")[-1] == {"cat": ["feline", "tiger"]}
-    for held in (
-        panel.answers,
-        fakes.updates(panel, "answers")[-1],
-        panel.pins[0],
-        fakes.updates(panel, "pins")[-1][0],
-    ):
+    sent = fakes.updates(panel, "answers")[-1], fakes.updates(panel, "pins")[-1][0]
+    for held in (panel.answers, panel.pins[0], *sent):
         assert held["spans"]["steered"] == expected
     assert next(iter(panel.recordings())).shown["answers"]["spans"]["random"] == expected
     panel.negations = []

@@ -1,13 +1,16 @@
-"""The panel: every setting starts a generation, the newest wins, and nothing is left behind."""
+"""The panel: every setting starts a generation, the newest wins, nothing is left behind; recommended settings."""
 
 from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 from PIL import Image
 
+import mllm_probe as mp
 from mllm_probe.concepts import scenes
+from mllm_probe.studies.recommendation import Recommended
 from mllm_probe.widgets import SteeringPanel
 from tests.widgets import fakes
 
@@ -30,7 +33,7 @@ def numbers_in_order(panel):
 
 
 def test_it_answers_as_soon_as_it_has_vectors(panel, streams):
-    assert panel.status == "idle"
+    assert (panel.status, panel.advice, panel.layer) == ("idle", "", 5)
     assert panel.answers["baseline"] == "a plain picture of two stars and a tree"
     assert panel.answers["steered"] == "a plain picture of a cat (1) and a tree"
     assert panel.receipt[0] == "layer 5, 1 of 1 prompt positions, 6 generated"
@@ -78,13 +81,6 @@ def test_a_move_cancels_the_running_generation(panel, streams):
     assert numbers_in_order(panel)
 
 
-def test_all_generations_run_on_one_thread_that_is_not_the_callers(panel, streams):
-    for serial in range(1, 4):
-        fakes.set_by_hand(panel, serial, layer=serial)
-        assert panel.wait(SOON)
-    assert {made.thread for made in streams.made} == {"SteeringPanel"}
-
-
 def test_stop_and_run_again(panel, streams):
     streams.pause = 0.05
     fakes.set_by_hand(panel, 1, strength=2)
@@ -95,15 +91,11 @@ def test_stop_and_run_again(panel, streams):
     assert panel.wait(SOON) and panel.answers["serial"] == 2
 
 
-def test_setting_a_trait_in_python_starts_a_generation_and_is_sent(panel):
+def test_a_trait_set_in_python_and_a_chosen_cell_start_one_generation_each_and_the_same_cell_none(panel, streams):
     panel.comm.sent.clear()
     panel.strength = 0.5
-    assert panel.wait(SOON)
-    assert panel.answers["steered"].count("(0.5)") == 1
+    assert panel.wait(SOON) and panel.answers["steered"].count("(0.5)") == 1
     assert fakes.updates(panel, "strength") == [0.5]
-
-
-def test_choosing_a_cell_starts_one_generation_and_choosing_it_again_none(panel, streams):
     before = len(streams.made)
     panel.choose(concept="neon", layer=2)
     assert panel.wait(SOON) and len(streams.made) == before + 1
@@ -167,3 +159,73 @@ def wait_for(condition):
             return
         threading.Event().wait(0.005)
     raise AssertionError("waited in vain")
+
+
+RECOMMENDED = {
+    "cat": Recommended("image", 2, 1.25, 0.97, 0.9, 1.0, 14),
+    "neon": Recommended("last_prompt", 5, 2.0, 0.5, 0.2, 0.8, 12),
+}
+
+
+def place(panel):
+    return panel.scope, panel.layer, list(panel.window), panel.strength
+
+
+@pytest.fixture
+def recommending(streams):
+    made = SteeringPanel(MODEL, fakes.vectors(MODEL), [PICTURE], concept="cat", recommended=RECOMMENDED)
+    assert made.wait(SOON)
+    return made
+
+
+def test_it_opens_at_the_recommended_setting_and_goes_to_that_of_the_next_concept(recommending, streams):
+    assert place(recommending) == ("image", 2, [2, 2], 1.25) and len(streams.made) == 1
+    assert "score 0.97 on 14 other images" in recommending.advice
+    fakes.set_by_hand(recommending, 1, concept="neon")
+    assert recommending.wait(SOON) and place(recommending) == ("last_prompt", 5, [5, 5], 2.0)
+    assert streams.made[-1].steering[1].blocks == (5,) and "score 0.50" in recommending.advice
+    recommending.concept = "cat"
+    assert recommending.wait(SOON) and place(recommending) == ("image", 2, [2, 2], 1.25)
+    recommending.concept = "awe"
+    assert recommending.wait(SOON) and place(recommending) == ("image", 2, [2, 2], 1.25), "none is recommended for it"
+
+
+def test_it_stays_where_a_person_has_put_it(recommending):
+    fakes.set_by_hand(recommending, 1, strength=0.5)
+    fakes.set_by_hand(recommending, 2, concept="neon")
+    assert recommending.wait(SOON) and place(recommending) == ("image", 2, [2, 2], 0.5)
+    assert recommending.advice == "Recommended for neon: last token, layer 5, strength 2."
+    fakes.set_by_hand(recommending, 3, concept="awe")
+    assert recommending.wait(SOON) and recommending.advice == ""
+
+
+def test_an_image_that_is_unlike_those_of_the_vectors_is_reported():
+    model = mp.load("scenes-4l")
+    fit, held_out = mp.concepts.scenes(concepts=["cat", "neon", "order", "chaos"], pairs=16, seed=3).split()
+    vectors = mp.concept_vectors(model, fit, shuffled_draws=0, probe_accuracy=False)
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    known = fit.pictures[0].image
+    panel = SteeringPanel(model, vectors, [noise, known], max_new_tokens=2)
+    assert panel.wait(SOON) and "unlike those that the vectors were made with" in panel.picture_note
+    panel.choose(picture=1)
+    assert panel.wait(SOON) and panel.picture_note == ""
+
+
+def test_without_a_recommended_setting_the_lab_opens_at_the_largest_fluent_dose():
+    library = mp.concepts.scenes(concepts=["cat", "neon"], pairs=16)
+    lab = mp.explore("scenes-4l", library, strengths=(0.5, 0.75), draws=4)
+    assert lab.wait(SOON) and lab.panel.safe_high == 0.75 == lab.panel.strength
+    assert lab.bar.title.endswith("tells 2 of 2 concepts apart")
+    lab.panel.choose(strength=0.5)
+    lab.panel.choose(concept="neon")
+    assert lab.wait(SOON) and lab.panel.strength == 0.5
+
+
+def test_a_saved_page_has_the_advice_of_each_recorded_setting(recommending):
+    fakes.set_by_hand(recommending, 1, concept="neon")
+    assert recommending.wait(SOON)
+    fakes.set_by_hand(recommending, 2, concept="awe")
+    assert recommending.wait(SOON)
+    told = {one.when["concept"]: one.shown["advice"] for one in recommending.recordings()}
+    assert told["cat"].startswith("Recommended setting for cat: score 0.97")
+    assert told["neon"].startswith("Recommended setting for neon: score 0.50") and told["awe"] == ""

@@ -206,19 +206,12 @@ def test_an_error_is_one_sentence_and_names_the_control_that_caused_it(panel, st
 
 
 def test_words_that_the_model_does_not_know_are_reported_beside_the_prompt(panel):
-    class Tokenizer:
-        unk_token_id = 3
-
-        def __call__(self, text, add_special_tokens=True):
-            return {"input_ids": [3 if word in ("siehst", "du") else 5 for word in text.split()]}
-
-    class Model(fakes.FakeModel):
-        tokenizer = Tokenizer()
-
-    assert prompt_note(Model(), "was siehst du ?") == (
-        "The model does not know “siehst”, “du”: it reads an unknown-word token instead."
+    model, unknown = (
+        mp.load("scenes-4l"),
+        "The model does not know “siehst”, “du”: it reads an unknown-word token instead.",
     )
-    assert prompt_note(Model(), "what do you see ?") == "" == prompt_note(MODEL, "siehst")
+    assert prompt_note(model, "what siehst du ?") == unknown
+    assert prompt_note(model, "what do you see ?") == "" == prompt_note(MODEL, "siehst")
     assert prompt_note(MODEL, " ") == "The prompt is empty: the model reads the image alone."
     fakes.set_by_hand(panel, 1, prompt="")
     assert panel.wait(SOON) and panel.prompt_note == "The prompt is empty: the model reads the image alone."

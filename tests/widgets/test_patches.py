@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import mllm_probe as mp
+from mllm_probe import schema
 from mllm_probe.activations import capture
 from mllm_probe.generation import generate
 from mllm_probe.plots.palette import diverging
+from mllm_probe.vectors import concept_vectors
 from mllm_probe.widgets import PatchOverlay
 from mllm_probe.widgets.base.numbers import scale_limit
 from mllm_probe.widgets.inside import patch_overlay as module
+from mllm_probe.widgets.inside.patch_overlay import causal_map
 from mllm_probe.widgets.pictures.drawing import Box
+from tests.patching.test_patch import square_pairs
 from tests.widgets import fakes
 
 SOON = 60
@@ -45,13 +50,6 @@ def test_it_sends_all_layers_in_units_of_the_mean_difference(overlay, tiny, vect
     np.testing.assert_allclose(values_of(overlay), expected, rtol=1e-3, atol=1e-3)
     assert overlay.unit == "× mean difference" and "mean of images without" in overlay.meaning
     assert overlay.picture.startswith(b"\x89PNG") and overlay.mask == [[False] * 4] * 4
-
-
-def test_another_layer_computes_and_sends_nothing(overlay):
-    overlay.comm.sent.clear()
-    fakes.select(overlay, layer=3)
-    assert overlay.wait(SOON) and overlay.layer == 3
-    assert not fakes.updates(overlay, "values") and not fakes.updates(overlay, "status")
 
 
 def test_another_concept_is_projected_without_running_the_model(overlay, tiny, vectors, library, monkeypatch):
@@ -210,3 +208,79 @@ def test_the_picture_has_the_scale_of_the_view(overlay):
     ]
     shades = [one.opacity for one in shapes if isinstance(one, Box) and one.fill]
     assert len(shades) == 15 and shades[-1] == pytest.approx(0.85) and shades[0] == pytest.approx(0.85 * 0.4 / 3.5)
+
+
+@pytest.fixture(scope="module")
+def squares():
+    return {"cat": square_pairs(2)}
+
+
+@pytest.fixture(scope="module")
+def grid(tiny, squares):
+    found = mp.patch(tiny, squares, layers=["input", 1, 3], groups=("image", "patches"), controls=(), progress=False)
+    return found.assign_attrs(minimum_gap=1e-6)
+
+
+@pytest.fixture
+def over_square(tiny, squares):
+    vectors = concept_vectors(tiny, squares, probe_accuracy=False)
+    made = PatchOverlay(tiny, vectors, images=squares["cat"].negative[1], concept="cat")
+    assert made.wait(SOON), made.message
+    return made
+
+
+def test_it_shows_the_share_of_every_patch(over_square, grid, squares, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "capture", None)
+    over_square.show_causal(grid, squares["cat"].positive[0], "cat", direction="remove")
+    assert over_square.wait(SOON) and over_square.status == "idle", over_square.message
+    assert over_square.layers == [schema.INPUT, 1, 3] and over_square.unit == "of the difference"
+    own = grid.sel(concept="cat", direction="remove", sample=0, control="pair")
+    gap = float(own.logprob_source) - float(own.logprob_base.mean())
+    for row, column in ((0, 0), (1, 2), (3, 1)):
+        cell = own.sel(group=schema.patch_name(row, column))
+        np.testing.assert_allclose(
+            values_of(over_square)[:, row, column], (cell.logprob - cell.logprob_base) / gap, atol=1e-3
+        )
+    assert "this patch alone brings all of the difference (remove)" in over_square.meaning
+    assert over_square.shown["concept"] == "cat" and over_square.picture.startswith(b"\x89PNG")
+    over_square.layer = schema.INPUT
+    over_square.to_svg(tmp_path / "map.svg")
+    assert "layer input" in (tmp_path / "map.svg").read_text()
+
+
+def test_another_image_brings_the_projection_back(over_square, grid, squares):
+    before = values_of(over_square).copy()
+    over_square.show_causal(grid, squares["cat"].positive[0])
+    assert over_square.wait(SOON), over_square.message
+    over_square.layer = schema.INPUT
+    over_square.images = squares["cat"].negative[1]
+    assert over_square.wait(SOON) and over_square.status == "idle", over_square.message
+    assert over_square.layers == [0, 1, 2, 3] and over_square.layer == 0 and over_square.unit == "× mean difference"
+    np.testing.assert_allclose(values_of(over_square), before, atol=1e-5)
+
+
+def test_without_vectors_the_map_goes_with_its_image(tiny, grid, squares):
+    overlay = PatchOverlay(tiny, images=squares["cat"].negative[0])
+    overlay.show_causal(grid, squares["cat"].negative[0], "cat")
+    assert overlay.wait(SOON) and overlay.concepts == ["cat"] and overlay.values, overlay.message
+    overlay.images = squares["cat"].negative[1]
+    assert overlay.wait(SOON) and overlay.status == "idle" and not overlay.values, overlay.message
+    assert overlay.layers == [0, 1, 2, 3]
+
+
+def test_what_is_no_map_is_refused(over_square, tiny_mrope, grid, squares, pictures):
+    image = squares["cat"].positive[0]
+    with pytest.raises(ValueError, match="holds no single patches: run mp.patch"):
+        over_square.show_causal(grid.sel(group=["image"]), image)
+    with pytest.raises(ValueError, match="the image is none of pair 1 of 'cat'"):
+        over_square.show_causal(grid, image, "cat", 1)
+    with pytest.raises(ValueError, match="sample 7 is not in the grid of mp.patch; it has 0, 1"):
+        over_square.show_causal(grid, image, "cat", 7)
+    with pytest.raises(ValueError, match="concept 'dog' is not in the grid of mp.patch; it has cat"):
+        over_square.show_causal(grid, image, "dog")
+    with pytest.raises(ValueError, match=r"differ by .*, less than 99 \('minimum_gap'\)"):
+        over_square.show_causal(grid.assign_attrs(minimum_gap=99), image)
+    with pytest.raises(ValueError, match="the grid of mp.patch were made with|the grid of mp.patch was|made with"):
+        over_square.show_causal(grid.assign_attrs(weights="other"), image)
+    with pytest.raises(ValueError, match="lacks variable 'logit'"):
+        causal_map(grid, "cat", 0, "insert", "logit")

@@ -20,7 +20,6 @@ from tests.plots.studies_by_hand import (
     reliability,
     reverse,
     scaling,
-    unknown,
     with_multiverse,
 )
 
@@ -34,12 +33,6 @@ def test_every_study_is_plain_data_without_nan(name):
     assert view.study == name and view.summary == SUMMARY.splitlines() and view.charts
     assert view.chart == view.charts[0]["key"] and view.multiverse["specifications"]["headline"] == 1
     assert view.multiverse["specifications"]["values"] == [-1, 1, 2, None]
-
-
-def test_a_chart_without_numbers_says_why():
-    view = StudyView(unknown())
-    assert [("nothing" in chart) for chart in view.charts] == [True, False]
-    assert view.charts[0]["nothing"].startswith("Nothing to draw, the numbers of 3 entity")
 
 
 def test_numbers_have_three_digits_and_nothing_that_is_empty_is_sent():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
 
 import numpy as np
@@ -36,6 +37,10 @@ def lens_of(strip):
     return np.frombuffer(strip.lens, "<f4").reshape(len(strip.layers), len(strip.tokens), module.WORDS, 2)
 
 
+def image_places(strip):
+    return [(row, column) for _, role, _, row, column, _ in strip.tokens if role == "image"]
+
+
 def roles(strip):
     return [role for _, role, *_ in strip.tokens]
 
@@ -47,9 +52,7 @@ def test_every_token_has_its_role_and_position(strip, tiny, picture):
     answer = [text.strip() for text, role, *_ in strip.tokens if role == "answer"]
     assert answer == [str(t).strip() for t, s in zip(acts.token_text.values, acts.step.values, strict=True) if s >= 0]
     assert all(text == "" for text, role, *_ in strip.tokens if role == "image")
-    assert {(row, column) for _, role, _, row, column, _ in strip.tokens if role == "image"} == {
-        (row, column) for row in range(4) for column in range(4)
-    }
+    assert image_places(strip) == list(itertools.product(range(4), range(4)))
 
 
 def test_projections_are_those_of_the_capture(strip, tiny, vectors, picture):
@@ -105,9 +108,7 @@ def test_an_answer_of_image_tokens_is_read(tiny, vectors, picture, monkeypatch):
     assert strip.wait(SOON), strip.message
     text = tiny.tokenizer.decode([image])
     assert [token[:2] for token in strip.tokens[-3:]] == [[text, "answer"]] * 3
-    assert {(row, column) for _, role, _, row, column, _ in strip.tokens if role == "image"} == {
-        (row, column) for row in range(4) for column in range(4)
-    }
+    assert image_places(strip) == list(itertools.product(range(4), range(4)))
     assert np.isfinite(np.frombuffer(strip.values, "<f4")).all()
 
 
