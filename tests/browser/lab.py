@@ -61,6 +61,9 @@ _NAMELESS = """(within) => [...document.querySelectorAll(within)].flatMap((e) =>
 _CUT_OFF = """([across, down]) => [[across, 'Width'], [down, 'Height']].flatMap(([parts, size]) =>
   (parts ? [...document.querySelectorAll(parts)] : []).filter((e) => e[`scroll${size}`] > e[`client${size}`] + 1)
     .map((e) => `${size} of ${e.className}: ${e[`scroll${size}`]} > ${e[`client${size}`]}`))"""
+_MOVE = """(values) => { const range = document.querySelector('[data-testid=strength]');
+  for (const value of values) { range.value = value; range.dispatchEvent(new Event('input', { bubbles: true })); } }"""
+_KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 _SAY = """async (code) => {
   const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
   const future = kernel.requestExecute({ code, store_history: false });
@@ -231,10 +234,7 @@ class Desk:
         run_cell(page, index)
         prompt = page.locator(".jp-Notebook .jp-Cell").nth(index).locator(".jp-InputPrompt")
         begun = self.folder / "busy"
-        for _ in range(600):
-            if begun.exists():
-                break
-            page.wait_for_timeout(100)
+        wait_for_file(page, begun)
         expect(prompt).to_have_text("[*]:")
         yield
         assert prompt.text_content() == "[*]:"
@@ -328,6 +328,37 @@ def drag(part: Locator, *places: Any) -> None:
     for place in places[1:]:
         mouse.move(*on_page(part, place), steps=4)
     mouse.up()
+
+
+def move(page: Page, *values: str) -> None:
+    """Move the panel's slider through these values, each before the one before is answered."""
+    page.evaluate(_MOVE, values)
+
+
+@contextmanager
+def silenced(page: Page) -> Iterator[list[int]]:
+    """Let no message reach the kernel; gives how many there were, once it is over."""
+    page.evaluate(f"() => {{ window.__sent = 0; window.__send = {_KERNEL}._sendMessage; "
+                  f"{_KERNEL}._sendMessage = () => {{ window.__sent += 1; }}; }}")  # fmt: skip
+    sent: list[int] = []
+    yield sent
+    sent.append(page.evaluate(f"() => {{ {_KERNEL}._sendMessage = window.__send; return window.__sent; }}"))
+
+
+def save(page: Page) -> None:
+    """Save the open notebook."""
+    context = "window.jupyterapp.shell.currentWidget.context"
+    page.evaluate(f"() => {context}.save()")
+    page.wait_for_function(f"!{context}.model.dirty")
+
+
+def wait_for_file(page: Page, file: Path) -> None:
+    """Wait until a cell has made a file."""
+    for _ in range(600):
+        if file.exists():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"there is no {file.name}")
 
 
 def run_cell(page: Page, index: int) -> None:

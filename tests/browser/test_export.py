@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,13 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 import mllm_probe as mp
 from tests.browser import lab, pages
-from tests.widgets import fakes, test_report
+from tests.widgets import test_report
 
 pytestmark = pytest.mark.browser
 SHOTS = lab.SHOTS
 PAGES = ("report.html", "panel.html", "widgets.html")
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "naming.json").read_text(encoding="utf-8"))
 CONCEPTS = {f"concept {i}": words for i, words in enumerate(map(list, dict.fromkeys(tuple(c["words"]) for c in CASES)))}
-UNSTEERED = "a plain picture of a tree"
 # Where an element's text is painted as a mention: [start, stop, negated], neighbours of one kind joined.
 _PAINTED = """(element) => {
   const found = [];
@@ -105,10 +103,13 @@ def test_a_panels_page_replays_its_answers_and_makes_none_up(offline: pages.Offl
         expect(page.get_by_test_id("strength")).to_have_value(strength)
         for row, text in zip(rows, texts, strict=True):
             expect(row).to_have_text(text)
+    listed.select_option("0")
+    expect(rows[1].locator(".named").first).to_have_text("cat")
     page.get_by_test_id("words-fold").locator("summary").click()
     page.get_by_test_id("words").fill("dog")
     page.get_by_test_id("words").press("Enter")
     expect(page.get_by_test_id("error")).to_contain_text("without a kernel: that needs the notebook")
+    expect(rows[1].locator(".named").first).to_have_text("cat")
     page.get_by_test_id("concept").select_option("neon")
     said = page.get_by_test_id("unrecorded")
     expect(said).to_have_text(f"This setting was not recorded. {len(answers)} recorded settings are listed above.")
@@ -227,7 +228,7 @@ def write_report(path: Path) -> None:
     """A report whose answers are those of the cases."""
     samples = max(len(cases_of(concept)) for concept in CONCEPTS)
     data = test_report.grid(concepts=tuple(CONCEPTS), samples=samples + samples % 2)
-    data["text_unsteered"].values[:] = UNSTEERED
+    data["text_unsteered"].values[:] = "a plain picture of a tree"
     for concept in CONCEPTS:
         said = data["text"].sel(concept=concept).values  # a view: [layer, strength, control, draw, sample]
         for sample, case in enumerate(cases_of(concept)):
@@ -235,47 +236,12 @@ def write_report(path: Path) -> None:
     mp.report(data.assign_coords(words=("concept", [json.dumps(words) for words in CONCEPTS.values()])), path)
 
 
-class Echo(fakes.FakeStream):
-    """Answers with the question; unsteered always the same."""
-
-    def __iter__(self) -> Iterator[tuple[int, int, str]]:
-        yield from ((0, 0, UNSTEERED), (1, 0, self.prompt), (2, 0, self.prompt))
-
-
-def write_panel(path: Path) -> None:
-    """A panel that was asked every case; two of its answers are pinned."""
-    model = fakes.FakeModel()
-    vectors = fakes.vectors(model).isel(concept=slice(len(CONCEPTS))).assign_coords(concept=list(CONCEPTS))
-    vectors["words"] = ("concept", [json.dumps(words) for words in CONCEPTS.values()])
-    with pytest.MonkeyPatch.context() as patch:
-        answered = "mllm_probe.widgets.panel.steering_panel.stream"
-        patch.setattr(answered, lambda model, image, prompt, *, steering, max_new_tokens: Echo(steering, prompt))
-        panel = mp.SteeringPanel(model, vectors, prompt="first")
-        assert panel.wait(60)
-        for case in CASES:
-            concept = next(name for name, words in CONCEPTS.items() if words == case["words"])
-            panel.choose(concept=concept, prompt=case["answer"])
-            assert panel.wait(60), panel.message
-            if case["answer"] in ("a cat is missing", "two kittens"):
-                panel.pin()
-        panel.to_html(path)
-        panel.close()
-
-
 def painted(element: Locator) -> list[list[int]]:
     return element.evaluate(_PAINTED)
 
 
-def in_both_schemes(page: Page, part: Locator, name: str) -> None:
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        lab.drawn(page)
-        part.screenshot(path=SHOTS / f"{name}-{scheme}.png")
-
-
 def test_mentions_are_painted_where_the_kernel_found_them(offline: pages.Offline, tmp_path: Path) -> None:
     write_report(tmp_path / "report.html")
-    write_panel(tmp_path / "panel.html")
     page = offline.open(tmp_path / "report.html")
     table = page.get_by_test_id("answers")
     for concept in reversed(CONCEPTS):
@@ -287,18 +253,9 @@ def test_mentions_are_painted_where_the_kernel_found_them(offline: pages.Offline
                 assert painted(cells.nth(column)) == case["utf16"], case["answer"]
     for kind, style in (("named", "solid"), ("negated", "dotted")):
         expect(table.locator(f".{kind}").first).to_have_css("border-bottom-style", style)
-    in_both_schemes(page, table, "marks-report")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        lab.drawn(page)
+        table.screenshot(path=SHOTS / f"marks-report-{scheme}.png")
     page.get_by_label("search all answers").fill("cat is missing")
     assert painted(table.locator("tbody tr").first.locator("td").last) == [[2, 5, 1]]
-
-    offline.open(tmp_path / "panel.html")
-    listed, steered = page.get_by_test_id("recorded"), page.get_by_test_id("answer-steered")
-    expect(listed.locator("option")).to_have_count(len(CASES) + 2)
-    for number, case in enumerate(CASES, start=1):
-        listed.select_option(str(number))
-        page.wait_for_function("(text) => document.querySelector('[data-testid=answer-steered]').textContent === text",
-                               arg=case["answer"])  # fmt: skip
-        assert painted(steered) == case["utf16"], case["answer"]
-    pins = [painted(pin.locator("[data-row=steered] p")) for pin in page.get_by_test_id("pin").all()]
-    assert pins == [[[2, 5, 1]], [[4, 11, 0]]]
-    in_both_schemes(page, page.locator(".mp-panel"), "marks-panel")

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Page
 
 from mllm_probe.plots.palette import DARK, LIGHT
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.SHOTS
 
 LOAD = """
 from bokeh.io import output_notebook, show
@@ -35,32 +31,22 @@ _COLOURS = """() => Bokeh.documents.flatMap((doc) => [...doc._all_models.values(
     figure.background_fill_color, figure.inner_width]))"""
 
 
-@pytest.fixture(scope="module")
-def page(desk: lab.Desk) -> Iterator[Page]:
+def test_figures_fit_the_notebook_and_take_the_colours_of_its_theme(desk: lab.Desk) -> None:
     desk.notebook("figures.ipynb", LOAD.strip(), *CELLS.values())
-    with desk.opened("figures.ipynb", 1300, 1000) as made:
+    with desk.opened("figures.ipynb", 1300, 1000) as page:
         for index in range(1 + len(CELLS)):
-            lab.finish_cell(made, index)
-        made.wait_for_function(_DRAWN)
-        yield made
-
-
-@pytest.mark.parametrize("width", [820, 1300, 1800])
-def test_figures_fit_the_notebook(page: Page, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 1000})
-    page.wait_for_function(f"() => ({_SIZES})().every(([inner, outer]) => inner <= outer + 1)")
-    assert len(page.evaluate(_SIZES)) >= len(CELLS)
-
-
-@pytest.mark.parametrize(("theme", "dark"), [("JupyterLab Light", False), ("JupyterLab Dark", True)])
-def test_figures_take_the_colours_of_the_theme(page: Page, theme: str, dark: bool) -> None:
-    page.set_viewport_size({"width": 1300, "height": 1000})
-    lab.set_theme(page, theme)
-    ink = (DARK if dark else LIGHT)["ink"]
-    page.wait_for_function(f"() => ({_COLOURS})().every(([one]) => one === '{ink}')")
-    figures = page.evaluate(_COLOURS)
-    assert len(figures) == 5 and all(back is None and width > 200 for _, back, width in figures)
-    for index, name in enumerate(CELLS):
-        output = page.locator(".jp-Cell").nth(index + 1).locator(".jp-OutputArea-output").first
-        output.scroll_into_view_if_needed()
-        output.screenshot(path=SHOTS / f"figure-{name}-{'dark' if dark else 'light'}.png")
+            lab.finish_cell(page, index)
+        page.wait_for_function(_DRAWN)
+        for width in (820, 1800, 1300):
+            page.set_viewport_size({"width": width, "height": 1000})
+            page.wait_for_function(f"() => ({_SIZES})().every(([inner, outer]) => inner <= outer + 1)")
+            assert len(page.evaluate(_SIZES)) >= len(CELLS)
+        for theme, colours in {"Light": LIGHT, "Dark": DARK}.items():
+            lab.set_theme(page, f"JupyterLab {theme}")
+            page.wait_for_function(f"() => ({_COLOURS})().every(([one]) => one === '{colours['ink']}')")
+            figures = page.evaluate(_COLOURS)
+            assert len(figures) == 5 and all(back is None and width > 200 for _, back, width in figures)
+            for index, name in enumerate(CELLS):
+                output = page.locator(".jp-Cell").nth(index + 1).locator(".jp-OutputArea-output").first
+                output.scroll_into_view_if_needed()
+                output.screenshot(path=lab.SHOTS / f"figure-{name}-{theme.lower()}.png")

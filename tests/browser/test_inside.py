@@ -47,10 +47,6 @@ strip.wait(60)
 type(model.tokenizer).decode = decode
 print("hostile", strip.status)
 """
-_KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-_SILENT = f"""() => {{ window.__sent = 0; window.__send = {_KERNEL}._sendMessage;
-  {_KERNEL}._sendMessage = () => {{ window.__sent += 1; }}; }}"""
-_SPEAKING = f"() => {{ {_KERNEL}._sendMessage = window.__send; return window.__sent; }}"
 _SEEN = """() => {
   const slider = document.querySelector('[data-testid="patch-layer"]');
   window.__seen = [];
@@ -130,13 +126,13 @@ def layers_are_scrubbed_and_play_without_the_kernel(page: Page, canvas: Locator)
         seen.append(lab.repainted(canvas, seen))
     expect(layer).to_have_value("6")
     page.evaluate(_SEEN)
-    page.evaluate(_SILENT)
-    play.click()
-    expect(play).to_have_attribute("aria-label", "Stop")
-    page.wait_for_function("new Set(window.__seen).size === 8")
-    seen = page.evaluate("window.__seen")
-    assert seen.index("layer 7") < seen.index("layer 0") < seen.index("layer 1"), "it begins again after the last"
-    assert page.evaluate(_SPEAKING) == 0
+    with lab.silenced(page) as sent:
+        play.click()
+        expect(play).to_have_attribute("aria-label", "Stop")
+        page.wait_for_function("new Set(window.__seen).size === 8")
+    assert sent == [0]
+    played = page.evaluate("window.__seen")
+    assert played.index("layer 7") < played.index("layer 0") < played.index("layer 1"), "it begins again after the last"
     play.click()
     expect(play).to_have_attribute("aria-label", "Play the layers")
     stopped = layer.input_value()

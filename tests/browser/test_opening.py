@@ -113,11 +113,13 @@ def test_the_view_moves_only_if_nobody_has_moved_it(page: Page, unused: lab.Desk
         page.evaluate(_SETTLED)
         page.mouse.click(box["x"] + 300, box["y"] + 100)
         assert page.locator(".jp-Cell").nth(3).evaluate("cell => cell.matches('.jp-mod-active')")
-    release(page, unused, "held")
+    lab.wait_for_file(page, unused.folder / "held")
+    (unused.folder / "held").unlink()
     expect(page.get_by_text("first", exact=True)).to_be_attached()
     page.evaluate(_SETTLED)
     shown = is_in_view(page)
-    release(page, unused, "busy")
+    lab.wait_for_file(page, unused.folder / "busy")
+    (unused.folder / "busy").unlink()
     expect(page.locator(".jp-CodeCell .jp-InputPrompt").last).to_have_text(lab.NUMBERED)
     assert shown == (moved == "no"), page.evaluate(_FIRST_OUTPUT) | {"scrolled": page.evaluate(_SCROLLED)}
 
@@ -125,9 +127,7 @@ def test_the_view_moves_only_if_nobody_has_moved_it(page: Page, unused: lab.Desk
 def test_a_saved_notebook_opens_at_its_top_and_a_cell_run_by_itself_leaves_the_view(
     page: Page, unused: lab.Desk
 ) -> None:
-    context = "window.jupyterapp.shell.currentWidget.context"
-    page.evaluate(f"() => {context}.save()")
-    page.wait_for_function(f"!{context}.model.dirty")
+    lab.save(page)
     lab.open_notebook(page, unused.address, "small.ipynb")
     expect(page.locator(".jp-RenderedJavaScript")).to_be_attached()
     page.evaluate(_SETTLED)
@@ -140,12 +140,3 @@ def test_a_saved_notebook_opens_at_its_top_and_a_cell_run_by_itself_leaves_the_v
     lab.finish_cell(page, 1)
     page.evaluate(_SETTLED)
     assert page.evaluate(_SCROLLED) == before > 0
-
-
-def release(page: Page, desk: lab.Desk, name: str) -> None:
-    """End the cell that keeps the kernel busy, once it has begun."""
-    for _ in range(600):
-        if (desk.folder / name).exists():
-            break
-        page.wait_for_timeout(100)
-    (desk.folder / name).unlink()

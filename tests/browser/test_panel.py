@@ -67,9 +67,6 @@ _DROP = """([name, type, data, how]) => {
 }"""
 _FOCUSED = """() => { const e = document.activeElement;
   return [!!e.closest('.mp-panel'), e.closest('[data-testid]')?.dataset.testid ?? e.textContent]; }"""
-_MOVE = """(values) => { const range = document.querySelector('[data-testid=strength]');
-  for (const value of values) { range.value = value; range.dispatchEvent(new Event('input', { bubbles: true })); } }"""
-_KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 
 
 @pytest.fixture(scope="module")
@@ -169,12 +166,12 @@ def words_that_name_the_concept_are_edited(page: Page) -> None:
 
 
 def burst_of_moves_ends_with_the_answer_of_the_last(page: Page) -> None:
-    page.evaluate(_MOVE, [*(str(round(-3 + 0.25 * (step % 25), 2)) for step in range(200)), "1.5"])
+    lab.move(page, *(str(round(-3 + 0.25 * (step % 25), 2)) for step in range(200)), "1.5")
     settled(page)
     burst = answers(page)
-    page.evaluate(_MOVE, ["-1"])
+    lab.move(page, "-1")
     settled(page)
-    page.evaluate(_MOVE, ["1.5"])
+    lab.move(page, "1.5")
     settled(page)
     assert answers(page) == burst
 
@@ -210,7 +207,7 @@ def window_and_second_concept_are_pinned_and_used_again(page: Page) -> None:
     expect(pin.locator("[data-row=steered] p")).to_have_text(kept)
     page.get_by_test_id("second").select_option("")
     page.get_by_test_id("window").select_option("2")
-    page.evaluate(_MOVE, ["-2"])
+    lab.move(page, "-2")
     settled(page)
     page.get_by_test_id("pin-setting").click()
     expect(pin).to_have_count(2)
@@ -335,13 +332,12 @@ def keyboard_alone_reaches_and_moves_everything(page: Page) -> None:
 
 def busy_kernel_holds_nothing_up_or_is_named(page: Page, desk: lab.Desk) -> None:
     with desk.busy(page, 1):
-        page.evaluate(_MOVE, ["0.75"])
+        lab.move(page, "0.75")
         settled(page)
-    page.evaluate(f"() => {{ window.__send = {_KERNEL}._sendMessage; {_KERNEL}._sendMessage = () => undefined; }}")
-    page.evaluate(_MOVE, ["1.25"])
-    expect(page.get_by_test_id("rate")).to_contain_text("the kernel is busy")
-    page.evaluate(f"() => {{ {_KERNEL}._sendMessage = window.__send; }}")
-    page.evaluate(_MOVE, ["1"])
+    with lab.silenced(page):
+        lab.move(page, "1.25")
+        expect(page.get_by_test_id("rate")).to_contain_text("the kernel is busy")
+    lab.move(page, "1")
     settled(page)
     expect(page.get_by_test_id("rate")).to_contain_text("tokens/s")
 

@@ -31,8 +31,6 @@ heatmap
 SAY = "print(heatmap.concept, heatmap.layer, heatmap.strength)"
 # A timer that is set after the panel's own and for longer goes off after it.
 _PATIENCE_IS_OVER = "() => new Promise((resolve) => setTimeout(resolve, 1500))"
-_MOVE = """(value) => { const range = document.querySelector('[data-testid=strength]');
-  range.value = value; range.dispatchEvent(new Event('input', { bubbles: true })); }"""
 
 
 @pytest.mark.journey
@@ -86,9 +84,7 @@ def each_output_stores_the_picture_of_the_time_when_its_cell_ran(page: Page, des
     expect(page.get_by_test_id("answer-steered")).to_contain_text("cat (1)")
     lab.said(page, "panel.choose(strength=2.0); panel.wait(60)")
     expect(page.get_by_test_id("answer-steered")).to_contain_text("cat (2)")
-    context = "window.jupyterapp.shell.currentWidget.context"
-    page.evaluate(f"() => {context}.save()")
-    page.wait_for_function(f"!{context}.model.dirty")
+    lab.save(page)
     cells = json.loads((desk.folder / "views.ipynb").read_text())["cells"]
     stored: list[dict[str, Any]] = [one["data"] for cell in cells for one in cell["outputs"] if "data" in one]
     assert [set(data) for data in stored] == [{VIEW, "image/png", "text/plain"}] * 3
@@ -113,7 +109,7 @@ def opened_again_it_shows_the_last_state_and_waits_for_nobody(page: Page) -> Non
     page.get_by_test_id("heatmap-strength").first.focus()
     page.keyboard.press("Home")
     expect(page.get_by_test_id("heatmap-cell").first).to_contain_text("dog · layer 4 · −2 × residual norm")
-    page.evaluate(_MOVE, "2.5")
+    lab.move(page, "2.5")
     expect(page.locator(".mp-live [data-row=steered]")).to_have_attribute("data-old", "true")
     page.evaluate(_PATIENCE_IS_OVER)
     assert page.locator(".mp-panel[data-busy]").count() == 0

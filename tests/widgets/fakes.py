@@ -21,6 +21,8 @@ CONCEPTS = {
 }
 HOSTILE = ("<img src=x onerror='window.__owned=1'>", "</script><b>bold</b>", "a very long name that goes on and on")
 
+ENDS = {"mean": 0.0, "low": -0.3, "high": 0.3}
+
 
 @dataclass
 class FakeModel:
@@ -68,33 +70,23 @@ def effect(
     dims = ("concept", "layer", "strength")
     random = np.where(np.isfinite(difference), 0.1, np.nan)[..., None]
     run = np.isfinite(difference)
-    marks = {
-        "never_named": (dims, run & (np.arange(layers) == 0)[None, :, None]),
-        "broken": (dims, np.where(run, np.asarray(strengths) == 2, np.nan).astype(float)),
+    variables = {
+        "difference": (dims, difference, {"units": "nats", "long_name": "log-probability: concept minus random"}),
+        "low": (dims, difference - 0.6),
+        "high": (dims, difference + 0.6),
+        "n": (dims, np.where(run, 24, 0)),
+        "q": (dims, np.where(run, 0.08 * np.exp(-np.abs(difference)), np.nan)),
+        "clear_of_controls": (dims, np.abs(difference) > 0.4),
+        "clear_in_grid": (dims, np.abs(difference) > 0.8),
     }
-    return xr.Dataset(
-        {
-            "difference": (dims, difference, {"units": "nats", "long_name": "log-probability: concept minus random"}),
-            "low": (dims, difference - 0.6),
-            "high": (dims, difference + 0.6),
-            "n": (dims, np.where(np.isfinite(difference), 24, 0)),
-            "q": (dims, np.where(run, 0.08 * np.exp(-np.abs(difference)), np.nan)),
-            "clear_of_controls": (dims, np.abs(difference) > 0.4),
-            "clear_in_grid": (dims, np.abs(difference) > 0.8),
-            "control_mean": ((*dims, "control"), random),
-            "control_low": ((*dims, "control"), random - 0.3),
-            "control_high": ((*dims, "control"), random + 0.3),
-            **(marks if answers else {}),
-        },
-        {
-            "concept": concepts,
-            "category": ("concept", categories),
-            "layer": np.arange(layers),
-            "strength": list(strengths),
-            "control": ["random"],
-        },
-        {"unit": "residual", "metric": "logprob", "least_images": 6, "progress": float(done)},
-    )
+    variables |= {f"control_{end}": ((*dims, "control"), random + by) for end, by in ENDS.items()}
+    if answers:
+        variables["never_named"] = dims, run & (np.arange(layers) == 0)[None, :, None]
+        variables["broken"] = dims, np.where(run, np.asarray(strengths) == 2, np.nan).astype(float)
+    coords = {"concept": concepts, "category": ("concept", categories), "layer": np.arange(layers)}
+    coords |= {"strength": list(strengths), "control": ["random"]}
+    made = {"unit": "residual", "metric": "logprob", "least_images": 6, "progress": float(done)}
+    return xr.Dataset(variables, coords, made)
 
 
 def growing(steps: int = 40, pause: float = 0.0, **settings: Any) -> Iterator[xr.Dataset]:
@@ -108,22 +100,15 @@ def vectors(model: FakeModel, *, hostile: bool = False) -> xr.Dataset:
     """Concept vectors of the shape that `mllm_probe.concept_vectors` makes."""
     concepts, categories = names(hostile)
     words = [f'["{name}", "{name}s"]' for name in concepts] if not hostile else ["[]"] * len(concepts)
-    dims = ("concept", "scope", "layer", "hidden")
-    rng = np.random.default_rng(0)
-    return xr.Dataset(
-        {
-            "vector": (dims, rng.normal(size=(len(concepts), 1, len(model.layers), 4)).astype("float32")),
-            "residual_norm": (("layer", "scope"), np.ones((len(model.layers), 1), "float32")),
-            "words": ("concept", words),
-        },
-        {
-            "concept": concepts,
-            "category": ("concept", categories),
-            "scope": ["last_prompt"],
-            "layer": list(model.layers),
-        },
-        {"model": model.name, "weights": model.fingerprint},
-    )
+    rng, layers = np.random.default_rng(0), list(model.layers)
+    values = rng.normal(size=(len(concepts), 1, len(layers), 4)).astype("float32")
+    variables = {
+        "vector": (("concept", "scope", "layer", "hidden"), values),
+        "residual_norm": (("layer", "scope"), np.ones((len(layers), 1), "float32")),
+        "words": ("concept", words),
+    }
+    coords = {"concept": concepts, "category": ("concept", categories), "scope": ["last_prompt"], "layer": layers}
+    return xr.Dataset(variables, coords, {"model": model.name, "weights": model.fingerprint})
 
 
 @dataclass

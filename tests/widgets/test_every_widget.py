@@ -1,8 +1,10 @@
-"""Every widget: its text is the same every time, and nothing is left of it when it was closed and forgotten."""
+"""Every widget: one text, nothing left of it when it is closed, and a worker of one thread for the newest job."""
 
 from __future__ import annotations
 
+import contextvars
 import gc
+import logging
 import re
 import threading
 import weakref
@@ -10,6 +12,7 @@ import weakref
 import pytest
 
 import mllm_probe as mp
+from mllm_probe.widgets.base.probe_widget import NewestWorker
 from mllm_probe.widgets.inside.pair_gallery import PairGallery
 from mllm_probe.widgets.lab.lab_bar import LabBar
 from tests.widgets import fakes
@@ -67,3 +70,67 @@ def test_a_closed_widget_leaves_no_thread_hook_or_data(name, tiny, library, vect
     del widget
     gc.collect()
     assert [ref() for ref in gone] == [None] * len(gone)
+
+
+@pytest.fixture
+def worker():
+    made = NewestWorker("test")
+    yield made
+    made.close()
+
+
+def test_a_new_job_cancels_the_running_one_and_of_many_that_wait_the_last_alone_runs(worker):
+    started, done = threading.Event(), []
+
+    def first(cancelled):
+        started.set()
+        done.append(("first", cancelled.wait(SOON)))
+
+    worker.submit(first)
+    assert started.wait(SOON)
+    go = threading.Event()
+    worker.submit(lambda _cancelled: (started.set(), go.wait(SOON)))
+    started.clear()
+    assert started.wait(SOON) and done == [("first", True)]
+    for number in range(50):
+        worker.submit(lambda cancelled, number=number: done.append((number, cancelled.is_set())))
+    go.set()
+    assert worker.wait(SOON)
+    assert done[1:] == [(49, False)]
+
+
+def test_a_job_runs_in_the_context_of_the_one_who_asked(worker):
+    who, seen = contextvars.ContextVar("who", default="nobody"), []
+    who.set("slider")
+    worker.submit(lambda _cancelled: seen.append((who.get(), threading.current_thread().name)))
+    assert worker.wait(SOON)
+    assert seen == [("slider", "test")]
+
+
+def test_wait_gives_up_in_time_and_cancel_says_whether_there_was_anything(worker):
+    assert not worker.cancel()
+    worker.submit(lambda cancelled: cancelled.wait(SOON))
+    assert not worker.wait(0.01)
+    assert worker.cancel()
+    assert worker.wait(SOON)
+
+
+def test_a_failing_job_is_logged_and_the_next_one_runs(worker, caplog):
+    def fail(_cancelled):
+        raise ValueError("broken job")
+
+    with caplog.at_level(logging.ERROR):
+        worker.submit(fail)
+        assert worker.wait(SOON)
+    assert "broken job" in caplog.text
+    ran = []
+    worker.submit(ran.append)
+    assert worker.wait(SOON) and len(ran) == 1
+
+
+def test_close_ends_the_thread_and_refuses_more(worker):
+    worker.submit(lambda cancelled: cancelled.wait(SOON))
+    worker.close()
+    assert not worker.alive
+    with pytest.raises(RuntimeError, match="closed"):
+        worker.submit(lambda _cancelled: None)

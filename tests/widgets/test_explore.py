@@ -159,6 +159,8 @@ def test_tokens_selected_in_the_strip_are_what_the_panel_steers(real):
     real.panel.choose(prompt="what is it ?")
     assert strip.wait(SOON) and real.panel.wait(SOON)
     assert strip.positions == real.panel.positions == [] and "previous prompt" in real.panel.scope_note
+    real.panel.choose(prompt="what else ?")
+    assert real.panel.scope_note == ""
 
 
 def test_painted_patches_are_what_the_panel_steers_until_the_picture_changes(real):

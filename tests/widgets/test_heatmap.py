@@ -124,9 +124,12 @@ def test_the_score_of_answers_is_looked_at_first_where_there_are_answers():
     marks = numbers(heatmap, "marks")
     assert (marks[:, 1] >= 2).all() and (marks[:, 0, 2] == 0).all()
     assert "mp.effect(grid, 'score')" in "".join(heatmap.recipe)
-    heatmap.metric = "logprob"
+    fakes.select(heatmap, metric="logprob")
+    np.testing.assert_allclose(numbers(heatmap), effect(grid, "logprob").difference, rtol=1e-5, atol=1e-6)
     heatmap.show(grid)
     assert heatmap.metric == "logprob", "what was chosen stays"
+    with pytest.raises(ValueError, match="no metric 'kl'; it has score, logprob"):
+        LayerConceptHeatmap(grid, metric="kl")
     unchecked = LayerConceptHeatmap(answered(raw_grid(), kept=False)).metric_labels["score"]
     assert unchecked == "Δ score of answers (content not checked)"
 
@@ -198,22 +201,6 @@ def test_the_first_selection_can_be_chosen_and_else_is_the_first_cell_at_strengt
     assert (usual.concept, usual.layer, usual.strength) == ("cat", 0, 1.0)
 
 
-def test_a_grid_is_summarised_by_the_chosen_metric(monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        "mllm_probe.widgets.heatmap.layer_concept_heatmap.summarised",
-        lambda grid, *choice: asked.append(choice) or fakes.effect(),
-    )
-    grid = fakes.effect().rename({"difference": "logprob", "n": "named"}).assign_coords(sample=["a", "b"])
-    heatmap = LayerConceptHeatmap(grid, metric="named")
-    assert heatmap.metrics == ["logprob", "named"]
-    fakes.select(heatmap, metric="logprob")
-    fakes.select(heatmap, average="single", sample=1)
-    assert (asked[0], asked[1], asked[-1]) == (("named", "mean", 0), ("logprob", "mean", 0), ("logprob", "single", 1))
-    with pytest.raises(ValueError, match="no metric 'kl'; it has logprob, named"):
-        LayerConceptHeatmap(grid, metric="kl")
-
-
 CONTROLS = ("concept", "random", "shuffled")
 
 
@@ -230,9 +217,12 @@ def raw_grid(pictures=8, off_target=False):
         "logprob": (dims, scores, {"units": "nats"}),
         "logprob_unsteered": (("concept", "sample"), np.full((3, pictures), -6.0)),
     }
-    scored = {}
+    coords = {"concept": ["cat", "tree", "neon"], "category": ("concept", ["entity", "entity", "visual_style"])}
+    coords |= {"layer": [2, 5], "relative_depth": ("layer", [0.375, 0.75]), "strength": [-1.0, 0.0, 1.0]}
+    coords |= {"control": list(CONTROLS), "sample": [f"{i:016x}" for i in range(pictures)]}
+    coords["split"] = "sample", ["fit", "held_out"] * (pictures // 2)
     if off_target:
-        scored = {"scored_concept": ["cat", "tree", "neon"]}
+        coords["scored_concept"] = coords["concept"]
         steered = np.broadcast_to(-6 + np.eye(3)[:, None, None, None], (3, 2, 3, pictures, 3)) + 0.0
         steered[:, 1, 2] += 2 * np.eye(3)[:, None]
         random = rng.normal(-6, 0.1, (2, 3, 5, pictures, 3))
@@ -241,21 +231,8 @@ def raw_grid(pictures=8, off_target=False):
             "off_target_random": (("layer", "strength", "draw", "sample", "scored_concept"), random),
             "off_target_unsteered": (("sample", "scored_concept"), np.full((pictures, 3), -6.0)),
         }
-    return xr.Dataset(
-        variables,
-        {
-            "concept": ["cat", "tree", "neon"],
-            "category": ("concept", ["entity", "entity", "visual_style"]),
-            "layer": [2, 5],
-            "relative_depth": ("layer", [0.375, 0.75]),
-            "strength": [-1.0, 0.0, 1.0],
-            "control": list(CONTROLS),
-            "sample": [f"{i:016x}" for i in range(pictures)],
-            "split": ("sample", ["fit", "held_out"] * (pictures // 2)),
-            **scored,
-        },
-        {"unit": "residual", "model": "scenes-8l", "scope": "last_prompt+generated", "prompt": "what ?", "seed": 3},
-    )
+    made = {"unit": "residual", "model": "scenes-8l", "scope": "last_prompt+generated", "prompt": "what ?", "seed": 3}
+    return xr.Dataset(variables, coords, made)
 
 
 def test_a_stored_grid_says_how_it_was_made_and_is_seen_from_any_of_its_controls(tmp_path):

@@ -29,6 +29,7 @@ PLAIN = Setting(0, "what ?", "cat", "", 1.0, 3, (3, 3), 1.0, "last_prompt", (), 
 
 PAINTED = {"patches": ((True,),), "scope": "painted"}
 SELECTED = {"positions": (3,), "scope": "selected"}
+DROPPED = "The selected tokens belonged to the previous prompt. The end of the prompt and the answer are steered now."
 WIPED = "The painted patches belonged to the previous image. The whole image is steered now."
 
 
@@ -133,7 +134,7 @@ def test_what_follows_from_a_change():
         (PAINTED, {"prompt": "why ?"}, "painted", ""),
         (PAINTED, {"picture": 1, "patches": [[False, True]], "scope": "painted"}, "painted", ""),
         (PAINTED | {"scope": "text"}, {"picture": 1}, "text", ""),
-        (SELECTED, {"prompt": "why ?"}, "last_prompt+generated", "previous prompt"),
+        (SELECTED, {"prompt": "why ?"}, "last_prompt+generated", DROPPED),
         (SELECTED, {"picture": 1}, "last_prompt+generated", "previous image"),
         (SELECTED, {"positions": []}, "last_prompt+generated", ""),
         (SELECTED, {"positions": [4]}, "selected", ""),
@@ -150,19 +151,6 @@ def test_a_choice_by_hand_is_the_scope_as_long_as_it_has_a_meaning(held, state, 
     assert scope in offered
     if state.get("picture") == 1 and "patches" not in state:
         assert following.get("patches", []) == following.get("positions", []) == [] and "painted" not in offered
-
-
-def test_selected_tokens_are_what_is_steered(panel, streams):
-    panel.choose(positions=[2, 4])
-    assert panel.wait(SOON) and (panel.scope, streams.made[-1].steering[1].tokens) == ("selected", [2, 4])
-    assert "tokens = [2, 4]" in panel.code
-    fakes.set_by_hand(panel, 1, prompt="slowly why ?")
-    assert (panel.positions, panel.scope) == ([], "last_prompt+generated")
-    assert panel.scope_note == (
-        "The selected tokens belonged to the previous prompt. The end of the prompt and the answer are steered now."
-    )
-    fakes.set_by_hand(panel, 2, prompt="why ?")
-    assert panel.wait(SOON) and panel.scope_note == ""
 
 
 def test_a_dropped_file_is_chosen_and_asked_about(panel, streams):

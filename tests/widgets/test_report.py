@@ -36,44 +36,22 @@ def grid(concepts=("cat", HOSTILE), layers=4, samples=6, draws=3, seed=0) -> xr.
     logprob = (rng.normal(0, 0.1, shape) + 6 * np.nan_to_num(named)).astype(np.float32)
     kept = np.full(shape, 0.5, np.float32)
     text = np.where(named == 1, "a cat", "a tree").astype(object)
-    unsteered = ("concept", "sample")
-    return xr.Dataset(
-        {
-            "logprob": (dims, logprob, {"units": "nats", "long_name": "log-probability"}),
-            "named": (dims, named, {"units": "1", "long_name": "named"}),
-            "kept": (dims, kept, {"units": "1", "long_name": "kept"}),
-            "text": (dims, text),
-            "tokens": ((*dims, "step"), np.where(np.isnan(named), -1, 5)[..., None].astype(np.int32)),
-            "logprob_unsteered": (unsteered, np.zeros((len(concepts), samples), np.float32)),
-            "named_unsteered": (unsteered, np.zeros((len(concepts), samples), np.float32)),
-            "kept_unsteered": (unsteered, np.ones((len(concepts), samples), np.float32)),
-            "text_unsteered": ("sample", np.array(["</script>a tree"] * samples, object)),
-            "eligible": (("concept", "strength", "sample"), np.ones((len(concepts), 2, samples), bool)),
-            "edited": (dims, np.ones(shape, np.int32)),
-        },
-        {
-            "concept": list(concepts),
-            "category": ("concept", ["entity"] * len(concepts)),
-            "layer": np.arange(layers),
-            "strength": [-1.0, 1.0],
-            "control": ["concept", "random"],
-            "draw": np.arange(draws),
-            "sample": [f"{i:016x}" for i in range(samples)],
-            "split": ("sample", ["fit", "held_out"] * (samples // 2)),
-        },
-        {
-            "model": "fake-8l",
-            "weights": "f" * 12,
-            "prompt": "what <b>do</b> you see ?",
-            "scope": "last_prompt+generated",
-            "unit": "residual",
-            "operation": "add",
-            "seed": 0,
-            "path": "shared prefix",
-            "version_torch": "2.13",
-            "progress": 1.0,
-        },
-    )
+    variables = {name: (dims, values, {"units": "1", "long_name": name}) for name, values in
+                 {"named": named, "kept": kept, "edited": np.ones(shape, np.int32)}.items()}  # fmt: skip
+    variables |= {"logprob": (dims, logprob, {"units": "nats", "long_name": "log-probability"}), "text": (dims, text)}
+    variables["tokens"] = (*dims, "step"), np.where(np.isnan(named), -1, 5)[..., None].astype(np.int32)
+    for name, value in {"logprob": 0, "named": 0, "kept": 1}.items():
+        unsteered = np.full((len(concepts), samples), value, np.float32)
+        variables[f"{name}_unsteered"] = ("concept", "sample"), unsteered
+    variables["text_unsteered"] = "sample", np.array(["</script>a tree"] * samples, object)
+    variables["eligible"] = ("concept", "strength", "sample"), np.ones((len(concepts), 2, samples), bool)
+    coords = {"concept": list(concepts), "category": ("concept", ["entity"] * len(concepts))}
+    coords |= {"layer": np.arange(layers), "strength": [-1.0, 1.0], "control": ["concept", "random"]}
+    coords |= {"draw": np.arange(draws), "sample": [f"{i:016x}" for i in range(samples)]}
+    coords["split"] = "sample", ["fit", "held_out"] * (samples // 2)
+    made = {"model": "fake-8l", "weights": "f" * 12, "prompt": "what <b>do</b> you see ?", "unit": "residual"}
+    made |= {"scope": "last_prompt+generated", "operation": "add", "seed": 0, "path": "shared prefix"}
+    return xr.Dataset(variables, coords, made | {"version_torch": "2.13", "progress": 1.0})
 
 
 def page(data, tmp_path, **options) -> str:
@@ -170,15 +148,10 @@ def test_cells_of_too_few_images_have_no_verdict(tmp_path):
 
 def answered_grid(**sizes) -> xr.Dataset:
     """A grid with what a score is made of: concepts are named at layer 2, and at layer 3 in broken answers."""
-    data = grid(**sizes)
-    named = data["named"].copy()
-    named.values[:, 3, 1, 0, 0] = 1
-    perplexity = xr.where(named.notnull(), 1.0, np.nan)
-    perplexity.values[:, 3] *= 50
-    shares = data["logprob_unsteered"] * 0
-    more = {"perplexity": perplexity, "perplexity_unsteered": shares + 1}
-    more |= {"repetition": perplexity * 0, "repetition_unsteered": shares}
-    return data.assign(named=named, **more)
+    data = with_fluency(grid(**sizes))
+    data["named"].values[:, 3, 1, 0, 0] = 1
+    data["perplexity"].values[:, 3] = 50
+    return data
 
 
 def test_where_answers_were_generated_their_score_is_shown_and_chooses_the_cells(tmp_path):
