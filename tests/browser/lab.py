@@ -64,6 +64,9 @@ _CUT_OFF = """([across, down]) => [[across, 'Width'], [down, 'Height']].flatMap(
 _MOVE = """(values) => { const range = document.querySelector('[data-testid=strength]');
   for (const value of values) { range.value = value; range.dispatchEvent(new Event('input', { bubbles: true })); } }"""
 _KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+_SILENCE = f"""() => {{ window.__sent = 0; window.__send = {_KERNEL}._sendMessage;
+  {_KERNEL}._sendMessage = () => {{ window.__sent += 1; }}; }}"""
+_SPEAK = f"() => {{ {_KERNEL}._sendMessage = window.__send; return window.__sent; }}"
 _SAY = """async (code) => {
   const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
   const future = kernel.requestExecute({ code, store_history: false });
@@ -338,11 +341,10 @@ def move(page: Page, *values: str) -> None:
 @contextmanager
 def silenced(page: Page) -> Iterator[list[int]]:
     """Let no message reach the kernel; gives how many there were, once it is over."""
-    page.evaluate(f"() => {{ window.__sent = 0; window.__send = {_KERNEL}._sendMessage; "
-                  f"{_KERNEL}._sendMessage = () => {{ window.__sent += 1; }}; }}")  # fmt: skip
+    page.evaluate(_SILENCE)
     sent: list[int] = []
     yield sent
-    sent.append(page.evaluate(f"() => {{ {_KERNEL}._sendMessage = window.__send; return window.__sent; }}"))
+    sent.append(page.evaluate(_SPEAK))
 
 
 def save(page: Page) -> None:

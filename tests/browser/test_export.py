@@ -15,7 +15,6 @@ from tests.browser import lab, pages
 from tests.widgets import test_report
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.SHOTS
 PAGES = ("report.html", "panel.html", "widgets.html")
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "naming.json").read_text(encoding="utf-8"))
 CONCEPTS = {f"concept {i}": words for i, words in enumerate(map(list, dict.fromkeys(tuple(c["words"]) for c in CASES)))}
@@ -69,7 +68,7 @@ def test_a_report_is_explored_without_a_kernel(offline: pages.Offline, written: 
     expect(page.get_by_test_id("map-caption")).to_have_text("no verdict: 3 of 10 images")
     page.get_by_test_id("control").select_option("on_manifold")
     expect(read).to_contain_text("on-manifold direction")
-    page.screenshot(path=SHOTS / "report-light.png", full_page=True)
+    page.screenshot(path=lab.SHOTS / "report-light.png", full_page=True)
     answers_are_those_of_the_cell_and_all_are_searched(page)
 
 
@@ -96,13 +95,6 @@ def test_a_panels_page_replays_its_answers_and_makes_none_up(offline: pages.Offl
     rows = [page.get_by_test_id(f"answer-{name}") for name in ("baseline", "steered", "random")]
     listed = page.get_by_test_id("recorded")
     expect(listed.locator("option")).to_have_count(1 + len(answers))
-    for number, (name, texts) in enumerate(answers.items()):
-        listed.select_option(str(number))
-        concept, _, strength = name.rpartition(" ")
-        expect(page.get_by_test_id("concept")).to_have_value(concept)
-        expect(page.get_by_test_id("strength")).to_have_value(strength)
-        for row, text in zip(rows, texts, strict=True):
-            expect(row).to_have_text(text)
     listed.select_option("0")
     expect(rows[1].locator(".named").first).to_have_text("cat")
     page.get_by_test_id("words-fold").locator("summary").click()
@@ -110,6 +102,13 @@ def test_a_panels_page_replays_its_answers_and_makes_none_up(offline: pages.Offl
     page.get_by_test_id("words").press("Enter")
     expect(page.get_by_test_id("error")).to_contain_text("without a kernel: that needs the notebook")
     expect(rows[1].locator(".named").first).to_have_text("cat")
+    for number, (name, texts) in enumerate(answers.items()):
+        listed.select_option(str(number))
+        concept, _, strength = name.rpartition(" ")
+        expect(page.get_by_test_id("concept")).to_have_value(concept)
+        expect(page.get_by_test_id("strength")).to_have_value(strength)
+        for row, text in zip(rows, texts, strict=True):
+            expect(row).to_have_text(text)
     page.get_by_test_id("concept").select_option("neon")
     said = page.get_by_test_id("unrecorded")
     expect(said).to_have_text(f"This setting was not recorded. {len(answers)} recorded settings are listed above.")
@@ -148,7 +147,7 @@ def test_patches_and_tokens_of_a_page_are_read_layer_by_layer(offline: pages.Off
     expect(value).not_to_have_text(shown)
     for name in ("patch-status", "token-status"):
         expect(page.get_by_test_id(name)).to_have_text("")
-    page.screenshot(path=SHOTS / "page-widgets.png", full_page=True)
+    page.screenshot(path=lab.SHOTS / "page-widgets.png", full_page=True)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -199,7 +198,7 @@ def themes_are_those_of_the_system_and_the_host(page: Page, name: str) -> None:
             lab.repainted(canvas, [one])
         now = brightness(page, "body"), brightness(page, ".mp")
         assert now == light == (255, 255) if hosts == "true" else max(now) < 60
-        page.screenshot(path=SHOTS / f"{name.removesuffix('.html')}-{'light' if hosts == 'true' else 'dark'}.png")
+        page.screenshot(path=lab.SHOTS / f"{name.removesuffix('.html')}-{'light' if hosts == 'true' else 'dark'}.png")
     page.emulate_media(color_scheme="light")
     lab.drawn(page)
     assert brightness(page, ".mp") < 60, "the host's choice goes before the system's"
@@ -256,6 +255,6 @@ def test_mentions_are_painted_where_the_kernel_found_them(offline: pages.Offline
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         lab.drawn(page)
-        table.screenshot(path=SHOTS / f"marks-report-{scheme}.png")
+        table.screenshot(path=lab.SHOTS / f"marks-report-{scheme}.png")
     page.get_by_label("search all answers").fill("cat is missing")
     assert painted(table.locator("tbody tr").first.locator("td").last) == [[2, 5, 1]]

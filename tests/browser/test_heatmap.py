@@ -11,7 +11,6 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.SHOTS
 THEMES = ("JupyterLab Dark", "JupyterLab Light")
 
 MAP = """
@@ -89,7 +88,7 @@ def test_a_map_is_read_selected_scrubbed_and_compared(page: Page) -> None:
     page.keyboard.press("ArrowRight")
     expect(area.get_by_test_id("off-target-cell")).to_contain_text("tree steered, tree scored: +3")
     expect(area.get_by_test_id("off-target-cell")).to_contain_text("clear of the random directions")
-    page.screenshot(path=SHOTS / "heatmap-off-target.png")
+    page.screenshot(path=lab.SHOTS / "heatmap-off-target.png")
     lab.said(page, "heatmap.detail, heatmap.strength = 'dose_response', 1.0")
     both_themes_repaint_it(page, canvas)
     assert lab.nameless(page) == []
@@ -197,12 +196,12 @@ def both_themes_repaint_it(page: Page, canvas: Locator) -> None:
     page.mouse.move(5, 5)
     colours(page, canvas, point, "found.length === 1 && (found[0] >> 16) > (found[0] & 255) + 10")  # positive is orange
     (light,) = page.evaluate(_COLOURS, [canvas.element_handle(), *point])
-    page.screenshot(path=SHOTS / "heatmap-light.png")
+    page.screenshot(path=lab.SHOTS / "heatmap-light.png")
     lab.set_theme(page, THEMES[0])
     colours(page, canvas, point, f"found[0] !== {light}")
     background = canvas.evaluate("c => getComputedStyle(c.closest('.mp')).backgroundColor")
     assert max(map(int, background.removeprefix("rgb(").removesuffix(")").split(", "))) < 60
-    page.screenshot(path=SHOTS / "heatmap-dark.png")
+    page.screenshot(path=lab.SHOTS / "heatmap-dark.png")
     lab.set_theme(page, THEMES[1])
     colours(page, canvas, point, f"found[0] === {light}")
 
@@ -223,7 +222,7 @@ def test_cells_are_marked_for_their_answers_in_both_themes(page: Page) -> None:
         lab.set_theme(page, theme)
         lab.said(page, "marked.strength = 1.0")
         colours(page, canvas, lower_left, "found.length === 1")
-        page.screenshot(path=SHOTS / f"heatmap-marks-{theme.split()[-1].lower()}.png")
+        page.screenshot(path=lab.SHOTS / f"heatmap-marks-{theme.split()[-1].lower()}.png")
         lab.said(page, "marked.strength = 2.0")
         colours(page, canvas, lower_left, "found.length > 3")
         expect(cell).to_contain_text("at least half of the answers broken")
@@ -242,4 +241,4 @@ def test_a_large_map_that_is_fed_fast_ends_on_its_last_numbers(page: Page) -> No
     )
     expect(cell).to_contain_text("neon 3 · layer 5 · 1 ×")
     expect(area.get_by_test_id("heatmap-status")).to_have_text("")
-    page.screenshot(path=SHOTS / "heatmap-large.png")
+    page.screenshot(path=lab.SHOTS / "heatmap-large.png")

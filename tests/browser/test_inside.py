@@ -11,7 +11,6 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.SHOTS
 HOSTILE = "<img src=x onerror='window.__owned=1'>"
 
 MADE = f"""
@@ -81,7 +80,7 @@ def fits_and_is_named(page: Page) -> None:
     for width in (1600, 800, 560, 1200):
         page.set_viewport_size({"width": width, "height": 1300})
         assert lab.cut_off(page, ".mp, .mp-read", ".mp, .mp-read") == []
-        page.screenshot(path=SHOTS / f"inside-{width}.png")
+        page.screenshot(path=lab.SHOTS / f"inside-{width}.png")
 
 
 @pytest.mark.journey
@@ -98,7 +97,7 @@ def test_patches_are_read_played_painted_and_steered(page: Page) -> None:
     assert len(seen) == 8
     expect(page.locator(".mp-patches .mp-legend")).to_contain_text("× mean difference")
     expect(page.locator(".mp-patches .mp-note")).to_contain_text("1 = mean of images with it")
-    page.screenshot(path=SHOTS / "patches-light.png")
+    page.screenshot(path=lab.SHOTS / "patches-light.png")
     layers_are_scrubbed_and_play_without_the_kernel(page, canvas)
     painted_patches_are_those_that_are_steered(page, canvas)
     keys_alone_paint_and_leave_the_notebook_alone(page, canvas, read)
@@ -113,7 +112,7 @@ def test_patches_are_read_played_painted_and_steered(page: Page) -> None:
     lab.set_theme(page, "JupyterLab Dark")
     lab.repainted(canvas, [light])
     canvas.hover(position=middle(canvas, 1, 2))
-    page.screenshot(path=SHOTS / "patches-dark.png")
+    page.screenshot(path=lab.SHOTS / "patches-dark.png")
     lab.set_theme(page, "JupyterLab Light")
 
 
@@ -207,13 +206,13 @@ def test_tokens_are_read_selected_and_opened(page: Page) -> None:
     expect(read).to_contain_text("64 image tokens")
     expect(read).to_contain_text("most")
     lab.repainted(profile, [shown])
-    page.screenshot(path=SHOTS / "tokens-light.png")
+    page.screenshot(path=lab.SHOTS / "tokens-light.png")
     tokens_are_selected_by_mouse_and_keys(page, strip)
     lens_names_the_answer_and_images_open(page, strip, read)
     lab.set_theme(page, "JupyterLab Dark")
     background = page.locator(".mp-tokens").evaluate("e => getComputedStyle(e).backgroundColor")
     assert sum(map(int, re.findall(r"\d+", background)[:3])) < 200
-    page.screenshot(path=SHOTS / "tokens-dark.png")
+    page.screenshot(path=lab.SHOTS / "tokens-dark.png")
     lab.set_theme(page, "JupyterLab Light")
     assert "hostile idle" in lab.said(page, HOSTILE_TOKENS)
     expect(strip).to_contain_text("<b onclick=x>feel</b><script>1</script>")
@@ -251,13 +250,13 @@ def lens_names_the_answer_and_images_open(page: Page, strip: Locator, read: Loca
     last.hover()
     expect(read).to_contain_text("next: cat")
     expect(page.get_by_test_id("token-words").locator("span")).to_have_count(8)
-    page.screenshot(path=SHOTS / "tokens-lens.png")
+    page.screenshot(path=lab.SHOTS / "tokens-lens.png")
     strip.locator("[data-role=block]").press("Enter")
     expect(strip.locator("[data-role=image]")).to_have_count(64)
     strip.locator("[data-role=image]").nth(20).hover()
     expect(read).to_contain_text("row 2, column 4 · image")
     expect(read).to_contain_text("next:")
-    page.screenshot(path=SHOTS / "tokens-opened.png")
+    page.screenshot(path=lab.SHOTS / "tokens-opened.png")
     strip.locator("[data-role=block]").press("Enter")
     expect(strip.locator("[data-role=image]")).to_have_count(0)
 
@@ -281,6 +280,6 @@ def test_pairs_are_shown_with_how_far_they_are_apart(page: Page) -> None:
     expect(page.locator(".mp-gallery .mp-error")).to_be_hidden()
     for theme in ("Dark", "Light"):
         lab.set_theme(page, f"JupyterLab {theme}")
-        page.locator(".mp-gallery").screenshot(path=SHOTS / f"pairs-{theme.lower()}.png")
+        page.locator(".mp-gallery").screenshot(path=lab.SHOTS / f"pairs-{theme.lower()}.png")
     assert page.evaluate("window.__owned") is None
     fits_and_is_named(page)

@@ -11,7 +11,6 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.SHOTS
 FOLDED = ("patches", "tokens", "pairs", "code")
 THEMES = ("JupyterLab Dark", "JupyterLab Light")
 WHY = "the model does not tell its images apart"
@@ -203,7 +202,7 @@ def tokens_selected_in_the_strip_are_steered(page: Page) -> None:
     page.get_by_test_id("prompt").press("Enter")
     said = "The selected tokens belonged to the previous prompt. The end of the prompt and the answer are steered now."
     expect(note).to_have_text(said)
-    page.locator(".mp-panel").screenshot(path=SHOTS / "panel-scope-note.png")
+    page.locator(".mp-panel").screenshot(path=lab.SHOTS / "panel-scope-note.png")
     expect(selected).to_have_count(0)
     page.get_by_test_id("prompt").fill("What do you see?")
     page.get_by_test_id("prompt").press("Enter")
@@ -217,7 +216,7 @@ def error_is_one_sentence_until_the_next_move(page: Page) -> None:
     lab.said(page, BREAK)
     page.get_by_test_id("heatmap").press("ArrowRight")
     expect(error).to_have_text("the panel is out of order.")
-    page.locator(".mp-lab").screenshot(path=SHOTS / "lab-error.png")
+    page.locator(".mp-lab").screenshot(path=lab.SHOTS / "lab-error.png")
     lab.said(page, "explored.panel.choose = choose")
     page.get_by_test_id("heatmap").press("ArrowUp")
     expect(page.get_by_test_id("concept")).to_have_value("cat")
@@ -241,7 +240,7 @@ def concepts_that_are_not_told_apart_are_grey(page: Page) -> None:
         lab.drawn(page)
         cat, tree = (menu.locator(f'option[value="{name}"]').evaluate(_COLOUR) for name in ("cat", "tree"))
         assert cat != tree and menu.evaluate(_COLOUR) == cat
-        page.locator(".mp-lab").screenshot(path=SHOTS / f"unfit-{theme.split()[-1].lower()}.png")
+        page.locator(".mp-lab").screenshot(path=lab.SHOTS / f"unfit-{theme.split()[-1].lower()}.png")
     menu.select_option("tree")
     expect(unfit).to_be_hidden()
     menu.select_option("symmetry")
@@ -262,7 +261,7 @@ def test_parts_open_in_view_follow_the_panel_and_fit(page: Page) -> None:
         expect(button).to_have_attribute("aria-expanded", "true")
         expect(page.locator(part)).to_be_focused()
         expect(page.locator(part)).to_be_in_viewport(ratio=0.4)
-        page.screenshot(path=SHOTS / f"lab-opened-{name}.png")
+        page.screenshot(path=lab.SHOTS / f"lab-opened-{name}.png")
         if name in ("tokens", "patches"):
             page.keyboard.press("Tab")
             assert page.evaluate("part => !!document.activeElement.closest(part)", part)
@@ -280,7 +279,7 @@ def test_parts_open_in_view_follow_the_panel_and_fit(page: Page) -> None:
         for theme in THEMES:
             lab.set_theme(page, theme)
             assert lab.cut_off(page, ".mp, .mp-lab") == []
-            page.locator(".mp-lab").screenshot(path=SHOTS / f"lab-{width}-{theme.split()[1].lower()}.png")
+            page.locator(".mp-lab").screenshot(path=lab.SHOTS / f"lab-{width}-{theme.split()[1].lower()}.png")
     for name in FOLDED:
         page.get_by_test_id(f"open-{name}").click()
     expect(page.locator(".mp-gallery, .mp-tokens, .mp-patches")).to_have_count(0)
@@ -320,7 +319,7 @@ def test_another_sweep_is_watched_paused_and_takes_the_place_of_the_first(page: 
     page.get_by_test_id("monitor-pause").click()
     expect(page.get_by_test_id("monitor-status")).to_contain_text("paused ·")
     expect(page.get_by_test_id("lab-status")).to_have_text("the sweep is paused")
-    page.locator(".mp-lab").screenshot(path=SHOTS / "lab-paused.png")
+    page.locator(".mp-lab").screenshot(path=lab.SHOTS / "lab-paused.png")
     lab.said(page, FAST)
     page.get_by_test_id("monitor-resume").click()
     lab.said(page, WAIT)
@@ -340,4 +339,4 @@ def test_a_restarted_kernel_is_said_once(page: Page) -> None:
     expect(page.locator("[data-testid=no-kernel]:visible")).to_have_count(1)
     assert page.evaluate(_BROKEN_LINKS) == 0
     expect(page.get_by_test_id("answer-baseline")).not_to_be_empty()
-    page.locator(".mp-lab").screenshot(path=SHOTS / "lab-restarted.png")
+    page.locator(".mp-lab").screenshot(path=lab.SHOTS / "lab-restarted.png")

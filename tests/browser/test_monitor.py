@@ -13,7 +13,6 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.SHOTS
 # Milliseconds that a machine with other work may take for what computes.
 SLOW = 300_000
 
@@ -77,7 +76,7 @@ def test_a_sweep_is_paused_resumed_stopped_and_finished_from_its_store(page: Pag
     assert lab.said(page, ANSWER).startswith("free True")
     assert runs.text_content() == done
     area.scroll_into_view_if_needed()
-    page.screenshot(path=SHOTS / "monitor-paused.png")
+    page.screenshot(path=lab.SHOTS / "monitor-paused.png")
     page.keyboard.press("Enter")
     expect(status).to_contain_text("running")
     expect(runs).not_to_have_text(done, timeout=SLOW)
@@ -92,7 +91,7 @@ def test_a_sweep_is_paused_resumed_stopped_and_finished_from_its_store(page: Pag
     copied_code_runs(page, area)
     for theme in ("Dark", "Light"):
         lab.set_theme(page, f"JupyterLab {theme}")
-        area.screenshot(path=SHOTS / f"monitor-{theme.lower()}.png")
+        area.screenshot(path=lab.SHOTS / f"monitor-{theme.lower()}.png")
     assert lab.nameless(page) == []
 
 
@@ -103,7 +102,7 @@ def copied_code_runs(page: Page, area: Locator) -> None:
     expect(area.get_by_test_id("copy-status")).not_to_be_empty()
     expect(lab.finish_cell(page, I_COPIED, SLOW)).to_contain_text("difference", timeout=SLOW)  # a sweep of its own
     area.get_by_test_id("copy-csv").click()
-    page.screenshot(path=SHOTS / "heatmap-real.png")
+    page.screenshot(path=lab.SHOTS / "heatmap-real.png")
 
 
 def test_a_store_that_another_process_fills_is_followed(page: Page, desk: lab.Desk) -> None:
@@ -120,7 +119,7 @@ def test_a_store_that_another_process_fills_is_followed(page: Page, desk: lab.De
         expect(area.get_by_test_id("monitor-status")).to_contain_text("running")
         expect(area.get_by_test_id("monitor-note")).to_contain_text("another process")
         area.scroll_into_view_if_needed()
-        page.screenshot(path=SHOTS / "monitor-elsewhere.png")
+        page.screenshot(path=lab.SHOTS / "monitor-elsewhere.png")
         expect(area.get_by_test_id("monitor-status")).to_have_text("finished · 100 %", timeout=SLOW)
         expect(area.get_by_test_id("heatmap-cell")).to_contain_text("nats")
     finally:

@@ -15,7 +15,6 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser import lab
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.SHOTS
 ROWS = ("baseline", "steered", "random")
 
 MAKE = """
@@ -123,13 +122,13 @@ def test_a_person_steers_compares_and_shows(page: Page, desk: lab.Desk) -> None:
     for width in (1300, 900, 700):
         page.set_viewport_size({"width": width, "height": 1200})
         assert lab.cut_off(page, ".mp-panel, .mp-panel .mp-seg, .mp-panel .mp-head") == []
-        page.locator(".mp-panel").screenshot(path=SHOTS / f"panel-{width}.png")
+        page.locator(".mp-panel").screenshot(path=lab.SHOTS / f"panel-{width}.png")
     page.set_viewport_size({"width": 1300, "height": 1200})
     colour = "e => getComputedStyle(e).backgroundColor"
     light = page.locator(".mp-panel").evaluate(colour)
     lab.set_theme(page, "JupyterLab Dark")
     page.wait_for_function(f"light => ({colour})(document.querySelector('.mp-panel')) !== light", arg=light)
-    page.locator(".mp-panel").screenshot(path=SHOTS / "panel-dark.png")
+    page.locator(".mp-panel").screenshot(path=lab.SHOTS / "panel-dark.png")
     lab.set_theme(page, "JupyterLab Light")
 
 
@@ -139,7 +138,7 @@ def it_answers_three_times_and_a_stronger_answer_names_the_concept(page: Page) -
     assert all(answers(page))
     for name in ROWS:
         expect(page.get_by_test_id(f"facts-{name}")).to_contain_text("cat")
-    page.screenshot(path=SHOTS / "panel-light.png")
+    page.screenshot(path=lab.SHOTS / "panel-light.png")
     page.get_by_test_id("layer").press("ArrowRight")
     for _ in range(4):
         page.get_by_test_id("strength").press("ArrowRight")
@@ -211,7 +210,7 @@ def window_and_second_concept_are_pinned_and_used_again(page: Page) -> None:
     settled(page)
     page.get_by_test_id("pin-setting").click()
     expect(pin).to_have_count(2)
-    page.screenshot(path=SHOTS / "panel-pins.png")
+    page.screenshot(path=lab.SHOTS / "panel-pins.png")
     pin.first.get_by_role("button", name="use the pinned").click()
     settled(page)
     expect(steered).to_have_text(kept)
@@ -259,7 +258,7 @@ def errors_are_beside_what_caused_them(page: Page) -> None:
         expect(page.get_by_test_id("rate")).not_to_contain_text("busy")
     expect(page.locator(".mp-left").get_by_test_id("error")).to_be_in_viewport()
     expect(page.get_by_test_id("status")).to_have_text("idle")
-    page.screenshot(path=SHOTS / "panel-upload-error.png")
+    page.screenshot(path=lab.SHOTS / "panel-upload-error.png")
     assert answers(page) == before
     page.get_by_test_id("stop").click()
     settled(page)
@@ -268,7 +267,7 @@ def errors_are_beside_what_caused_them(page: Page) -> None:
     ask(page, "Was siehst du?")
     expect(note).to_contain_text("The model does not know “Was”, “siehst”, “du”")
     settled(page)
-    page.screenshot(path=SHOTS / "panel-unknown-words.png")
+    page.screenshot(path=lab.SHOTS / "panel-unknown-words.png")
     ask(page, "")
     expect(note).to_contain_text("The prompt is empty")
     ask(page, "what do you see ?")
@@ -290,7 +289,7 @@ def projector_hides_the_answer_until_it_is_revealed(page: Page) -> None:
     page.get_by_test_id("projector").click()
     expect(steered).to_have_text(hidden)
     assert steered.evaluate("e => parseFloat(getComputedStyle(e).fontSize)") >= 24
-    page.screenshot(path=SHOTS / "panel-projector.png")
+    page.screenshot(path=lab.SHOTS / "panel-projector.png")
     page.get_by_test_id("projector").focus()
     page.keyboard.press("r")
     expect(steered).not_to_have_text(hidden)

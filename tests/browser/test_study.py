@@ -14,7 +14,6 @@ from tests.browser import lab, pages
 from tests.plots.studies_by_hand import atlas, comparison, localization, reliability, unknown, with_multiverse
 
 pytestmark = pytest.mark.browser
-SHOTS = lab.SHOTS
 NAMES = ["cat", "tree", "house", "symmetry", "chaos", "crowding"]
 
 STUDY = f"""
@@ -136,7 +135,7 @@ def atlas_is_selected_by_its_rows_and_both_themes_are_readable(page: Page) -> No
         assert ink != paper
         for number, part in enumerate(page.get_by_test_id("study").all()):
             part.scroll_into_view_if_needed()
-            part.screenshot(path=SHOTS / f"study-{number}-{theme.lower()}.png")
+            part.screenshot(path=lab.SHOTS / f"study-{number}-{theme.lower()}.png")
 
 
 def test_a_study_in_the_lab_selects_everywhere(page: Page) -> None:
@@ -153,7 +152,7 @@ def test_a_study_in_the_lab_selects_everywhere(page: Page) -> None:
     lab.until_said(page, "print(explored.panel.concept, explored.panel.layer)", "tree 2")
     area.get_by_test_id("concept").select_option("chaos")
     expect(chart.locator(".mp-concept-line.mp-chosen")).to_have_attribute("data-concept", "chaos")
-    area.locator(".mp-lab").screenshot(path=SHOTS / "study-lab.png")
+    area.locator(".mp-lab").screenshot(path=lab.SHOTS / "study-lab.png")
     area.get_by_test_id("open-studies").click()
     expect(chart).to_have_count(0)
 
@@ -163,7 +162,7 @@ def test_pages_of_studies_are_explored_without_a_kernel(offline: pages.Offline, 
     page = offline.open(tmp_path / "unknown.html")
     expect(page.get_by_test_id("study-nothing")).to_contain_text("Nothing to draw, the numbers of 3 entity")
     expect(page.get_by_test_id("study-chart")).to_be_hidden()
-    page.screenshot(path=SHOTS / "study-nothing.png")
+    page.screenshot(path=lab.SHOTS / "study-nothing.png")
     page.get_by_test_id("study-charts").select_option(label="steering, vector")
     expect(page.get_by_test_id("study-nothing")).to_be_hidden()
     expect(page.get_by_test_id("study-chart").locator("svg")).to_be_visible()
@@ -182,4 +181,4 @@ def test_pages_of_studies_are_explored_without_a_kernel(offline: pages.Offline, 
     fourth.get_by_test_id("study-charts").select_option(label="Mean effect of each model at each relative depth")
     expect(fourth.locator("svg rect").first).to_be_visible()
     page.locator("summary").first.click()
-    page.screenshot(path=SHOTS / "study-page.png", full_page=True)
+    page.screenshot(path=lab.SHOTS / "study-page.png", full_page=True)

@@ -96,8 +96,10 @@ def test_a_stopped_sweep_stays_open_and_says_so(lab):
     assert (lab.bar.status, lab.bar.step) == ("cancelled", "stopped") and not folded(lab)
     assert lab.grid.attrs["progress"] <= 0.5 and lab.heatmap.status == "cancelled"
     assert lab.bar.resume == "" and not lab.monitor.resumable, "grids of one's own are not known to go on"
-    lab.resume()
-    assert lab.bar.status == "cancelled"
+    assert lab.monitor.note == "What was measured stays."
+    for resume in (lab.resume, lab.monitor.resume):
+        resume()
+        assert lab.bar.status == lab.monitor.status == "cancelled" and grids.taken == 2
 
 
 def stop_at_once(lab):

@@ -181,13 +181,9 @@ def test_what_the_panel_cannot_steer_with_is_left_as_it_is(streams):
     linked.select(concept="neon", layer=2, window=[2, 2], picked=1)
     assert (linked.panel.concept, linked.panel.strength, linked.panel.scope) == ("neon", 0.75, "image")
     assert linked.heatmap.tokens_label == "positions [3, 4]"
+    for tokens, label in {"last_prompt+generated": "prompt end + answer", "last_prompt": "last token"}.items():
+        shown = LayerConceptHeatmap(grid(tokens))
+        assert (shown.scope, shown.tokens_label) == (tokens, label)
     made = len(streams.made)
     linked.select(concept="unknown")
     assert linked.panel.concept == "neon" and len(streams.made) == made
-
-
-def test_the_map_names_its_tokens():
-    heatmap = LayerConceptHeatmap(grid("last_prompt+generated"))
-    assert (heatmap.scope, heatmap.tokens_label) == ("last_prompt+generated", "prompt end + answer")
-    heatmap.show(grid())
-    assert (heatmap.scope, heatmap.tokens_label) == ("last_prompt", "last token")

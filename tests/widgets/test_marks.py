@@ -154,20 +154,18 @@ def test_an_update_stays_small(panel_of):
         assert size(message) - size(without) <= 12 + 10 * len(message["spans"])
 
 
-def test_a_report_marks_synonyms_and_says_when_it_has_only_names():
+def test_a_report_marks_synonyms_and_says_when_it_has_only_names(tmp_path):
+    def says_so(data):
+        text = mp.report(data, tmp_path / "report.html").path.read_text(encoding="utf-8")
+        return "The grid does not say which words name a concept" in text
+
     data = grid(concepts=("left_of", "dog"))
+    assert says_so(data)
     data["text_unsteered"].values[:] = "a puppy left of it"
     assert [list(found.values()) for found in answers_of(data)["spans"]] == [[[[8, 15, 0]]], []]
     data = data.assign_coords(words=("concept", ['["beside"]', '["puppy", [7, 8]]']))
     assert [list(found.values()) for found in answers_of(data)["spans"]] == [[], [[[2, 7, 0]]]]
-    assert words_of(data)["dog"] == ["puppy"]
-
-
-def test_a_report_without_words_says_so(tmp_path):
-    data, said = grid(concepts=("cat",)), "The grid does not say which words name a concept"
-    assert said in mp.report(data, tmp_path / "a.html").path.read_text(encoding="utf-8")
-    data = data.assign_coords(words=("concept", ['["cat"]']))
-    assert said not in mp.report(data, tmp_path / "a.html").path.read_text(encoding="utf-8")
+    assert words_of(data)["dog"] == ["puppy"] and not says_so(data)
 
 
 def test_a_text_is_marked_for_the_concepts_whose_cells_show_it():

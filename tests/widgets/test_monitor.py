@@ -191,19 +191,6 @@ def test_an_engine_that_was_stopped_before_its_first_step_resumes_too(given, sma
     assert monitor.wait(SOON) and monitor.done == monitor.total
 
 
-def test_grids_of_ones_own_that_were_stopped_cannot_resume():
-    grids = Stepped()
-    monitor = SweepMonitor(grids)
-    grids.let(1)
-    assert grids.came.acquire(timeout=SOON)
-    monitor.stop()
-    grids.let(1)
-    assert not monitor.wait(SOON) and monitor.status == "cancelled"
-    assert not monitor.resumable and monitor.note == "What was measured stays."
-    monitor.resume()
-    assert monitor.status == "cancelled" and grids.taken == 2
-
-
 def test_a_heatmap_that_waits_for_news_is_stopped_at_once_and_the_sweep_goes_on():
     grids = Stepped()
     monitor = SweepMonitor(grids)

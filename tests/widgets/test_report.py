@@ -13,7 +13,6 @@ import xarray as xr
 
 import mllm_probe as mp
 from mllm_probe import cli
-from mllm_probe.cli import main
 from mllm_probe.reports import StudySection, studies_report
 from mllm_probe.reports.study_report import provenance_rows, unfinished
 from mllm_probe.reports.sweep_report import answers_of, choice_of
@@ -36,9 +35,9 @@ def grid(concepts=("cat", HOSTILE), layers=4, samples=6, draws=3, seed=0) -> xr.
     logprob = (rng.normal(0, 0.1, shape) + 6 * np.nan_to_num(named)).astype(np.float32)
     kept = np.full(shape, 0.5, np.float32)
     text = np.where(named == 1, "a cat", "a tree").astype(object)
-    variables = {name: (dims, values, {"units": "1", "long_name": name}) for name, values in
-                 {"named": named, "kept": kept, "edited": np.ones(shape, np.int32)}.items()}  # fmt: skip
-    variables |= {"logprob": (dims, logprob, {"units": "nats", "long_name": "log-probability"}), "text": (dims, text)}
+    variables = {"text": (dims, text), "edited": (dims, np.ones(shape, np.int32))}
+    variables["logprob"] = dims, logprob, {"units": "nats", "long_name": "log-probability"}
+    variables |= {name: (dims, one, {"units": "1"}) for name, one in (("named", named), ("kept", kept))}
     variables["tokens"] = (*dims, "step"), np.where(np.isnan(named), -1, 5)[..., None].astype(np.int32)
     for name, value in {"logprob": 0, "named": 0, "kept": 1}.items():
         unsteered = np.full((len(concepts), samples), value, np.float32)
@@ -320,6 +319,6 @@ def test_what_makes_no_page_is_refused(tmp_path):
 def test_a_study_that_was_kept_as_zarr_is_a_page_of_the_command_line(tmp_path, capsys):
     study = with_multiverse(STUDIES["reverse_steering"]())
     study.assign_coords(concept=study.concept.values.astype(object)).to_zarr(tmp_path / "study.zarr", zarr_format=2)
-    assert main(["report", str(tmp_path / "study.zarr"), str(tmp_path / "page.html")]) == 0
+    assert cli.main(["report", str(tmp_path / "study.zarr"), str(tmp_path / "page.html")]) == 0
     assert "page.html" in capsys.readouterr().out
     assert "edited: block 1" in (tmp_path / "page.html").read_text(encoding="utf-8")
