@@ -45,8 +45,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, l
 
 
 @pytest.mark.journey
-def test_a_report_is_explored_without_a_kernel(offline: pages.Offline, written: Any) -> None:
-    page = offline.open(written[0] / "report.html")
+def test_saved_pages_are_explored_without_a_kernel(offline: pages.Offline, written: Any) -> None:
+    folder, answers = written
+    report_is_explored(offline.open(folder / "report.html"))
+    panel_replays_its_answers_and_makes_none_up(offline.open(folder / "panel.html"), answers)
+    patches_and_tokens_are_read_layer_by_layer(offline.open(folder / "widgets.html"))
+
+
+def report_is_explored(page: Page) -> None:
     canvas, read, strength = (page.get_by_test_id(f"heatmap{name}") for name in ("", "-cell", "-strength"))
     strength.focus()
     page.keyboard.press("Home")
@@ -88,10 +94,7 @@ def answers_are_those_of_the_cell_and_all_are_searched(page: Page) -> None:
     assert all("cat" in text for text in table.locator("td:nth-child(3)").all_text_contents())
 
 
-@pytest.mark.journey
-def test_a_panels_page_replays_its_answers_and_makes_none_up(offline: pages.Offline, written: Any) -> None:
-    folder, answers = written
-    page = offline.open(folder / "panel.html")
+def panel_replays_its_answers_and_makes_none_up(page: Page, answers: dict[str, list[str]]) -> None:
     rows = [page.get_by_test_id(f"answer-{name}") for name in ("baseline", "steered", "random")]
     listed = page.get_by_test_id("recorded")
     expect(listed.locator("option")).to_have_count(1 + len(answers))
@@ -128,9 +131,7 @@ def test_a_panels_page_replays_its_answers_and_makes_none_up(offline: pages.Offl
         expect(page.get_by_test_id(name)).to_be_hidden()
 
 
-@pytest.mark.journey
-def test_patches_and_tokens_of_a_page_are_read_layer_by_layer(offline: pages.Offline, written: Any) -> None:
-    page = offline.open(written[0] / "widgets.html")
+def patches_and_tokens_are_read_layer_by_layer(page: Page) -> None:
     canvas, read = page.get_by_test_id("patches"), page.get_by_test_id("patch-read")
     expect(read).to_contain_text("Page up and down change the layer.")
     assert read.evaluate("e => e.scrollHeight <= e.clientHeight")

@@ -98,7 +98,7 @@ def tab_to(page: Page, name: str) -> None:
 
 
 @pytest.mark.journey
-def test_a_person_steers_what_the_map_shows(page: Page) -> None:
+def test_a_person_steers_what_the_map_shows_and_opens_its_parts(page: Page) -> None:
     assert page.get_by_test_id("answer-baseline").text_content()
     finished_sweep_is_folded_away_and_can_be_opened(page)
     fluent_range_of_the_concept_is_marked(page)
@@ -108,6 +108,7 @@ def test_a_person_steers_what_the_map_shows(page: Page) -> None:
     tokens_selected_in_the_strip_are_steered(page)
     error_is_one_sentence_until_the_next_move(page)
     concepts_that_are_not_told_apart_are_grey(page)
+    parts_open_in_view_follow_the_panel_and_fit(page)
 
 
 def finished_sweep_is_folded_away_and_can_be_opened(page: Page) -> None:
@@ -250,8 +251,7 @@ def concepts_that_are_not_told_apart_are_grey(page: Page) -> None:
     lab.said(page, "explored.heatmap.unfit = explored.panel.unfit = {}")
 
 
-@pytest.mark.journey
-def test_parts_open_in_view_follow_the_panel_and_fit(page: Page) -> None:
+def parts_open_in_view_follow_the_panel_and_fit(page: Page) -> None:
     parts = (".mp-patches", ".mp-tokens", ".mp-gallery", ".mp-code")
     page.set_viewport_size({"width": 1400, "height": 700})
     for name, part in zip(FOLDED, parts, strict=True):
