@@ -64,6 +64,7 @@ def test_a_sweep_is_paused_resumed_stopped_and_finished_from_its_store(page: Pag
     expect(status).to_have_text("nothing to watch")
     expect(area.get_by_test_id("monitor-pause")).to_be_hidden()
     expect(area.get_by_test_id("heatmap-skeleton")).to_be_visible()
+    expect(area.get_by_test_id("heatmap-cell")).to_have_text("Waiting for the first cells.")
     expect(area.get_by_test_id("heatmap")).to_be_hidden()
     lab.said(page, START)
     expect(area.get_by_test_id("heatmap-cell")).to_contain_text("nats", timeout=SLOW)
