@@ -19,12 +19,12 @@ SLOW = 300_000
 MAKE = """
 import mllm_probe as mp
 from mllm_probe.sweeps import runner
-from mllm_probe.widgets.base.choices import pictures_from
+from mllm_probe.widgets.base.choices import images_from
 runner.DEFAULT = runner.Limits(rows=24)
 model = mp.load("scenes-8l")
 library = mp.concepts.scenes(concepts=["cat", "tree", "neon"], pairs=6)
 vectors = mp.concept_vectors(model, library, probe_accuracy=False, shuffled_draws=3)
-pictures = pictures_from(library)[:4]
+pictures = images_from(library)[:4]
 monitor = mp.SweepMonitor()
 live = mp.LayerConceptHeatmap(monitor)
 display(monitor, live)
