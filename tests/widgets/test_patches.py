@@ -108,6 +108,14 @@ def test_without_vectors_it_shows_the_picture_and_paints(tiny, vectors, library)
     assert overlay.steering().scope.mask is not None
 
 
+def test_vectors_of_another_model_are_refused_by_name(overlay, tiny, vectors, library):
+    foreign = vectors.assign_attrs(model="another", weights="0" * 12)
+    with pytest.raises(ValueError, match="another .*tiny-llava"):
+        PatchOverlay(tiny, foreign, images=library["cat"].positive[0])
+    with pytest.raises(ValueError, match="another .*tiny-llava"):
+        overlay.vectors = foreign
+
+
 def test_it_says_where_zero_and_one_were_measured(tiny, vectors, library):
     overlay = PatchOverlay(tiny, vectors.sel(scope=["last_prompt"]), images=library["cat"].positive[0])
     assert overlay.wait(SOON) and overlay.meaning.endswith("at tokens of the scope last_prompt and not at image tokens")
