@@ -26,6 +26,14 @@ from mllm_probe.sweeps.runner import Limits
 MODEL = "scenes-8l"
 CELLS: dict[str, Any] = {"layers": [2], "strengths": (0, 1), "draws": 4, "metrics": ("logprob",), "progress": False}
 """Settings of the stored sweep."""
+PATCHED: dict[str, Any] = {
+    "layers": [3],
+    "groups": ("image",),
+    "controls": ("unrelated",),
+    "direction": "insert",
+    "progress": False,
+}
+"""Settings of the patch."""
 Printed = tuple[int, str, str]
 """Exit status, standard output and standard error of a command."""
 
@@ -39,6 +47,14 @@ class Setting:
     @cached_property
     def model(self) -> Any:
         return mp.load(MODEL)
+
+    @cached_property
+    def smaller(self) -> Any:
+        return mp.load("scenes-4l")
+
+    @cached_property
+    def related(self) -> Any:
+        return mp.concepts.scenes(concepts=["left", "right"], pairs=2)
 
     @cached_property
     def library(self) -> Any:
@@ -72,6 +88,10 @@ class Setting:
             max_new_tokens=3,
             progress=False,
         ).load()
+
+    @cached_property
+    def patched(self) -> xr.Dataset:
+        return mp.patch(self.model, self.library, **PATCHED)
 
     @cached_property
     def kept(self) -> Path:

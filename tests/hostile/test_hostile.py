@@ -15,15 +15,6 @@ TRIES = tries()
 MOST_BARE = 9
 
 
-@pytest.fixture(scope="module")
-def setting() -> Setting:
-    made = Setting(Path())
-    # Made before the first try, whose time is limited.
-    assert all(one.sizes for one in (made.grid, made.captured, made.swept))
-    assert made.vector_file.is_file() and made.image_file.is_file()
-    return made
-
-
 @pytest.mark.parametrize("attempt", TRIES, ids=lambda attempt: attempt.label)
 def test_hostile_input(attempt: Try, setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     setting.folder = tmp_path
