@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save
 
 import mllm_probe as mp
-from tests.hostile.cases.steering import filled
+from tests.hostile.cases.arguments import filled
 from tests.hostile.tries import Try
 
 read = partial(Try, "load_vectors")
