@@ -1,7 +1,8 @@
-"""Zarr stores that are missing, damaged, somebody else's, or made to do harm."""
+"""Where captures and sweeps are stored, listed and deleted, and stores that are somebody else's or made to do harm."""
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 from collections.abc import Callable
@@ -12,109 +13,306 @@ import numpy as np
 import xarray as xr
 
 import mllm_probe as mp
+from mllm_probe.activations.store_layout import write_group
 from mllm_probe.activations.zarr_store import open_zarr, save_zarr
+from tests.hostile.setting import CELLS, Setting
 from tests.hostile.tries import Try
 
-AREA = "open_zarr"
+Make = Callable[[Path], object]
+Call = Callable[[Setting], Any]
+NAN = float("nan")
 
 
-def _edited(edit: Callable[[Path, Any], object], **options: Any) -> Callable[[Any], bool]:
-    """Store activations, edit the store, open it: whether every variable is as it was."""
+def _capture(s: Setting, store: Any) -> xr.Dataset:
+    return mp.capture(s.model, [s.picture], layers=[2], store=store)
 
-    def call(setting: Any) -> bool:
-        captured = mp.capture(setting.model, [setting.picture], layers=[2])
-        path = save_zarr(captured, setting.folder / "z.zarr")
-        edit(path, setting)
-        opened = open_zarr(path, setting.model, **options)
-        return all(np.array_equal(opened[name].values, captured[name].values) for name in captured.data_vars)
+
+def _sweep(s: Setting, store: Any, **given: Any) -> xr.Dataset:
+    return mp.sweep(s.model, s.vectors, [s.picture], store=store, **CELLS | given)
+
+
+def _save(s: Setting, store: Path) -> Path:
+    return save_zarr(s.captured, store, overwrite=True)
+
+
+def _whole(acts: xr.Dataset) -> bool:
+    return bool(np.isfinite(acts["activation"].values).all())
+
+
+def _at(write: Callable[[Setting, Any], Any], make: Make) -> Call:
+    """Write a store where ``make`` put something."""
+
+    def call(s: Setting) -> Any:
+        make(s.folder / "a.zarr")
+        return write(s, s.folder / "a.zarr")
 
     return call
 
 
-def _text(old: str, new: str) -> Callable[[Path, Any], object]:
+PATHS: list[tuple[str, Any, str]] = [
+    ("a NUL", "a\0b", "holds a NUL character"),
+    ("a folder of files", str(Path(__file__).parent), "exists and holds no"),
+    ("/proc", "/proc", "exists and holds no"),
+    ("below a file", f"{__file__}/a.zarr", "could not be written"),
+    ("a name of 300 letters", "x" * 300, "too long for a file"),
+]
+PLACES: dict[str, Make] = {
+    "an empty folder": Path.mkdir,
+    "a link to an empty folder": lambda path: ((path.parent / "e").mkdir(), path.symlink_to(path.parent / "e")),
+    "a link to nowhere": lambda path: path.symlink_to(path.parent / "nowhere"),
+}
+TAKEN: dict[str, Make] = {
+    "another program's group": lambda path: xr.Dataset({"mine": ("x", [1])}).to_zarr(path, zarr_format=2),
+    "a folder with a hidden file": lambda path: (path.mkdir(), (path / ".mine").write_text("mine")),
+    "a file": lambda path: path.write_text("mine"),
+    "a link to itself": lambda path: path.symlink_to(path),
+    "a pipe": lambda path: os.mkfifo(path),
+}
+OTHER_CAPTURE: list[tuple[dict[str, Any], str]] = [
+    ({"layers": [4, 2]}, "layers: stored [2, 4]"), ({"tokens": "image"}, "tokens: stored"),
+    ({"prompt": "Who?"}, "prompt: stored"), ({"continuation": "a cat"}, "continuation: stored"),
+    ({"batch_size": 1}, "batch_size: stored"),
+]  # fmt: skip
+OTHER_SWEEP: list[tuple[dict[str, Any], str]] = [
+    ({"strengths": (1, 0)}, "strengths: stored"), ({"layers": [3]}, "layers: stored [2], asked for [3]"),
+    ({"draws": 6}, "draws: stored"), ({"seed": 1}, "seed: stored 0, asked for 1"),
+    ({"metrics": ("logprob", "kl")}, "metrics: stored"), ({"controls": "random"}, "controls: stored"),
+    ({"prompt": "Who?"}, "prompt: stored"), ({"unit": "vector"}, "unit: stored 'residual', asked for 'vector'"),
+    ({"tokens": "image"}, "tokens: stored"), ({"operation": "ablate"}, "operation: stored"),
+    ({"answer_prefix": "a"}, "answer_prefix: stored"), ({"max_new_tokens": 3}, "max_new_tokens: stored 8, asked for"),
+    ({"record": ["projection"]}, "record: stored"),
+]  # fmt: skip
+SHARDS = ("3", "0/2", "3/2", "1/0", "1/2/3", " 1/2", "1/2\n", "1.0/2", "\u0661/\u0662", "1/" + "9" * 5000)
+
+
+def _saved(name: str, value: Any) -> Call:
+    """Whether every variable of a capture with one more comes back as it was saved."""
+
+    def call(s: Setting) -> bool:
+        changed = s.captured.assign({name: ("sample", value)})
+        opened = open_zarr(save_zarr(changed, s.folder / "saved.zarr"))
+        same = [np.array_equal(opened[one].values, changed[one].values) for one in changed.variables]
+        return all(same) and set(opened.variables) == set(changed.variables)
+
+    return call
+
+
+SAVED = {
+    "control characters": ["\x1b[31m", "plain"], "markup and right to left": ["<script>", "\u202ecat"],
+    "emoji": ["\U0001f431", ""], "paths": ["../../x", "a\nb"], "booleans": [True, False],
+    "infinities": [np.inf, -np.inf], "complex numbers": [1j, 2j], "64 bits": [2**63 - 1, -(2**63)],
+}  # fmt: skip
+
+
+def _edited(edit: Callable[[Path, Setting], object], **options: Any) -> Call:
+    """Whether every variable of stored activations is as it was after the store was edited."""
+
+    def call(s: Setting) -> bool:
+        path = save_zarr(s.captured, s.folder / "z.zarr")
+        edit(path, s)
+        opened = open_zarr(path, s.model, **options)
+        return all(np.array_equal(opened[name].values, s.captured[name].values) for name in s.captured.data_vars)
+
+    return call
+
+
+def _text(old: str, new: str) -> Callable[[Path, Setting], object]:
     """Replace text in the consolidated metadata."""
 
-    def edit(path: Path, setting: Any) -> None:
-        file = path / ".zmetadata"
-        text = file.read_text()
+    def edit(path: Path, s: Setting) -> None:
+        text = (path / ".zmetadata").read_text()
         assert old in text
-        file.write_text(text.replace(old, new))
+        (path / ".zmetadata").write_text(text.replace(old, new))
 
     return edit
 
 
-def _array(**changes: Any) -> Callable[[Path, Any], object]:
+def _array(**changes: Any) -> Callable[[Path, Setting], object]:
     """Change the metadata of the activations."""
 
-    def edit(path: Path, setting: Any) -> None:
+    def edit(path: Path, s: Setting) -> None:
         content = json.loads((path / ".zmetadata").read_text())
-        for name, value in changes.items():
-            was = content["metadata"]["activation/.zarray"][name]
-            content["metadata"]["activation/.zarray"][name] = value(was) if callable(value) else value
+        content["metadata"]["activation/.zarray"].update(changes)
         (path / ".zmetadata").write_text(json.dumps(content))
 
     return edit
 
 
-def _weights(path: Path, setting: Any) -> None:
+def _weights(path: Path, s: Setting) -> None:
     for file in (path / ".zmetadata", path / ".zattrs"):
-        file.write_text(file.read_text().replace(setting.model.fingerprint, "deadbeef"))
+        file.write_text(file.read_text().replace(s.model.fingerprint, "deadbeef"))
 
 
-def _pipe(path: Path, setting: Any) -> None:
+def _pipe(path: Path, s: Setting) -> None:
     (path / ".zmetadata").unlink()
     os.mkfifo(path / ".zmetadata")
 
 
-def _same(result: bool) -> bool:
-    return result
+EDITED: list[tuple[str, Callable[[Path, Setting], object], str]] = [
+    ("nothing", lambda path, s: None, ""),
+    ("no .zmetadata", lambda path, s: (path / ".zmetadata").unlink(), ""),
+    ("no type", _text('"dtype": "float32"', '"dtypo": "x"'), ""),
+    (".zmetadata is '{'", lambda path, s: (path / ".zmetadata").write_text("{"), "damaged"),
+    (".zmetadata is a pipe", _pipe, "not a regular file"),
+    ("type 'load'", _text('"float32"', '"load"'), "no type of PyTorch"),
+    ("weights of another model", _weights, "deadbeef"),
+    ("shape of 2**40", _array(shape=[2**40, 2, 1, 128]), "damaged"),
+    ("pickle as compressor", _array(compressor={"id": "pickle", "protocol": 5}), "codec 'pickle'"),
+    ("pickle as filter", _array(filters=[{"id": "pickle", "protocol": 5}]), "codec 'pickle'"),
+]
 
 
-_HUGE = _array(shape=lambda shape: [2**40, *shape[1:]])
-_PICKLE = {"id": "pickle", "protocol": 5}
-_LEFT = "is not a store of activations"
+def _listed(make: Make) -> Call:
+    """Names of what is listed in a folder with a capture and what ``make`` adds to a store beside it."""
 
-
-def _over(make: Callable[[Path, Any], object]) -> Callable[[Any], object]:
-    """Save activations where there is something else."""
-
-    def call(setting: Any) -> object:
-        path = setting.folder / "there.zarr"
-        make(path, setting)
-        return save_zarr(mp.capture(setting.model, [setting.picture], layers=[2]), path, overwrite=True)
+    def call(s: Setting) -> list[str]:
+        s.capture_store()
+        (s.folder / "odd.zarr").mkdir()
+        make(s.folder / "odd.zarr")
+        return [Path(path).name for path in mp.cache.list(s.folder)["path"]]
 
     return call
 
 
-def _sweep(path: Path, setting: Any) -> None:
-    settings = {"layers": [2], "strengths": (0, 1), "draws": 4, "progress": False}
-    mp.sweep(setting.model, setting.vectors, [setting.picture], store=path, **settings)
+def _pruned(make: Make = lambda path: None, **given: Any) -> Call:
+    """Stores that were deleted of a folder with a capture that ``make`` changed, and what is left in it."""
+
+    def call(s: Setting) -> tuple[int, list[str]]:
+        make(s.capture_store())
+        gone = mp.cache.prune(s.folder, **(given or {"older_than": 0}))
+        return len(gone), sorted(path.name for path in s.folder.iterdir())
+
+    return call
 
 
-def _foreign(path: Path, setting: Any) -> None:
-    xr.Dataset({"mine": ("x", [1])}).to_zarr(path, zarr_format=2)
+def _beside(make: Make) -> Make:
+    return lambda store: ((store.parent / "odd.zarr").mkdir(), make(store.parent / "odd.zarr"))
 
 
-TRIES = [
-    Try(AREA, "intact", _edited(lambda path, s: None), "result", right=_same),
-    Try(AREA, "no .zmetadata", _edited(lambda path, s: (path / ".zmetadata").unlink()), "result", right=_same),
-    Try(AREA, ".zmetadata is '{'", _edited(lambda p, s: (p / ".zmetadata").write_text("{")), "error", "damaged"),
-    Try(AREA, ".zmetadata is a pipe", _edited(_pipe), "error", "not a regular file"),
-    Try(AREA, "type 'load'", _edited(_text('"float32"', '"load"'), device="cpu"), "error", "no type of PyTorch"),
-    Try(AREA, "no type", _edited(_text('"dtype": "float32"', '"dtypo": "x"'), device="cpu"), "result", right=_same),
-    Try(AREA, "weights of another model", _edited(_weights), "error", "deadbeef"),
-    Try(AREA, "shape of 2**40", _edited(_HUGE), "error", "damaged"),
-    Try(AREA, "pickle as compressor", _edited(_array(compressor=_PICKLE)), "error", "codec 'pickle'"),
-    Try(AREA, "pickle as filter", _edited(_array(filters=[_PICKLE])), "error", "codec 'pickle'"),
-    Try(AREA, "a codec without a name", _edited(_array(compressor={})), "error", "codec None"),
-    Try(AREA, "codecs that are text", _edited(_array(filters="pickle")), "error", "codec 'pickle'"),
-    Try(AREA, "no folder", lambda s: open_zarr(s.folder / "no"), "error", "no Zarr store"),
-    Try(AREA, "None", lambda s: open_zarr(None), "error", "expected the path"),  # type: ignore[arg-type]
-    Try(AREA, "a file", lambda s: open_zarr(__file__), "error", "no Zarr store"),
-    Try(AREA, "an address", lambda s: open_zarr("http://x.invalid/a.zarr"), "error", "expected a folder, or"),
-    Try(AREA, "a map of no store", lambda s: mp.LayerConceptHeatmap(str(s.folder / "no")), "error", "no Zarr store"),
-    Try("save_zarr", "over a sweep", _over(_sweep), "error", _LEFT),
-    Try("save_zarr", "over another program's group", _over(_foreign), "error", _LEFT),
-    Try("save_zarr", "over a folder", _over(lambda path, s: path.mkdir()), "error", _LEFT),
-    Try("save_zarr", "over a file", _over(lambda path, s: path.write_text("mine")), "error", _LEFT),
+def _group(version: int, attributes: object) -> Make:
+    def make(path: Path) -> None:
+        if version == 3:
+            root = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+            (path / "zarr.json").write_text(json.dumps(root))
+        else:
+            (path / ".zgroup").write_text('{"zarr_format": 2}')
+            (path / ".zattrs").write_text(json.dumps(attributes))
+
+    return make
+
+
+def _book(**changes: Any) -> dict[str, Any]:
+    plain = {"version": 1, "kind": "capture", "settings": {}, "plan": {}, "units": ["0"], "variables": []}
+    return {"mllm_probe_store": plain | changes}
+
+
+FOREIGN: dict[str, Make] = {
+    "attributes are a list": _group(3, [1]), "its own attribute is a list": _group(3, {"mllm_probe_store": [1]}),
+    "no units": _group(3, _book(units=[])), "units are paths": _group(3, _book(units=["../../x"])),
+    "kind is a list": _group(3, _book(kind=["capture"])), "version 99": _group(3, _book(version=99)),
+    "format 2: attributes are a list": _group(2, [1]),
+    "format 2: progress is not finite": _group(2, {"store_settings": "{}", "store_state": "{}", "progress": NAN}),
+    "zarr.json is a pipe": lambda path: os.mkfifo(path / "zarr.json"),
+    "100,000 brackets": lambda path: (path / "zarr.json").write_text("[" * 100_000),
+}  # fmt: skip
+PRUNE: list[tuple[dict[str, Any], str]] = [
+    ({"dry_run": True}, "say which stores"),
+    ({"older_than": -1}, "older_than: expected 0 days or more"),
+    ({"older_than": datetime.timedelta(days=-1)}, "older_than: expected 0 days or more"),
+    ({"older_than": datetime.date(2020, 1, 1)}, "older_than: expected a number"),
+    ({"older_than": 0, "dry_run": "no"}, "dry_run: expected True or False"),
+    ({"older_than": 0, "unfinished": "no"}, "unfinished: expected True or False"),
 ]
+
+
+def _prune_links(s: Setting) -> bool:
+    """A link to a store elsewhere, and a store that holds a link to somebody's folder."""
+    inside, mine, thesis = s.folder / "inside", s.folder / "mine", s.folder / "mine" / "thesis.tex"
+    inside.mkdir()
+    mine.mkdir()
+    thesis.write_text("mine")
+    store = s.capture_store().rename(s.folder / "outside.zarr")
+    (inside / "link.zarr").symlink_to(store)
+    kept = not len(mp.cache.prune(inside, older_than=0)) and (store / "zarr.json").is_file()
+    (store / "unit_markers" / "mine").symlink_to(mine)
+    mp.cache.prune(s.folder, older_than=0)
+    return kept and thesis.is_file() and not store.exists()
+
+
+LEFT = (0, ["acts.zarr"])
+TRIES = [
+    *(Try(f"store of a {what}", f"at {name}", lambda s, write=write, path=path: write(s, path), "error", says)
+      for what, write in (("capture", _capture), ("sweep", _sweep)) for name, path, says in PATHS),
+    *(Try(f"store of a {what}", f"over {name}", _at(write, make), "error", "a.zarr")
+      for what, write in (("capture", _capture), ("sweep", _sweep)) for name, make in TAKEN.items()),
+    *(Try("save_zarr", f"over {name}", _at(_save, make), "error", "is not a store of activations")
+      for name, make in list(TAKEN.items())[:3]),
+    Try("save_zarr", "over a sweep", lambda s: _save(s, s.sweep_store()), "error", "is not a store of activations"),
+    *(Try("store of a capture", f"at {name}", _at(lambda s, path: _whole(_capture(s, path)), make), "result",
+          right=bool) for name, make in PLACES.items()),
+    Try("store of a capture", "at a name with a line break, in folders to be made",
+        lambda s: _whole(_capture(s, s.folder / "b" / "a\n\x1b[31m.zarr")), "result", right=bool),
+    *(Try("store of a capture", f"begun with another: {given}",
+          lambda s, given=given: s.capture_again(s.capture_store(), **given), "error", says)
+      for given, says in OTHER_CAPTURE),
+    *(Try("store of a sweep", f"begun with another: {given}",
+          lambda s, given=given: s.sweep_again(s.sweep_store(), **given), "error", says) for given, says in OTHER_SWEEP),
+    Try("store of a capture", "its images in another order",
+        lambda s: s.capture_again(s.capture_store(), images=s.held_out.pictures[1::-1]), "error", "images: stored"),
+    Try("store of a sweep", "its images in another order",
+        lambda s: s.sweep_again(s.sweep_store(), images=s.held_out.pictures[1::-1]), "error", "images: stored"),
+    Try("store of a capture", "a sweep is there", lambda s: s.capture_again(s.sweep_store()), "error",
+        "holds no capture but a sweep"),
+    Try("store of a sweep", "a capture is there", lambda s: s.sweep_again(s.capture_store()), "error",
+        "holds no sweep but a capture"),
+    Try("store of a patch", "a file is there", _at(
+        lambda s, path: mp.patch(s.model, s.library, layers=[3], store=path), lambda path: path.write_text("mine")),
+        "error", "holds no patch"),
+    *(Try("shard", f"{one!r}"[:40], lambda s, one=one: _sweep(s, s.folder / "a.zarr", shard=one), "error",
+          "shard: expected a text such as '3/16'") for one in SHARDS),
+    Try("shard", "without a store", lambda s: _sweep(s, None, shard="1/2"), "error", "give store="),
+    Try("shard", "one of a billion", lambda s: s.sweep_again(s.sweep_store(), shard="1/999999999"), "result",
+        right=lambda grid: grid.attrs["progress"] == 1),
+    Try("join", "a capture", lambda s: mp.sweeps.join_sweep(s.capture_store(), model=s.model), "error",
+        "the store of a capture"),
+    Try("join", "another model", lambda s: mp.sweeps.join_sweep(s.sweep_store(), model=mp.randomised(s.model)), "error",
+        "give the same model"),
+    Try("join", "a file", lambda s: mp.sweeps.join_sweep(__file__, model=s.model), "error", "holds no store"),
+    Try("join", "an address", lambda s: mp.sweeps.join_sweep("gs://b", model=s.model), "error", "gs://BUCKET/NAME"),
+    Try("join", "a finished store", lambda s: mp.sweeps.join_sweep(s.sweep_store(), model=s.model, progress=False),
+        "result", right=lambda grid: grid.attrs["progress"] == 1),
+    *(Try("save_zarr", f"a variable of {name}", _saved("odd", np.array(value)), "result", right=bool)
+      for name, value in SAVED.items()),
+    Try("save_zarr", "a variable of objects", _saved("odd", np.array([{}, 1], object)), "error", "stored as Zarr"),
+    Try("save_zarr", "a variable called in control characters", _saved("\x1b[31m", [1, 2]), "result", right=bool),
+    *(Try("save_zarr", f"a variable called {name!r}", _saved(name, [1, 2]), "error", "a variable is named")
+      for name in ("../x", "a/b", "", "..", "/etc/x", ".zattrs", "a\0b")),
+    Try("save_zarr", "no attributes", lambda s: save_zarr(s.captured.drop_attrs(), s.folder / "x"), "error",
+        "no attribute 'weights'"),
+    *(Try("open_zarr", name, _edited(edit, **({"device": "cpu"} if "type" in name else {})),
+          "error" if says else "result", says, bool) for name, edit, says in EDITED),
+    *(Try("open_zarr", f"at {path}", lambda s, path=path: open_zarr(path), "error", says)
+      for path, says in (("no", "no Zarr store"), ("http://x.invalid/a.zarr", "expected a folder, or"))),
+    *(Try("cache", f"list beside {name}", _listed(make), "result", right=lambda names: names == ["acts.zarr"])
+      for name, make in FOREIGN.items()),
+    *(Try("cache", f"prune beside {name}", _pruned(_beside(make)), "result",
+          right=lambda told: told == (1, ["odd.zarr"])) for name, make in FOREIGN.items()),
+    *(Try("cache", f"prune with somebody's {name}", _pruned(make), "warning", says, lambda told: told == LEFT)
+      for name, make, says in (
+          ("file", lambda store: (store / "thesis.tex").write_text("mine"), "thesis.tex"),
+          ("file in control characters", lambda store: (store / "\x1b[31m").write_text("mine"), "'\\x1b[31m'"),
+          ("pipe", lambda store: os.mkfifo(store / "pipe"), "'pipe'"))),
+    *(Try("cache", f"prune: {given}", _pruned(**given), "error", says) for given, says in PRUNE),
+    *(Try("cache", f"prune: {given}", _pruned(**given), "result", right=lambda told: told == LEFT)
+      for given in ({"older_than": 1}, {"older_than": 10**30}, {"older_than": datetime.timedelta.max},
+                    {"unfinished": True})),
+    Try("cache", "prune: links", _prune_links, "result", right=bool),
+    Try("cache", "list a link in a circle", _listed(lambda path: (path / "circle").symlink_to(path.parent)), "result",
+        right=lambda names: names == ["acts.zarr"]),
+    Try("cache", "list a store in a store", lambda s: (
+        write_group(s.grid[["logprob"]], s.capture_store() / "in.zarr"), len(mp.cache.list(s.folder)))[1], "result",
+        right=lambda count: count == 1),
+    Try("cache", "check an empty folder", lambda s: mp.cache.check(s.folder), "error", "there is no store at"),
+    Try("cache", "check an address", lambda s: mp.cache.check("s3://bucket"), "error", "expected s3://BUCKET/NAME"),
+    Try("cache", "list a folder that is a file", lambda s: mp.cache.list(__file__), "error", "there is no folder"),
+]  # fmt: skip
