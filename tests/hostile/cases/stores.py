@@ -256,7 +256,8 @@ TRIES = [
           lambda s, given=given: s.capture_again(s.capture_store(), **given), "error", says)
       for given, says in OTHER_CAPTURE),
     *(Try("store of a sweep", f"begun with another: {given}",
-          lambda s, given=given: s.sweep_again(s.sweep_store(), **given), "error", says) for given, says in OTHER_SWEEP),
+          lambda s, given=given: s.sweep_again(s.sweep_store(), **given), "error", says)
+      for given, says in OTHER_SWEEP),
     Try("store of a capture", "its images in another order",
         lambda s: s.capture_again(s.capture_store(), images=s.held_out.pictures[1::-1]), "error", "images: stored"),
     Try("store of a sweep", "its images in another order",
