@@ -17,7 +17,7 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from tests.hostile.cases.folders import made
+from tests.hostile.cases.images import made
 from tests.hostile.setting import CELLS, PATCHED, Setting
 from tests.hostile.tries import Try, outcome
 from tests.plots.studies_by_hand import localization

@@ -117,7 +117,7 @@ OPTIONS: list[tuple[str, str, str, tuple[str, ...]]] = [
     ("vectors", "unable to convert", "--batch-size", ("zero",)),
 ]
 FOREIGN: list[tuple[str, str, list[str], dict[str, str | bytes]]] = [
-    *((f"{command}: its settings' name is taken", "no command wrote it", COMMANDS[command].split(), {file: "a = 1"})
+    *((f"{command}: its settings' name is taken", "no command wrote", COMMANDS[command].split(), {file: "a = 1"})
       for command, file in (("capture", "a.zarr.toml"), ("vectors", "a.safetensors.toml"), ("sweep", "a.zarr.toml"))),
     ("sweep: its settings' name is a folder", "no command wrote it", COMMANDS["sweep"].split(), {"a.zarr.toml/x": "my"}),
     ("sweep: its own settings would be written over", "no command wrote it",

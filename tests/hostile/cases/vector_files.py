@@ -1,4 +1,4 @@
-"""Files of vectors that are damaged, foreign or lie about themselves."""
+"""Files of vectors, safetensors and GGUF, that are damaged, foreign or lie about themselves."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 import pickle
 import struct
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gguf
 import numpy as np
 import torch
 from safetensors.torch import save
@@ -19,8 +19,8 @@ import mllm_probe as mp
 from tests.hostile.cases.arguments import filled
 from tests.hostile.tries import Try
 
-read = partial(Try, "load_vectors")
-written = partial(Try, "save_vectors")
+Make = Callable[[Any, Path], object]
+"""Writes a file of a setting to a path."""
 
 
 class _Evil:
@@ -28,72 +28,64 @@ class _Evil:
         return os.system, ("touch ran_pickle",)
 
 
-def _good(s: Any) -> bytes:
-    return mp.save_vectors(s.vectors, s.folder / "ok.safetensors").read_bytes()
+def _bytes(data: bytes) -> Make:
+    return lambda s, path: path.write_bytes(data)
 
 
-def _header(edit: Callable[[dict[str, Any]], Any]) -> Callable[[Any], bytes]:
-    """The good file with other labels in its header."""
-
-    def make(s: Any) -> bytes:
-        data = _good(s)
-        (length,) = struct.unpack("<Q", data[:8])
-        header = json.loads(data[8 : 8 + length])
-        labels = json.loads(header["__metadata__"]["mllm_probe"])
-        changed = edit(labels)
-        header["__metadata__"]["mllm_probe"] = changed if isinstance(changed, str) else json.dumps(changed)
-        packed = json.dumps(header).encode()
-        packed += b" " * (-len(packed) % 8)
-        return struct.pack("<Q", len(packed)) + packed + data[8 + length :]
+def _cut(share: float, write: Make) -> Make:
+    def make(s: Any, path: Path) -> None:
+        write(s, path)
+        data = path.read_bytes()
+        path.write_bytes(data[: int(len(data) * share)])
 
     return make
 
 
-def _with(**parts: Any) -> Callable[[Any], bytes]:
+def _good(s: Any, path: Path) -> None:
+    mp.save_vectors(s.vectors, path)
+
+
+def _header(edit: Callable[[dict[str, Any]], Any]) -> Make:
+    """The good file with other labels in its header."""
+
+    def make(s: Any, path: Path) -> None:
+        _good(s, path)
+        data = path.read_bytes()
+        (length,) = struct.unpack("<Q", data[:8])
+        header = json.loads(data[8 : 8 + length])
+        header["__metadata__"]["mllm_probe"] = json.dumps(edit(json.loads(header["__metadata__"]["mllm_probe"])))
+        packed = json.dumps(header).encode()
+        packed += b" " * (-len(packed) % 8)
+        path.write_bytes(struct.pack("<Q", len(packed)) + packed + data[8 + length :])
+
+    return make
+
+
+def _with(**parts: Any) -> Make:
     """The good file with entries of its labels changed; a dict changes entries of a part, None takes one out."""
 
     def edit(labels: dict[str, Any]) -> dict[str, Any]:
         for name, value in parts.items():
-            if value is None:
-                labels.pop(name)
-            else:
-                labels[name] = labels[name] | value if isinstance(value, dict) else value
-        return labels
+            labels[name] = labels[name] | value if isinstance(value, dict) else value
+        return {name: value for name, value in labels.items() if value is not None}
 
     return _header(edit)
 
 
-def _load(make: Callable[[Any], bytes]) -> Callable[[Any], Any]:
-    def call(s: Any) -> Any:
-        path = s.folder / "v.safetensors"
-        path.write_bytes(make(s))
-        vectors = mp.load_vectors(path, s.model)
-        steering = mp.Steering(vectors.isel(concept=0), [3], 1.0)
-        return vectors, mp.generate(s.model, s.picture, steering=steering, max_new_tokens=2).text
-
-    return call
-
-
-def _nan_file(s: Any) -> bytes:
-    return mp.save_vectors(filled(s.vectors, float("nan")), s.folder / "n.safetensors").read_bytes()
-
-
 _CANNOT = "cannot be read as safetensors"
 _ODD = "v.safetensors: its header does not describe vectors"
-_FILES: list[tuple[str, Callable[[Any], bytes], str]] = [
-    ("empty", lambda s: b"", _CANNOT),
-    ("random", lambda s: np.random.default_rng(0).bytes(300), _CANNOT),
-    ("cut", lambda s: _good(s)[: len(_good(s)) // 2], _CANNOT),
-    ("header of 2**60", lambda s: struct.pack("<Q", 2**60) + b"{}", _CANNOT),
-    ("text", lambda s: b"hello world, this is no file", _CANNOT),
-    ("a pickle", lambda s: pickle.dumps(_Evil()), _CANNOT),
-    ("tensors of another program", lambda s: save({"a": torch.ones(3)}), "holds no vectors of this package"),
+FILES: list[tuple[str, Make, str]] = [
+    ("empty", _bytes(b""), _CANNOT),
+    ("random", _bytes(np.random.default_rng(0).bytes(300)), _CANNOT),
+    ("cut", _cut(0.5, _good), _CANNOT),
+    ("header of 2**60", _bytes(struct.pack("<Q", 2**60) + b"{}"), _CANNOT),
+    ("a pickle", _bytes(pickle.dumps(_Evil())), _CANNOT),
+    ("a pickle of torch", lambda s, path: torch.save({"a": _Evil()}, path), _CANNOT),
+    ("tensors of another program", _bytes(save({"a": torch.ones(3)})), "holds no vectors of this package"),
     ("no dims", _with(dims=None), _ODD),
     ("labels a list", _header(lambda labels: [1]), "holds no vectors of this package"),
     ("labels without parts", _header(lambda labels: {"format": labels["format"]}), _ODD),
-    ("labels no JSON", _header(lambda labels: '{"format": '), _ODD),
     ("dims of another length", _with(dims={"vector": ["concept"]}), _ODD),
-    ("dims that are no list", _with(dims={"vector": 5}), _ODD),
     ("dims of a tensor that is not there", _with(dims={"zz": ["hidden"]}), _ODD),
     ("dims that disagree", _with(dims={"residual_norm": ["scope", "layer"]}), _ODD),
     ("a dimension twice", _with(dims={"residual_norm": ["layer", "layer"]}), _ODD),
@@ -101,63 +93,123 @@ _FILES: list[tuple[str, Callable[[Any], bytes], str]] = [
     ("texts as numbers", _with(texts={"concept": [1, 2]}), _ODD),
     ("a million names", _with(texts={"concept": ["a"] * 10**6}), _ODD),
     ("an unknown coordinate", _with(coords=["zz"]), _ODD),
-    ("coordinates no list", _with(coords=5), _ODD),
     ("attributes a list", _with(attrs=[1]), _ODD),
-    ("no variable_attrs", _with(variable_attrs=None), _ODD),
     ("no weights", _with(attrs={"weights": None}), "do not say which model"),
     ("another version", _with(format="mllm_probe.vectors/2"), "holds no vectors of this package"),
     ("no vector", _header(lambda labels: labels["dims"].pop("vector") and labels), "lacks variable 'vector'"),
-    ("NaN", _nan_file, "holds NaN or infinity"),
+    ("NaN", lambda s, path: mp.save_vectors(filled(s.vectors, float("nan")), path), "holds NaN or infinity"),
 ]
-_SOURCES: list[tuple[str, Any, str]] = [
-    ("missing", "no.safetensors", "no file of vectors at no.safetensors"),
-    ("a folder", ".", "no file of vectors at"),
-    ("None", None, "path: expected text or a path; got None"),
-    ("bytes", b"x", "path: expected text or a path; got b'x'"),
-    ("a number", 5, "path: expected text or a path; got 5"),
-    ("a NUL", "a\0", "holds a NUL character"),
+TARGETS: list[tuple[str, str]] = [
+    ("x.pt", "saved as *.safetensors"), ("no/x.safetensors", "there is no folder 'no'"),
+    ("no/x.gguf", "there is no folder 'no'"), ("e.safetensors", "is a folder"),
+    ("a\0.safetensors", "holds a NUL character"), ("x" * 300 + ".safetensors", "is too long"),
+    ("x.gguf", "holds one concept"),
+]  # fmt: skip
+SOURCES = {"no": "no file of vectors at no", ".": "no file of vectors at", "a\0": "holds a NUL character"}
+ONES = np.ones(128, np.float32)
+WHOLE = {f"direction.{layer}": ONES * layer for layer in range(1, 8)}
+
+
+def _tensors(tensors: dict[str, Any], architecture: str = "controlvector", **labels: Any) -> Make:
+    def make(s: Any, path: Path) -> None:
+        writer = gguf.GGUFWriter(path, architecture)
+        for key, value in labels.items():
+            add = writer.add_uint32 if isinstance(value, int) else writer.add_string
+            add(f"mllm_probe.{key}", value)
+        for name, array in tensors.items():
+            kind = array[1] if isinstance(array, tuple) else None
+            writer.add_tensor(name, array[0] if kind else array, raw_dtype=kind)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+
+    return make
+
+
+def _quantized(kind: str) -> Make:
+    chosen = gguf.GGMLQuantizationType[kind]
+    return _tensors({"direction.3": (gguf.quantize(ONES.reshape(1, -1) * 0.5, chosen), chosen)})
+
+
+def _claims(tensors: int, entries: int, data: bytes = b"", version: int = 3) -> Make:
+    return _bytes(b"GGUF" + struct.pack("<IQQ", version, tensors, entries) + data)
+
+
+def _entry(kind: int, data: bytes) -> bytes:
+    return struct.pack("<Q", 1) + b"a" + struct.pack("<I", kind) + data
+
+
+ARRAY, STRING, BYTE = 9, 8, 0
+_NO = "v.gguf cannot be read as GGUF"
+GGUF: list[tuple[str, Make, str]] = [
+    ("empty", _bytes(b""), _NO),
+    ("version 99", _claims(0, 0, version=99), _NO),
+    ("big endian", _bytes(b"GGUF" + struct.pack(">IQQ", 3, 0, 0)), _NO),
+    ("half", _cut(0.5, _tensors(WHOLE)), _NO),
+    ("95 %", _cut(0.95, _tensors(WHOLE)), _NO),
+    ("2**50 tensors", _claims(2**50, 0), _NO),
+    ("2**50 entries", _claims(1, 2**50, b"\0" * 64), _NO),
+    ("a key of 2**60", _claims(0, 1, struct.pack("<Q", 2**60) + b"\0" * 64), _NO),
+    ("text of 2**60", _claims(0, 1, _entry(STRING, struct.pack("<Q", 2**60) + b"\0" * 64)), _NO),
+    ("an array of 2**40 texts", _claims(0, 1, _entry(ARRAY, struct.pack("<IQ", STRING, 2**40) + b"\0" * 64)), _NO),
+    ("a million bytes", _claims(0, 1, _entry(ARRAY, struct.pack("<IQ", BYTE, 10**6) + bytes(10**6))), _NO),
+    ("arrays in arrays", _claims(0, 1, _entry(ARRAY, struct.pack("<IQ", ARRAY, 1) * 5000)), _NO),
+    ("a tensor of 2**60", _claims(1, 0, struct.pack("<Q", 1) + b"a" + struct.pack("<IQIQ", 1, 2**60, 0, 0)), _NO),
+    ("2**30 dimensions", _claims(1, 0, struct.pack("<Q", 1) + b"a" + struct.pack("<I", 2**30)), _NO),
+    ("no tensors", _tensors({}), "holds no control vector"),
+    ("a model", _tensors(WHOLE, "llama"), "it is 'llama' with 7 tensors"),
+    ("direction.-1", _tensors({"direction.-1": ONES, **WHOLE}), "block -1"),
+    ("direction.99", _tensors({"direction.99": ONES, **WHOLE}), "block 99"),
+    ("mixed widths", _tensors({"direction.3": ONES, "direction.4": ONES[:7]}), "'direction.4' has 7 numbers"),
+    ("two dimensions", _tensors({"direction.3": ONES.reshape(2, 64)}), "has 2 × 64 numbers"),
+    ("infinity", _tensors({"direction.3": ONES * np.inf}), "holds NaN or infinity"),
+    *((kind, _quantized(kind), kind) for kind in ("Q8_0", "BF16")),
+    ("an unknown scope", _tensors(WHOLE, scope="evil"), "evil"),
+    ("other weights", _tensors(WHOLE, weights="abc"), "were made with"),
 ]
-_TARGETS: list[tuple[str, Any, str]] = [
-    ("another ending", "x.pt", "saved as *.safetensors"),
-    ("no folder", "no/x.safetensors", "there is no folder 'no'"),
-    ("no folder, GGUF", "no/x.gguf", "there is no folder 'no'"),
-    ("a folder", "e.safetensors", "is a folder"),
-    ("None", None, "path: expected text or a path; got None"),
-    ("bytes", b"x.safetensors", "path: expected text or a path"),
-    ("a NUL", "a\0.safetensors", "holds a NUL character"),
-    ("300 letters", "x" * 300 + ".safetensors", "is too long"),
-    ("two concepts, GGUF", "x.gguf", "holds one concept"),
-]
+NUMBERS: dict[str, tuple[Make, float]] = {
+    "whole": (_tensors(WHOLE), 3), "direction.0": (_tensors({"direction.0": ONES, **WHOLE}), 3),
+    "float16": (_tensors({"direction.3": ONES.astype(np.float16)}), 1),
+    "float64": (_tensors({"direction.3": ONES.astype(np.float64)}), 1),
+    "int8": (_tensors({"direction.3": (ONES * 100).astype(np.int8)}), 100),
+}  # fmt: skip
+"""Files that are read, with the numbers of block 3."""
 
 
-def _pickled_torch(s: Any) -> Any:
-    torch.save({"a": _Evil()}, s.folder / "t.safetensors")
-    return mp.load_vectors(s.folder / "t.safetensors", s.model)
+def _load(make: Make, ending: str = "safetensors") -> Callable[[Any], Any]:
+    """Read a file, and answer with it."""
 
-
-def _target(path: Any) -> Callable[[Any], Any]:
     def call(s: Any) -> Any:
-        (s.folder / "e.safetensors").mkdir()
-        return mp.save_vectors(s.vectors, path)
+        path = s.folder / f"v.{ending}"
+        make(s, path)
+        vectors = mp.load_vectors(path, s.model, s.held_out.pictures[:1])
+        mp.generate(s.model, s.picture, steering=mp.Steering(vectors.isel(concept=0), [3], 1.0), max_new_tokens=2)
+        return vectors
 
     return call
 
 
+def _saved(path: str) -> Callable[[Any], Any]:
+    return lambda s: ((s.folder / "e.safetensors").mkdir(), mp.save_vectors(s.vectors, path))
+
+
 TRIES = [
-    *(read(name, _load(make), "error", says) for name, make, says in _FILES),
-    read("a pickle of torch", _pickled_torch, "error", _CANNOT),
-    read("whole", _load(_good), "result", right=lambda out: out[0].concept.values.tolist() == ["cat", "neon"]),
-    read("names exchanged, which no label can show", _load(_with(texts={"concept": ["neon", "cat"]})), "result",
-         right=lambda out: out[0].sizes["concept"] == 2),
-    *(read(f"path: {name}", lambda s, p=p: mp.load_vectors(p, s.model), "error", says) for name, p, says in _SOURCES),
-    read("another ending", lambda s: (Path("v.npz").write_bytes(b"x"), mp.load_vectors("v.npz", s.model)), "error",
-         _CANNOT),
-    read("a name as model", lambda s: mp.load_vectors(mp.save_vectors(s.vectors, "v.safetensors"), "scenes-8l"),
-         "error", "expected a loaded model"),
-    *(written(name, _target(path), "error", says) for name, path, says in _TARGETS),
-    written("None as vectors", lambda s: mp.save_vectors(None, "x.safetensors"), "error", "expected a dataset"),
-    written("a grid", lambda s: mp.save_vectors(s.grid, "x.safetensors"), "error", "lacks variable 'vector'"),
-    written("an attribute of no kind", lambda s: mp.save_vectors(s.vectors.assign_attrs(a=object()), "x.safetensors"),
-            "error", "attribute of type object"),
-    written("path and vectors exchanged", lambda s: mp.save_vectors("x.safetensors", s.vectors), "error", "expected"),
+    *(Try("load_vectors", name, _load(make), "error", says) for name, make, says in FILES),
+    *(Try("load_vectors", repr(path), lambda s, path=path: mp.load_vectors(path, s.model), "error", says)
+      for path, says in SOURCES.items()),
+    Try("load_vectors", "whole", _load(_good), "result", right=lambda v: v.concept.values.tolist() == ["cat", "neon"]),
+    *(Try("save_vectors", repr(path[:40]), _saved(path), "error", says) for path, says in TARGETS),
+    Try("save_vectors", "a grid", lambda s: mp.save_vectors(s.grid, "x.safetensors"), "error", "lacks variable"),
+    Try("save_vectors", "an attribute of no kind", lambda s: mp.save_vectors(
+        s.vectors.assign_attrs(a=object()), "x.safetensors"), "error", "attribute of type object"),
+    *(Try("GGUF", name, _load(make, "gguf"), "error", says) for name, make, says in GGUF),
+    *(Try("GGUF", name, _load(make, "gguf"), "result",
+          right=lambda v, value=value: bool((v["vector"].sel(layer=3).values == value).all()))
+      for name, (make, value) in NUMBERS.items()),
+    *(Try("GGUF", f"called {name!r}", _load(_tensors(WHOLE, concept=name), "gguf"), "result",
+          right=lambda v, name=name: v.concept.values.tolist() == [str(name)])
+      for name in ("<script>x</script>\n", 5)),
+    Try("GGUF", "no model", lambda s: (_tensors(WHOLE)(s, s.folder / "v.gguf"), mp.load_vectors("v.gguf")), "error",
+        "pass model="),
 ]  # fmt: skip

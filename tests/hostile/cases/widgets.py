@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 import mllm_probe as mp
-from tests.hostile.cases.folders import bomb, encoded, png
+from tests.hostile.cases.images import bomb, encoded, png
 from tests.hostile.tries import Try
 
 widget = partial(Try, "widgets, their messages, uploads")
