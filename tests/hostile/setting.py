@@ -26,13 +26,7 @@ from mllm_probe.sweeps.runner import Limits
 MODEL = "scenes-8l"
 CELLS: dict[str, Any] = {"layers": [2], "strengths": (0, 1), "draws": 4, "metrics": ("logprob",), "progress": False}
 """Settings of the stored sweep."""
-PATCHED: dict[str, Any] = {
-    "layers": [3],
-    "groups": ("image",),
-    "controls": ("unrelated",),
-    "direction": "insert",
-    "progress": False,
-}
+PATCHED: dict[str, Any] = {"layers": [3], "groups": "image", "controls": ("unrelated",), "direction": "insert"}
 """Settings of the patch."""
 Printed = tuple[int, str, str]
 """Exit status, standard output and standard error of a command."""
@@ -91,7 +85,7 @@ class Setting:
 
     @cached_property
     def patched(self) -> xr.Dataset:
-        return mp.patch(self.model, self.library, **PATCHED)
+        return mp.patch(self.model, self.library, **PATCHED, progress=False)
 
     @cached_property
     def kept(self) -> Path:

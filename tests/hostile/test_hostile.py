@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -55,22 +54,3 @@ def _trace():
         os.stat("\0")
     except ValueError as error:
         return error.__traceback__
-
-
-def summary() -> str:
-    """Tries by area and ending, as a table."""
-    areas: dict[str, Counter[str]] = {}
-    for attempt in TRIES:
-        areas.setdefault(attempt.area, Counter())[attempt.ends] += 1
-    rows = [
-        f"| {area} | {' | '.join(str(count[k]) for k in KINDS)} | {count.total()} |" for area, count in areas.items()
-    ]
-    total = sum(areas.values(), Counter())
-    rows.append(f"| all | {' | '.join(str(total[k]) for k in KINDS)} | {total.total()} |")
-    return "\n".join(["| area | " + " | ".join(KINDS) + " | all |", "|---" * (len(KINDS) + 2) + "|", *rows])
-
-
-KINDS = ("error", "warning", "result", "bare")
-
-if __name__ == "__main__":
-    print(summary())

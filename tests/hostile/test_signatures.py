@@ -17,6 +17,7 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
+from tests.hostile.cases.arguments import BLOCKS
 from tests.hostile.cases.images import made
 from tests.hostile.setting import CELLS, PATCHED, Setting
 from tests.hostile.tries import Try, outcome
@@ -28,20 +29,13 @@ def _text(dice: Random) -> str:
 
 
 WRONG: dict[str, Callable[[Random], object]] = {
-    "none": lambda dice: None,
-    "truth": lambda dice: True,
-    "whole": lambda dice: dice.randint(1, 9),
-    "negative": lambda dice: -dice.randint(1, 9),
-    "fraction": lambda dice: dice.randint(0, 9) + dice.uniform(0.1, 0.9),
-    "not finite": lambda dice: float(dice.choice(("nan", "inf", "-inf"))),
-    "text": _text,
-    "bytes": lambda dice: dice.randbytes(dice.randint(1, 4)),
-    "complex": lambda dice: complex(1, dice.random()),
-    "list": lambda dice: [object()] * dice.randint(1, 3),
-    "mapping": lambda dice: {_text(dice): dice.random()},
-    "object": lambda dice: object(),
-    "dataset": lambda dice: xr.Dataset({_text(dice): 1}),
-}
+    "none": lambda dice: None, "truth": lambda dice: True, "whole": lambda dice: dice.randint(1, 9),
+    "negative": lambda dice: -dice.randint(1, 9), "fraction": lambda dice: dice.randint(0, 9) + dice.uniform(0.1, 0.9),
+    "not finite": lambda dice: float(dice.choice(("nan", "inf", "-inf"))), "text": _text,
+    "bytes": lambda dice: dice.randbytes(dice.randint(1, 4)), "complex": lambda dice: complex(1, dice.random()),
+    "list": lambda dice: [object()] * dice.randint(1, 3), "mapping": lambda dice: {_text(dice): dice.random()},
+    "object": lambda dice: object(), "dataset": lambda dice: xr.Dataset({_text(dice): 1}),
+}  # fmt: skip
 """Kinds of values, each with what draws one; none is false, since a parameter may read that as nothing given. The list
 and the text are wrong also where lists and names are right."""
 NUMBER, IMAGES = "whole negative fraction", "none text bytes mapping"
@@ -52,45 +46,29 @@ TAKEN = {
     "Offer": IMAGES, "Inputs": "none mapping", "Row": "none", "Continuation": "none text",
 }  # fmt: skip
 """Kinds that a type allows; those of other types are values of a class of their own, or need a closer look."""
-FREE = {
-    "prompt", "answer_prefix", "answer", "text", "title", "name", "revision", "category", "split", "groups",
-    "activations", "grid",
-}  # fmt: skip
+FREE = {"prompt", "answer_prefix", "answer", "text", "title", "name", "category", "split", "groups", "activations"}
 """Parameters for which any text may be right; other texts are names that have to be known."""
 CALLED = {
-    "activations": "store|vectors", "effect_or_grid": "effect", "folder": "path", "grid": "dataset",
-    "grid_or_study": "grid", "metric": "variable", "name": "concept", "of": "stud", "paths": "image",
-    "read_layers": "layers", "read_out": "read-out", "read_tokens": "tokens", "recovered": "dataset", "scope": "tokens",
-    "source": "sweep_iter", "study": "stud",
+    "activations": "store|vectors", "effect_or_grid": "effect", "folder": "path", "grid": "dataset", "of": "stud",
+    "grid_or_study": "grid", "metric": "variable", "name": "concept", "paths": "image", "read_layers": "layers",
+    "read_out": "read-out", "read_tokens": "tokens", "recovered": "dataset", "scope": "tokens", "study": "stud",
+    "source": "sweep_iter", "to": "vectors", "unit": "strength_unit", "heatmap": "link", "panel": "link",
 }  # fmt: skip
 """What errors call a parameter, where that is not its name."""
 NOT_TRIED = {"bool", "Progress", "object"}
-"""Types of which any value is right: truth is read as Python reads it, except by what deletes (cases/caching.py)."""
+"""Types of which any value is right: truth is read as Python reads it, except by what deletes (cases/stores.py)."""
 BARE = {
-    "load": "device_map",
-    "concepts.emoji": "concepts",
-    "concepts.scenes": "concepts",
+    "load": "device_map", "concepts.emoji": "concepts", "concepts.scenes": "concepts",
     "concepts.from_text": "templates",
     "concepts.from_hub": "category split image_column label_column positive_column negative_column classes words "
-    "revision",
-    "concepts.image_files": "paths",
-    "concepts.neutral_images": "library",
-    "activations.open_zarr": "model device",
-    "metrics.concept_projection": "activations",
-    "compare": "strength",
-    "effect": "split average",
-    "recommend": "draws",
-    "recovered": "metric",
-    "studies.read_out": "at_input",
-    "studies.read_out_of_patches": "metric",
-    "studies.recognition_vs_reasoning": "questions",
-    "studies.scaling": "vectors grids store",
-    "plots.dose_response": "layer concepts",
-    "plots.layer_profile": "concepts",
-    "plots.recovery_profile": "controls groups",
-    "SteeringPanel": "recommended library",
-    "explore": "library",
-}
+    "revision", "concepts.image_files": "paths", "concepts.neutral_images": "library",
+    "activations.open_zarr": "model device", "metrics.concept_projection": "activations", "compare": "strength",
+    "effect": "split average", "recommend": "draws", "recovered": "metric", "studies.read_out": "at_input",
+    "studies.read_out_of_patches": "metric", "studies.recognition_vs_reasoning": "questions",
+    "studies.scaling": "vectors grids store", "plots.dose_response": "layer concepts",
+    "plots.layer_profile": "concepts", "plots.recovery_profile": "controls groups",
+    "SteeringPanel": "recommended library", "explore": "library",
+}  # fmt: skip
 """Parameters that refuse some values in the words of Python or PyTorch, or after another refusal."""
 LENIENT = {
     "any value is shown as text": "wrap: name, report: title",
@@ -163,10 +141,6 @@ def _swept(s: Setting) -> dict[str, Any]:
     return CELLS | _shown(s) | {"record": ["residual_norm"]}
 
 
-def _effects(s: Setting) -> xr.DataArray:
-    return xr.DataArray(np.ones((2, 3)), {"layer": [0, 1]}, ("layer", "sample")).expand_dims(concept=["cat"])
-
-
 def _stored(name: str, parameter: str = "path") -> Callable[[Setting], dict[str, Any]]:
     return lambda s: {parameter: s.kept / name, "model": s.model, "progress": False}
 
@@ -179,56 +153,41 @@ PLAIN: dict[str, Callable[[Setting], Any]] = {
 }  # fmt: skip
 """Right values of parameters without a default, wherever they occur."""
 GIVEN: dict[str, Callable[[Setting], dict[str, Any]]] = {
-    "load": lambda s: {"name": "scenes-4l"},
-    "wrap": lambda s: {"hf_model": s.model.hf, "processor": s.model.processor},
+    "load": lambda s: {"name": "scenes-4l"}, "wrap": lambda s: {"hf_model": s.model.hf, "processor": s.model.processor},
     "concepts.emoji": lambda s: {"concepts": ["cat"], "pairs": 1},
     "concepts.scenes": lambda s: {"concepts": ["cat"], "pairs": 1},
     "concepts.from_folder": lambda s: {"folder": made(s.folder, {})},
     "concepts.from_hub": lambda s: {"dataset": "no/such", "category": "entity"},
     "concepts.image_files": lambda s: {"paths": [s.image_file]},
     "concepts.from_text": lambda s: {"concepts": {"cat": "cat", "dog": "dog"}, "category": "entity"},
-    "activations.open_zarr": _stored("acts.zarr"),
-    "cache.check": _stored("acts.zarr"),
-    "capture": lambda s: {"layers": [2]},
-    "concept_vectors": lambda s: _small(s) | {"layers": [2], "shuffled_draws": 0},
+    "activations.open_zarr": _stored("acts.zarr"), "cache.check": _stored("acts.zarr"),
+    "capture": lambda s: {"layers": [2]}, "concept_vectors": lambda s: _small(s) | {"layers": [2], "shuffled_draws": 0},
     "load_vectors": lambda s: {"path": s.vector_file, "model": s.model},
     "vectors_from": lambda s: _shown(s) | {"directions": {"a": np.ones((8, s.model.hidden_size))}},
-    "Steering": lambda s: {"vectors": s.cat, "layers": [3]},
-    "steer": lambda s: {"steering": mp.Steering(s.cat, [3])},
-    "generate": lambda s: _shown(s) | {"max_new_tokens": 1},
-    "stream": lambda s: _shown(s) | {"max_new_tokens": 1},
-    "metrics.spans": lambda s: {"text": "a cat", "words": ["cat"]},
-    "metrics.forms": lambda s: {"words": ["cat"]},
+    "Steering": lambda s: {"vectors": s.cat, "layers": [3]}, "steer": lambda s: {"steering": mp.Steering(s.cat, [3])},
+    "generate": lambda s: _shown(s) | {"max_new_tokens": 1}, "stream": lambda s: _shown(s) | {"max_new_tokens": 1},
+    "metrics.spans": lambda s: {"text": "a cat", "words": ["cat"]}, "metrics.forms": lambda s: {"words": ["cat"]},
     "metrics.concept_projection": lambda s: {"activations": s.captured, "vectors": s.cat},
     "check": lambda s: {"model": s.smaller, "library": s.held_out},
     "compare": lambda s: {"grids": [s.grid, s.grid.assign_attrs(model="other", weights="other")]},
-    "patch": lambda s: _small(s) | PATCHED,
-    "recovered": lambda s: {"grid": s.patched},
+    "patch": lambda s: _small(s) | PATCHED, "recovered": lambda s: {"grid": s.patched},
     "recommend": lambda s: (
         _small(s) | {"vectors": s.vectors, "layers": [3], "draws": 4, "images": 10, "strengths": {"image": [1.0]}}
     ),
-    "plan": _swept,
-    "sweep": _swept,
-    "sweep_iter": _swept,
-    "sweeps.join_sweep": _stored("sweep.zarr", "store"),
-    "sweeps.open_grid": _stored("sweep.zarr"),
-    "sweeps.read_progress": _stored("sweep.zarr"),
-    "sweeps.store_status": _stored("sweep.zarr"),
-    "cache.prune": lambda s: {"older_than": 1},
+    "plan": _swept, "sweep": _swept, "sweep_iter": _swept, "sweeps.join_sweep": _stored("sweep.zarr", "store"),
+    "sweeps.open_grid": _stored("sweep.zarr"), "sweeps.read_progress": _stored("sweep.zarr"),
+    "sweeps.store_status": _stored("sweep.zarr"), "cache.prune": lambda s: {"older_than": 1},
     "studies.recognition_vs_reasoning": lambda s: {"library": s.related, "progress": False},
     "studies.read_out_of_patches": lambda s: {"grid": s.patched},
-    "studies.read_out_of": lambda s: {"values": _effects(s), "scope": "image"},
+    "studies.read_out_of": lambda s: {"values": BLOCKS, "scope": "image"},
     "studies.causal_verdict": lambda s: {"effect": mp.effect(s.grid), "read_out": s.grid},
     "studies.scaling": lambda s: _small(s) | {"model": [s.model, s.smaller]},
     "studies.truth.plant": lambda s: {"layers": 2, "block": 1, "pairs": 2},
     "plots.recovery_profile": lambda s: {"recovered": mp.recovered(s.patched)},
-    "LayerConceptHeatmap": lambda s: {"grid": s.grid},
-    "PatchOverlay": _shown,
-    "SteeringPanel": _shown,
-    "TokenStrip": _shown,
-    "explore": lambda s: _small(s) | {"images": [s.picture]},
+    "LayerConceptHeatmap": lambda s: {"grid": s.grid}, "PatchOverlay": _shown, "SteeringPanel": _shown,
+    "TokenStrip": _shown, "explore": lambda s: _small(s) | {"images": [s.picture]},
     "widgets.link": lambda s: dict.fromkeys(("heatmap", "panel"), mp.StudyView(localization())),
-}
+}  # fmt: skip
 """Further right arguments, with which a function is done soon."""
 
 
@@ -256,8 +215,8 @@ def _end(s: Setting, pair: str, kind: str) -> tuple[str, str]:
     value = WRONG[kind](Random(f"{pair} {kind}"))
     arguments = _given(s, name) | {parameter.name: value}
     ended = outcome(Try(name, kind, lambda s: _called(s, name, arguments), "error"), s)
-    called = f"{CALLED.get(parameter.name, parameter.name)}|{parameter.name.rstrip('s').replace('_', '[ _-]')}"
-    named = re.search(called, ended.text, re.IGNORECASE)
+    called = f"{CALLED.get(parameter.name, parameter.name)}|{parameter.name.rstrip('s').replace('_', '[ _-]')}s?\\b"
+    named = re.search(rf"\b(?:{called})", ended.text, re.IGNORECASE)
     how = "bare" if ended.kind == "error" and not named else ended.kind
     return how, f"{parameter.name}={value!r} ({kind}) ends with {ended.kind}: {ended.text or 'no word'}"
 

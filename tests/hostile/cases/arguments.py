@@ -68,7 +68,9 @@ def _both(s: Any, **given: Any) -> Any:
 
 
 def _patch(s: Any, library: Any = None, **given: Any) -> xr.Dataset:
-    return mp.patch(s.model, s.library if library is None else library, **(PATCHED | {"controls": ()} | given))
+    return mp.patch(
+        s.model, s.library if library is None else library, **(PATCHED | {"controls": (), "progress": False} | given)
+    )
 
 
 def _of_cat(s: Any, **changes: Any) -> ConceptLibrary:
@@ -82,7 +84,6 @@ def _ids(ids: Any) -> dict[str, Any]:
 SETTINGS: list[tuple[str, Callable[..., Any], list[tuple[dict[str, Any], str]]]] = [
     ("capture", _capture, [
         ({"tokens": ()}, "tokens: expected one or several of"),
-        ({"tokens": ("image", 3)}, "tokens: expected one or several of"),
         ({"tokens": (2, 2)}, "tokens: expected one or several of"),
         ({"tokens": (10**30,)}, "tokens: expected one or several of"),
         ({"tokens": [[True], [True, False]]}, "tokens: expected one or several of"),
@@ -92,155 +93,85 @@ SETTINGS: list[tuple[str, Callable[..., Any], list[tuple[dict[str, Any], str]]]]
         ({"tokens": np.ones((3, 3), bool)}, "the patch mask is 3×3, but the image"),
         ({"tokens": [True, False, True]}, "a mask of 3 positions does not fit"),
         ({"tokens": [10**12]}, "position 1000000000000 cannot be read"),
-        ({"tokens": "generated"}, "give continuation="),
-        ({"layers": -9}, "no layer -9: the model has 8 blocks"),
-        ({"layers": slice(5, 2)}, "layers: expected 'all'"),
-        ({"layers": [2.5]}, "layers: expected 'all'"),
-        ({"layers": [1, -7]}, "one or more different blocks"),
-        ({"layers": ["input", "all"]}, "layers: expected 'all'"),
-        ({"batch_size": 0}, "batch_size: expected 'auto' or a number of samples"),
-        ({"continuation": ""}, "at least one token"),
-        ({"images": []}, "at least one image"),
+        ({"tokens": "generated"}, "give continuation="), ({"layers": -9}, "no layer -9: the model has 8 blocks"),
+        ({"layers": slice(5, 2)}, "layers: expected 'all'"), ({"layers": [1, -7]}, "one or more different blocks"),
+        ({"layers": ["input", "all"]}, "layers: expected 'all'"), ({"continuation": ""}, "at least one token"),
     ]),
     ("generate", _generate, [
-        ({"prompt": [None]}, "prompt: expected text, or one text per sample; got None"),
         ({"prompt": [{"role": "user", "content": "Hi"}]}, "the chat template is applied to it"),
         ({"prompt": ["a", "b"]}, "Expected one prompt, or one per sample (1); got 2"),
-        ({"prompt": []}, "Expected one prompt, or one per sample (1); got 0"),
-        ({"prompt": LONG}, "shorten the prompt"),
         ({"prompt": "<image>"}, "prompt: holds the image token '<image>'"),
         ({"prompt": "\ud800"}, "prompt: holds '\\ud800', which is no character"),
-        ({"max_new_tokens": 0}, "max_new_tokens: expected 1 or more; got 0"),
         ({"temperature": NAN, "do_sample": True}, "temperature: expected a finite number"),
         ({"temperature": -1.0, "do_sample": True}, "temperature: expected a number above 0"),
-        ({"num_beams": 0}, "num_beams: expected 1 or more; got 0"),
         ({"do_sample": True, "top_k": -5}, "top_k: expected 0 or more; got -5"),
         ({"nonsense": 1}, "generate has no option 'nonsense'"),
         ({"answer_prefix": "<image>"}, "answer_prefix: holds the image token"),
         ({"answer_prefix": "\ud800"}, "answer_prefix: holds '\\ud800', which is no character"),
         ({"inputs": {}}, "inputs= expects processed tensors with 'input_ids'"),
-        ({"inputs": []}, "inputs= expects processed tensors of at least one sample"),
-        ({"steering": []}, "steering: expected a Steering"),
         (_ids(torch.tensor([[10**6]])), "token ids between 0 and"),
         (_ids(torch.tensor([[-1]])), "token ids between 0 and"),
-        (_ids(torch.zeros(1, 0, dtype=torch.long)), "at least one token"),
-        (_ids(torch.rand(1, 4)), "whole numbers"),
+        (_ids(torch.zeros(1, 0, dtype=torch.long)), "at least one token"), (_ids(torch.rand(1, 4)), "whole numbers"),
         (_ids(torch.tensor([1, 2])), "[rows, tokens]"),
-        (_ids("abc"), "[rows, tokens]"),
     ]),
     ("Steering", _steer, [
-        ({"strength": 10**400}, "strength: expected a finite number"),
-        ({"strength": -1e38}, "a dose of"),
-        ({"layers": [99]}, "at layer 99"),
-        ({"layers": [10**30]}, "layers: "),
-        ({"layers": []}, "layers: expected"),
-        ({"layers": slice(9, 12)}, "layers: expected"),
-        ({"layers": "input"}, "at layer input"),
-        ({"tokens": [10**9]}, "position 1000000000"),
-        ({"tokens": np.ones((3, 3), bool)}, "3×3"),
-        ({"tokens": np.zeros((8, 8), bool)}, "tokens: "),
-        ({"operation": "replace"}, "needs to="),
-        ({"to": "cat"}, "to"),
+        ({"strength": 10**400}, "strength: expected a finite number"), ({"strength": -1e38}, "a dose of"),
+        ({"layers": [99]}, "at layer 99"), ({"layers": "input"}, "at layer input"),
+        ({"tokens": [10**9]}, "position 1000000000"), ({"operation": "replace"}, "needs to="),
     ]),
     ("concept_vectors", _vectors, [
-        ({"batch_size": 0}, "batch_size: expected 'auto' or a number of samples"),
-        ({"prompt": ["a", "b"]}, "Expected one prompt, or one per sample"),
-        ({"layers": [99]}, "no layer 99"),
-        ({"shuffles": 1}, "unexpected keyword argument"),
-        ({"library": {}}, "with at least one concept"),
-        ({"library": {"cat": "folder"}}, "'cat' is a str"),
+        ({"library": {}}, "with at least one concept"), ({"library": {"cat": "folder"}}, "'cat' is a str"),
     ]),
     ("sweep, plan", _both, [
         ({"strengths": []}, "strengths: expected one or more finite numbers"),
         ({"strengths": [10**400]}, "strengths: expected one or more finite numbers"),
-        ({"strengths": ["1"]}, "strengths: expected numbers"),
         ({"strengths": [0.5, 1e38]}, "a dose of"),
-        ({"layers": []}, "layers: expected"),
         ({"layers": [1, 1]}, "layers: expected one or more different blocks"),
-        ({"metrics": []}, "metrics: expected at least one"),
-        ({"metrics": ["iq"]}, "unknown metric 'iq'"),
-        ({"controls": ["placebo"]}, "unknown control 'placebo'"),
-        ({"draws": 0}, "draws: expected 1 or more; got 0"),
+        ({"metrics": []}, "metrics: expected at least one"), ({"metrics": ["iq"]}, "unknown metric 'iq'"),
         ({"draws": 10**18}, "1,000,000,000,000,000,000 draws"),
         ({"strengths": range(1, 10**5), "draws": 10_000}, "steered runs"),
         ({"metrics": ("tokens",), "max_new_tokens": 10**9}, "GB"),
         ({"max_new_tokens": 0, "metrics": ("named",)}, "max_new_tokens: expected 1 or more; got 0"),
-        ({"record": ["residual_norm"], "read_layers": [99]}, "no layer 99"),
-        ({"to": "cat"}, "to="),
+        ({"record": ["residual_norm"], "read_layers": [99]}, "no layer 99"), ({"to": "cat"}, "to="),
         ({"to": "zebra", "operation": "replace"}, "to: the vectors have no concept 'zebra'"),
-        ({"prompt": "<image> hi"}, "prompt: holds the image token"),
         ({"prompt": LONG}, "shorten the prompt"),
         ({"prompt": ["a", "b", "c"]}, "Expected one prompt, or one per sample (1); got 3"),
         ({"answer_prefix": [10**7]}, "answer_prefix: expected token ids between 0 and"),
-        ({"answer_prefix": [1.5]}, "answer_prefix: expected text or a list of token ids"),
         ({"images": None}, "images: expected images or a concept library"),
-        ({"images": []}, "at least one image"),
     ]),
     ("patch", _patch, [
         ({"layers": ["input", "input"]}, "layers: expected one or more different blocks"),
-        ({"groups": ["image", 3]}, "groups: expected one or more of changed"),
-        ({"direction": ()}, "direction: expected one or more of insert, remove"),
         ({"metrics": "kl"}, "reads more than the answer's first position"),
-        ({"window": 0}, "window: expected 1 or more"),
-        ({"minimum_gap": -1}, "minimum_gap: expected 0 or more"),
         ({"library": {}}, "expected a library of counterfactual pairs"),
     ]),
     ("plant", lambda s, **given: mp.studies.truth.plant(**given), [
-        ({"layers": 4, "block": 4}, "block: expected 0 … 3"),
-        ({"width": 10**12}, "width: expected 2 … 4096"),
-        ({"layers": 10**9}, "layers: expected 1 … 512"),
+        ({"layers": 4, "block": 4}, "block: expected 0 … 3"), ({"width": 10**12}, "width: expected 2 … 4096"),
         ({"pairs": 10**9}, "pairs: expected 2 … 10000"),
-        ({"kinds": [["local"]]}, "kinds: expected one or more"),
     ]),
     ("scenes", lambda s, **given: mp.concepts.scenes(**{"concepts": ["cat"], **given}), [
-        ({"concepts": []}, "at least one concept"),
-        ({"concepts": ["cat", "cat"]}, "two concepts are called 'cat'"),
-        ({"pairs": 10**6}, "at most 50,000, not 1,000,000"),
-        ({"size": 10**6}, "at most 4,096"),
+        ({"concepts": []}, "at least one concept"), ({"concepts": ["cat", "cat"]}, "two concepts are called 'cat'"),
+        ({"pairs": 10**6}, "at most 50,000, not 1,000,000"), ({"size": 10**6}, "at most 4,096"),
     ]),
     ("split", lambda s, **given: s.library.split(**given), [
-        ({"fit": 2.0}, "between 0 and 1, not 2.0"),
-        ({"fit": NAN}, "between 0 and 1, not nan"),
-        ({"groups": lambda picture: "one"}, "cannot be split"),
+        ({"fit": 2.0}, "between 0 and 1, not 2.0"), ({"fit": NAN}, "between 0 and 1, not nan"),
         ({"groups": {"nothing.png": 1}}, "neither the path nor the id"),
-        ({"groups": lambda picture: []}, "text, a whole number or None"),
     ]),
 ]  # fmt: skip
 """Settings that are refused, each alone."""
 
 VECTORS: list[tuple[str, Callable[[xr.Dataset], Any], str]] = [
-    ("no vector", lambda v: v.drop_vars("vector"), "lack"),
-    ("no hidden", lambda v: v.isel(hidden=0), "lack"),
-    ("NaN", lambda v: filled(v, NAN), "holds NaN or infinity"),
-    ("infinity", lambda v: filled(v, float("inf")), "holds NaN or infinity"),
-    ("3e38", lambda v: filled(v, 3e38), "is too long"),
+    ("no vector", lambda v: v.drop_vars("vector"), "lack"), ("no hidden", lambda v: v.isel(hidden=0), "lack"),
+    ("NaN", lambda v: filled(v, NAN), "holds NaN or infinity"), ("3e38", lambda v: filled(v, 3e38), "is too long"),
     ("zero", lambda v: filled(v, 0.0), "has length 0"),
     ("another width", lambda v: v.isel(hidden=slice(0, 10)), "have width 10"),
     ("other weights", lambda v: v.assign_attrs(weights="x"), "were made with"),
     ("no attributes", lambda v: v.drop_attrs(), "do not say which model"),
-]
+]  # fmt: skip
 """Vectors with which neither one answer nor a sweep is steered."""
 OF_SEVERAL: list[tuple[str, Callable[[xr.Dataset], Any], str]] = [
     ("no concepts", lambda v: v.isel(concept=[]), "no concept"),
     ("a concept twice", lambda v: v.sel(concept=["cat", "cat"]), "'cat' twice"),
     ("words that are no list", lambda v: v.assign(words=("concept", ["{", "cat"])), "words"),
-]
-DIRECTIONS: list[tuple[str, Call, str]] = [
-    ("none", lambda s: {}, "got an empty mapping"),
-    ("of shape (3,)", lambda s: {"a": torch.zeros(3)}, "got shape (3,)"),
-    ("NaN", lambda s: {"a": _ones(s) * NAN}, "expected finite numbers"),
-    ("3e38", lambda s: {"a": _ones(s) * 3e38}, "is too long: its length"),
-    ("truth values", lambda s: {"a": _ones(s) > 0}, "expected real numbers; got bool"),
-    ("complex", lambda s: {"a": _ones(s) * 1j}, "expected real numbers; got complex64"),
-    ("of 9 layers", lambda s: {"a": torch.ones(9, s.model.hidden_size)}, "got shape (9,"),
-    ("without a name", lambda s: {"": _ones(s)}, "at least one visible character"),
-    ("of two sizes", lambda s: {"a": _ones(s), "b": _ones(s)[:4]}, "'b': expected an array"),
-]
-OWN: list[tuple[dict[str, Any], str]] = [
-    ({"layers": [1]}, "expected an array [1 layers"),
-    ({"images": []}, "at least one image"),
-    ({"words": {"a": "cat"}}, "not one string"),
-    ({"words": {"b": ["cat"]}}, "no direction 'b'"),
 ]
 GRIDS: list[tuple[str, Call, str]] = [
     ("vectors", lambda s: s.vectors, "lacks"),
@@ -252,17 +183,12 @@ GRIDS: list[tuple[str, Call, str]] = [
 EFFECTS = xr.DataArray(np.ones((2, 3, 4)), {"layer": [-1, 0, 1], "concept": ["a", "b"]}, ("concept", "layer", "sample"))
 BLOCKS = EFFECTS.isel(layer=slice(1, None))
 READ_OUT: list[tuple[str, Call, str]] = [
-    ("no block numbers", lambda s: mp.studies.read_out_of(EFFECTS.drop_vars("layer"), "image"), "with block numbers"),
     ("no images", lambda s: mp.studies.read_out_of(EFFECTS.mean("sample"), "image"), "'sample'"),
-    ("a gap", lambda s: mp.studies.read_out_of(EFFECTS.isel(layer=[0, 2]), "image"), "it is there for [-1, 1]"),
     ("a layer twice", lambda s: mp.studies.read_out_of(EFFECTS.isel(layer=[0, 1, 2, 2]), "image"), "[-1, 0, 1, 1]"),
-    ("no input", lambda s: mp.studies.read_out_of(BLOCKS, "image"), "needs the effect of an edit of its input"),
     ("another concept's input", lambda s: mp.studies.read_out_of(
         BLOCKS, "image", at_input=xr.DataArray([1.0], {"concept": ["c"]}, "concept")), "expected the coordinates"),
     ("another dimension", lambda s: mp.studies.read_out_of(
         BLOCKS, "image", at_input=xr.DataArray([1.0], dims="draw")), "expected some of the dimensions"),
-    ("some blocks alone", lambda s: mp.studies.read_out(s.grid.assign_attrs(scope="image")), "every block, 0 … 7"),
-    ("generated tokens", lambda s: mp.studies.read_out(s.grid.assign_attrs(scope="generated")), "steers 'generated'"),
     ("off_target", lambda s: mp.studies.read_out(s.grid, "off_target"), "scores every concept"),
 ]  # fmt: skip
 
@@ -275,15 +201,15 @@ STUDIES: list[tuple[str, Call, str]] = [
     (f"{study}: {name}", lambda s, study=study, make=make: _refused(s, study, **make(s)), says)
     for study in ("localization", "atlas", "reliability", "reverse_steering")
     for name, make, says in (
-        ("a grid of another name", lambda s: {"grids": {"x": s.grid}}, "grids: expected one of"),
         ("vectors of another model", lambda s: {"vectors": s.vectors.assign_attrs(weights="deadbeef")}, "deadbeef"),
         ("vectors of no model", lambda s: {"vectors": s.vectors.drop_attrs()}, "which model"),
         ("a file as store", lambda s: {"store": __file__}, "is a file"),
-        ("a NUL in the store", lambda s: {"store": "a\0b"}, "holds a NUL character"),
     )
 ]
 LIBRARIES: list[tuple[str, Call, str]] = [
     ("a concept", lambda s: mp.patch(s.model, s.library["cat"]), "expected a library of counterfactual pairs"),
+    ("groups of one", lambda s: s.library.split(groups=lambda picture: "one"), "cannot be split"),
+    ("a list for a group", lambda s: s.library.split(groups=lambda picture: []), "text, a whole number or None"),
     ("unpaired", lambda s: _patch(s, _of_cat(s, paired=False)), "are not paired"),
     ("one pair", lambda s: _patch(s, s.library.subset(["cat"], pairs=1), controls=("other_positive",)),
      "'other_positive' of 'cat' needs another pair"),
@@ -295,8 +221,6 @@ FIGURES: list[tuple[str, Call, str]] = [
     ("doses of no such concept", lambda s: mp.plots.dose_response(s.grid, concepts="dog"), "'dog'"),
     ("profile at no such strength", lambda s: mp.plots.layer_profile(s.grid, strength=9), "strength 9"),
     ("doses at no such layer", lambda s: mp.plots.dose_response(s.grid, layer=77), "layer 77"),
-    ("study of a grid", lambda s: mp.plots.study(s.grid), "expected a study"),
-    ("view of a grid", lambda s: mp.StudyView(s.grid), "says its name in the attribute 'study'"),
     ("report of a grid called a study", lambda s: mp.report(s.grid.assign_attrs(study="atlas"), s.folder / "r.html"),
      "the study 'atlas' lacks variable"),
     *((f"a grid called {of}", lambda s, of=of: mp.StudyView(s.grid.assign_attrs(study=of)), f"'{of}' lacks variable")
@@ -305,17 +229,11 @@ FIGURES: list[tuple[str, Call, str]] = [
 EXCHANGED: list[tuple[str, Call, str]] = [
     ("sweep", lambda s: mp.sweep(s.vectors, s.model, [s.picture], **SMALL), "got a Dataset; the model comes first"),
     ("concept_vectors", lambda s: mp.concept_vectors(s.library, s.model), "expected a loaded model"),
-    ("save_vectors", lambda s: mp.save_vectors("x.safetensors", s.vectors), "expected"),
     ("prompt and steering", lambda s: mp.generate(s.model, s.picture, mp.Steering(s.cat, [3])), "pass it as steering="),
     ("the Hugging Face model", lambda s: mp.generate(s.model.hf, s.picture), "expected a loaded model"),
     ("vectors as steering", lambda s: _generate(s, steering=s.cat), "steering: expected a Steering"),
     ("two concepts at once", lambda s: _steer(s, s.vectors), "expected the vectors of one concept"),
-    ("nothing composed", lambda s: mp.compose(), "compose expects one or more steerings"),
     ("text composed", lambda s: mp.compose("x"), "compose expects one or more steerings"),
-    ("beams of a stream", lambda s: mp.stream(s.model, s.picture, num_beams=3), "num_beams"),
-    ("a sweep's grid in recovered", lambda s: mp.recovered(s.grid), "the grid of mp.patch lacks"),
-    ("verdict of one dataset for the other", lambda s: mp.studies.causal_verdict(s.grid, s.grid),
-     "the read-out profile lacks variable"),
     ("one model in scaling", lambda s: mp.studies.scaling(s.model), "model"),
 ]  # fmt: skip
 
@@ -324,14 +242,23 @@ def _ones(s: Any) -> torch.Tensor:
     return torch.ones(8, s.model.hidden_size)
 
 
-def _float16(s: Any) -> Any:
-    """A dose that float16 cannot hold, on a model in float16."""
-    from tests.zoo import tiny_llava
+def _other_weights(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make a call on a model whose weights were scaled in place, and put them back."""
 
-    model = tiny_llava()
-    model.hf.to(torch.float16)
-    vectors = mp.vectors_from(model, {"a": np.ones(model.hidden_size)})
-    return mp.generate(model, s.picture, steering=mp.Steering(vectors, [1], 1e5, unit="vector"), max_new_tokens=2).text
+    def run(s: Any) -> Any:
+        vectors, parameters = s.vectors, list(s.model.hf.parameters())  # vectors of the weights before
+        kept = [parameter.clone() for parameter in parameters]
+        with torch.no_grad():
+            for parameter in parameters:
+                parameter.mul_(1.001)
+            try:
+                return call(s)
+            finally:
+                for parameter, before in zip(parameters, kept, strict=True):
+                    parameter.copy_(before)
+                assert vectors.attrs["weights"] == s.model.fingerprint
+
+    return run
 
 
 def _alike(first: Call, second: Call) -> Call:
@@ -376,7 +303,6 @@ def _no_pair(grid: xr.Dataset) -> bool:
 RIGHT: list[tuple[str, str, Call]] = [
     ("capture", "layers: a slice", lambda s: _sizes(s, layers=slice(2, 4)) == {"layer": 2}),
     ("capture", "layers: a generator", lambda s: _sizes(s, layers=(n for n in (1, 5))) == {"layer": 2}),
-    ("capture", "layers: a numpy integer", lambda s: _sizes(s, layers=np.int64(-1)) == {}),
     ("capture", "continuation: an image token", lambda s: _sizes(s, continuation="<image>") == {"layer": 8}),
     ("generate", "an empty prompt", lambda s: len(_generate(s, prompt="")[0]) > 0),
     ("generate", "ids: a list", _alike(lambda s: _generate(s, **_ids([[1, 2]])),
@@ -392,14 +318,9 @@ RIGHT: list[tuple[str, str, Call]] = [
           "float64": lambda v: v.astype("float64"), "a millionth as long": lambda v: v * np.float32(1e-6),
           "1e15 times as long": lambda v: v * np.float32(1e15),
       }.items()),
-    ("Steering", "vectors: whole numbers", _alike(
-        lambda s: _steer(s, _changed(lambda v: (v * 100).round().astype(int))(s.cat)),
-        lambda s: _steer(s, _changed(lambda v: (v * 100).round())(s.cat)))),
     ("vectors_from", "whole numbers", lambda s: (mp.vectors_from(s.model, {"a": _ones(s).long()}).vector == 1).all()),
-    ("vectors_from", "lists", lambda s: (mp.vectors_from(s.model, {"a": _ones(s).tolist()}).vector == 1).all()),
     ("concept_vectors", "batch_size 10**9", lambda s: np.isfinite(_vectors(s, batch_size=10**9).vector).all()),
     ("sweep", "one concept, selected", lambda s: _as_cat(s, s.cat)),
-    ("sweep", "one concept, expanded", lambda s: _as_cat(s, s.cat.expand_dims("concept"))),
     ("sweep", "one concept, without a name", lambda s: _scored(
         _sweep(s, vectors=s.cat.drop_vars(["concept", "category"])))),
     ("sweep", "strengths twice", lambda s: _sweep(s, strengths=[1, 1.0]).sizes["strength"] == 1),
@@ -410,10 +331,7 @@ RIGHT: list[tuple[str, str, Call]] = [
     ("sweep", "seed 2**70", lambda s: _scored(_sweep(s, seed=2**70))),
     ("sweep", "a metric and a control as text", lambda s: _sweep(
         s, metrics="logprob", controls="random").control.values.tolist() == ["concept", "random"]),
-    ("sweep", "vectors in float64", lambda s: _scored(
-        _sweep(s, vectors=_changed(lambda v: v.astype("float64"))(s.vectors)))),
     ("sweep", "one picture three times", lambda s: _answers_alike(_sweep(s, images=[s.picture] * 3))),
-    ("plan", "one picture three times", lambda s: mp.plan(s.model, s.vectors, [s.picture] * 3, **SMALL).cells == 54),
     ("plan", "a folder as store, which it never opens",
      lambda s: mp.plan(s.model, s.vectors, [s.picture], store=s.folder, **SMALL).samples == 1),
     ("patch", "a pair of one image", lambda s: _no_pair(
@@ -433,6 +351,10 @@ RIGHT: list[tuple[str, str, Call]] = [
     ("figures", "a study of one's own", lambda s: not mp.StudyView(s.grid.assign_attrs(study="mine")).charts),
 ]  # fmt: skip
 """Odd arguments whose result has to be right."""
+CHANGED: dict[str, Call] = {
+    "generate": _steer, "stream": lambda s: list(mp.stream(s.model, s.picture, steering=mp.Steering(s.cat, [3]))),
+    "steer": lambda s: mp.steer(s.model, mp.Steering(s.cat, [3])).__enter__(), "sweep": _sweep,
+}  # fmt: skip
 WARNED = {
     "a NUL": "a\0b", "markup": "<script>x</script>", "unknown words": "zqx wvy", "special tokens": "</s><s><pad>",
 }  # fmt: skip
@@ -449,17 +371,14 @@ TRIES = [
       for name, make, says in VECTORS),
     *(Try("sweep", f"vectors: {name}", lambda s, make=make: _sweep(s, vectors=make(s.vectors)), "error", says)
       for name, make, says in VECTORS + OF_SEVERAL),
-    *(Try("vectors_from", f"directions: {name}", lambda s, make=make: mp.vectors_from(s.model, make(s)), "error", says)
-      for name, make, says in DIRECTIONS),
-    *(Try("vectors_from", f"{given}", lambda s, given=given: mp.vectors_from(s.model, {"a": _ones(s)}, **given),
-          "error", says) for given, says in OWN),
     *(Try("effect", name, lambda s, make=make: mp.effect(make(s), "logprob"), "error", says)
       for name, make, says in GRIDS),
     *(Try("report", name, lambda s, make=make: mp.report(make(s), s.folder / "r.html"), "error",
           "neither" if name == "vectors" else says) for name, make, says in GRIDS),
-    *_named("read-out", READ_OUT), *_named("studies", STUDIES), *_named("patch", LIBRARIES),
+    *_named("read-out", READ_OUT), *_named("studies", STUDIES), *_named("libraries", LIBRARIES),
     *_named("figures", FIGURES), *_named("arguments exchanged", EXCHANGED),
-    Try("Steering", "a dose beyond float16", _float16, "error", "torch.float16"),
+    *(Try("weights that were changed", name, _other_weights(call), "error", "weights")
+      for name, call in CHANGED.items()),
     *(Try("generate", f"prompt: {name}", lambda s, text=text: _generate(s, prompt=text), "warning", "does not know",
           lambda out: bool(out[0])) for name, text in WARNED.items()),
     *(Try(area, name, call, "result", right=bool) for area, name, call in RIGHT),

@@ -1,18 +1,15 @@
-"""Images and folders of images that are broken, enormous, unreadable or named oddly, and the words beside them."""
+"""Images and folders of images that are broken, enormous, unreadable or named oddly."""
 
 from __future__ import annotations
 
 import io
-import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 import mllm_probe as mp
@@ -85,51 +82,27 @@ TEXT = chunk(b"zTXt", b"a\0\0" + zlib.compress(b"\0" * 5_000_000))
 PNG, JPG, WHITE = encoded(RED), encoded(RED, "JPEG"), Image.new("RGB", (8, 8), "white")
 UNREADABLE = "cannot be read as an image"
 BROKEN = {
-    "zero bytes": (b"", "png", UNREADABLE),
     "truncated png": (PNG[: len(PNG) // 2], "png", UNREADABLE),
-    "truncated jpg": (JPG[: len(JPG) // 2], "jpg", UNREADABLE),
-    "html named png": (b"<svg onload=alert(1)>", "png", UNREADABLE),
     "EPS named png": (EPS, "png", "its content is of another kind"),
     "huge header 60000x60000": (png(60000, 60000, 8, 2, zlib.compress(b"\0" * 100)), "png", "megapixels that are dec"),
     "bomb of 144 megapixels": (bomb(12000), "png", "12000×12000 = 144 megapixels is larger than the 64"),
     "png text chunk bomb": (PNG[:33] + TEXT + PNG[33:], "png", UNREADABLE),
 }
 ODD = {
-    "1x5000": (encoded(Image.new("RGB", (1, 5000))), "png", _of_colour(0, 0, 0)),
     "16 bit grey": (GREY16, "png", _of_colour(*[1599 / 2 * 40 / 257] * 3)),
     "CMYK": (encoded(Image.new("CMYK", (40, 40), (0, 255, 0, 0)), "JPEG"), "jpg", _of_colour(255, 0, 255, within=9)),
     "animated": (encoded(RED, "GIF", save_all=True, append_images=[BLUE]), "gif", _of_colour(200, 10, 10, within=9)),
     "palette+transparency": (encoded(RED.quantize(2), transparency=0), "png", _of_colour(255, 255, 255)),
-    "1-bit": (encoded(Image.new("1", (40, 40), 1)), "png", _of_colour(255, 255, 255)),
     "bad EXIF orientation": (encoded(RED, "JPEG", exif=EXIF), "jpg", _of_colour(200, 10, 10)),
-    "garbage EXIF": (encoded(RED, "JPEG", exif=b"Exif\0\0" + b"\xff" * 60), "jpg", _of_colour(200, 10, 10)),
-    "icc profile junk": (encoded(RED, icc_profile=b"junk" * 10), "png", _of_colour(200, 10, 10)),
 }
 GIVEN: dict[str, tuple[Any, str]] = {
-    "bytes": (b"x", "1 bytes cannot be read as an image"),
-    "a folder": ("/tmp", "'/tmp' is a folder"),
-    "an address": ("http://x.invalid/a.png", "URLs are not fetched"),
-    "NaN": (np.full((4, 4, 3), np.nan), "between 0 and 1"),
-    "0 … 255 as float": (np.full((4, 4, 3), 200.0), "Divide by the largest value"),
-    "-1": (np.full((4, 4, 3), -1), "between 0 and 255"),
-    "300": (np.full((4, 4, 3), 300), "Give uint16 for"),
-    "uint16 of 200": (np.full((4, 4), 200, np.uint16), "may as well mean"),
-    "2 channels": (np.zeros((4, 4, 2), np.uint8), "shape (4, 4, 2)"),
-    "4 dimensions": (np.zeros((1, 4, 4, 3), np.uint8), "shape (1, 4, 4, 3)"),
-    "no rows": (np.zeros((0, 4, 3), np.uint8), "shape (0, 4, 3)"),
-    "texts": (np.full((4, 4, 3), "1"), "real numbers"),
+    "a folder": ("/tmp", "'/tmp' is a folder"), "-1": (np.full((4, 4, 3), -1), "between 0 and 255"),
     "100 megapixels": (np.broadcast_to(np.uint8(0), (10_000, 10_000)), "larger than the 64"),
-    "tensor on meta": (torch.empty(3, 4, 4, device="meta"), "holds no numbers"),
     "closed PIL": (_closed, "open it again"),
-    "PIL 0x0": (Image.new("RGB", (0, 0)), "an image with pixels"),
     "PIL F 1e9": (Image.fromarray(np.full((8, 8), 1e9, np.float32)), "between 0 and 1"),
-    "nested deep": (lambda s: [[[s.picture]]], "Expected"),
-}
+}  # fmt: skip
 ALIKE: dict[str, tuple[Any, Any]] = {
-    "truth values": (np.ones((8, 8), bool), WHITE),
     "PIL LAB": (Image.new("LAB", (8, 8)), Image.new("LAB", (8, 8)).convert("RGB")),
-    "PIL I;16": (Image.fromarray(np.full((8, 8), 65535, np.uint16)), WHITE),
-    "PIL F": (Image.fromarray(np.ones((8, 8), np.float32)), WHITE),
     "None and a list of it": (None, [None]),
 }
 
@@ -144,23 +117,6 @@ def _folder(change: Callable[[Path], object]) -> Call:
     return call
 
 
-def _unreadable(name: str) -> Call:
-    def call(s: Any) -> Any:
-        with tempfile.TemporaryDirectory() as open_to_all:
-            root, user = made(Path(open_to_all), {}), os.geteuid()
-            root.chmod(0o755)
-            (root / name).chmod(0)
-            try:
-                if user == 0:
-                    os.seteuid(65534)
-                return mp.concepts.from_folder(root)
-            finally:
-                os.seteuid(user)
-                (root / name).chmod(0o755)
-
-    return call
-
-
 def _same_twice(s: Any) -> Any:
     library = mp.concepts.from_folder(made(s.folder, {"negative/b.png": encoded(RED)}))
     vectors = mp.concept_vectors(s.model, library, shuffled_draws=0)
@@ -168,20 +124,10 @@ def _same_twice(s: Any) -> Any:
 
 
 FOLDERS: list[tuple[str, Call, str]] = [
-    ("empty", lambda s: mp.concepts.from_folder(s.folder), "holds no concepts"),
-    ("a file", lambda s: mp.concepts.from_folder(__file__), "there is no folder"),
-    ("a NUL", lambda s: mp.concepts.from_folder("a\0b"), "there is no folder"),
     ("/proc", lambda s: mp.concepts.from_folder("/proc"), "'/proc/"),
     ("only positive", _folder(lambda home: (home / "negative/b.png").unlink()), "holds no images"),
     ("same picture both sides", _same_twice, "give the same activations there"),
-    ("a.png and a.jpg", _folder(lambda home: (home / "positive/b.jpg").write_bytes(JPG)), "have the same name"),
-    ("a link to itself", _folder(lambda home: (home / "positive/p.png").symlink_to("p.png")), "Too many levels of"),
     ("a link to /etc/passwd", _folder(lambda home: (home / "positive/p.png").symlink_to("/etc/passwd")), UNREADABLE),
-    ("a link to a device", _folder(lambda home: (home / "positive/p.png").symlink_to("/dev/zero")), "is a device"),
-    ("a named pipe", _folder(lambda home: os.mkfifo(home / "positive/p.png")), "is a named pipe"),
-    ("a folder named png", _folder(lambda home: (home / "positive/d.png").mkdir()), "is a folder"),
-    ("unreadable folder", _unreadable("entity/dog/positive"), "Permission denied"),
-    ("unreadable file", _unreadable("entity/dog/positive/b.png"), "Permission denied"),
 ]
 
 
@@ -190,34 +136,10 @@ def _loop(home: Path) -> None:
     (home.parent / ".back").symlink_to(home.parent.parent)
 
 
-def _scored(words: bytes) -> Call:
-    """The words that are read, and how the model scores them."""
-
-    def call(s: Any) -> Any:
-        library = mp.concepts.from_folder(made(s.folder, {}, words=words))
-        vectors = mp.concept_vectors(s.model, library, shuffled_draws=0)
-        options = {"layers": [2], "strengths": (1,), "draws": 4, "metrics": ("logprob",), "progress": False}
-        own = mp.sweep(s.model, vectors, library.pictures[:1], **options)["logprob"].sel(control="concept", draw=0)
-        return library["dog"].words, bool(np.isfinite(own.values).all())
-
-    return call
-
-
-CONTROL = "holds the control character"
-WORDS = {
-    "blank lines": (b"\n\n", "is empty"),
-    "latin-1": (b"caf\xe9\n", "is no UTF-8 text"),
-    "a NUL": (b"a\0b\n", CONTROL),
-    "html": (b"<script>alert(1)</script>\n", "has words unknown to the model"),
-    "5 MB": (b"cat " * 1_250_000, "5,000,000 bytes is larger than"),
-    "60 kB in one line": (b"cat " * 15_000, "60000 characters; at most 100"),
-    "9000 words": (b"\n".join(b"w%d" % i for i in range(9000)), "9000 words; at most 256"),
-    "image token": (b"<image>\n", "has words unknown to the model"),
-}
 SEEN = ["<script>alert(1)<", "a'b\"c", "éà😀", "%s%n", "$(touch x)", "con;rm -rf"]
 UNSEEN = {
-    "..hidden": "holds no concepts", "\u202eevil": CONTROL, "\x1b[31mred": CONTROL, "a\nb": CONTROL,
-    " ": "expected at least one visible character", "x" * 200: "has 200 characters; at most 100",
+    "..hidden": "holds no concepts", " ": "expected at least one visible character",
+    "x" * 200: "has 200 characters; at most 100",
 }  # fmt: skip
 
 
@@ -233,9 +155,6 @@ TRIES = [
     Try("image", "two of one prompt", _answers(lambda s: [[s.picture] * 2]), "result", right=lambda out: len(out) == 1),
     *(Try("folder", name, call, "error", says) for name, call, says in FOLDERS),
     Try("folder", "links in a circle", _folder(_loop), "result", right=lambda library: list(library) == ["dog"]),
-    *(Try("words.txt", name, _scored(words), "error", says) for name, (words, says) in WORDS.items()),
-    *(Try("words.txt", name, _scored(words), "result", right=lambda found: found == (("cat", "kitten"), True))
-      for name, words in {"BOM": b"\xef\xbb\xbfcat\nkitten\n", "CRLF": b"cat\r\nkitten\r\n"}.items()),
     *(Try("name of a folder", repr(n), _names(n), "result", right=lambda found, n=n: found == [n]) for n in SEEN),
     *(Try("name of a folder", repr(n[:12]), _names(n), "error", says) for n, says in UNSEEN.items()),
 ]  # fmt: skip

@@ -13,7 +13,6 @@ import numpy as np
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.activations.store_layout import write_group
 from mllm_probe.activations.zarr_store import open_zarr, save_zarr
 from tests.hostile.setting import CELLS, Setting
 from tests.hostile.tries import Try
@@ -52,7 +51,6 @@ def _at(write: Callable[[Setting, Any], Any], make: Make) -> Call:
 PATHS: list[tuple[str, Any, str]] = [
     ("a NUL", "a\0b", "holds a NUL character"),
     ("a folder of files", str(Path(__file__).parent), "exists and holds no"),
-    ("/proc", "/proc", "exists and holds no"),
     ("below a file", f"{__file__}/a.zarr", "could not be written"),
     ("a name of 300 letters", "x" * 300, "too long for a file"),
 ]
@@ -64,25 +62,10 @@ PLACES: dict[str, Make] = {
 TAKEN: dict[str, Make] = {
     "another program's group": lambda path: xr.Dataset({"mine": ("x", [1])}).to_zarr(path, zarr_format=2),
     "a folder with a hidden file": lambda path: (path.mkdir(), (path / ".mine").write_text("mine")),
-    "a file": lambda path: path.write_text("mine"),
-    "a link to itself": lambda path: path.symlink_to(path),
+    "a file": lambda path: path.write_text("mine"), "a link to itself": lambda path: path.symlink_to(path),
     "a pipe": lambda path: os.mkfifo(path),
-}
-OTHER_CAPTURE: list[tuple[dict[str, Any], str]] = [
-    ({"layers": [4, 2]}, "layers: stored [2, 4]"), ({"tokens": "image"}, "tokens: stored"),
-    ({"prompt": "Who?"}, "prompt: stored"), ({"continuation": "a cat"}, "continuation: stored"),
-    ({"batch_size": 1}, "batch_size: stored"),
-]  # fmt: skip
-OTHER_SWEEP: list[tuple[dict[str, Any], str]] = [
-    ({"strengths": (1, 0)}, "strengths: stored"), ({"layers": [3]}, "layers: stored [2], asked for [3]"),
-    ({"draws": 6}, "draws: stored"), ({"seed": 1}, "seed: stored 0, asked for 1"),
-    ({"metrics": ("logprob", "kl")}, "metrics: stored"), ({"controls": "random"}, "controls: stored"),
-    ({"prompt": "Who?"}, "prompt: stored"), ({"unit": "vector"}, "unit: stored 'residual', asked for 'vector'"),
-    ({"tokens": "image"}, "tokens: stored"), ({"operation": "ablate"}, "operation: stored"),
-    ({"answer_prefix": "a"}, "answer_prefix: stored"), ({"max_new_tokens": 3}, "max_new_tokens: stored 8, asked for"),
-    ({"record": ["projection"]}, "record: stored"),
-]  # fmt: skip
-SHARDS = ("3", "0/2", "3/2", "1/0", "1/2/3", " 1/2", "1/2\n", "1.0/2", "\u0661/\u0662", "1/" + "9" * 5000)
+}  # fmt: skip
+SHARDS = (" 1/2", "1/2\n", "1/2/3", "\u0661/\u0662", "1/" + "9" * 5000)
 
 
 def _saved(name: str, value: Any) -> Call:
@@ -104,27 +87,16 @@ SAVED = {
 }  # fmt: skip
 
 
-def _edited(edit: Callable[[Path, Setting], object], **options: Any) -> Call:
+def _edited(edit: Callable[[Path, Setting], object]) -> Call:
     """Whether every variable of stored activations is as it was after the store was edited."""
 
     def call(s: Setting) -> bool:
         path = save_zarr(s.captured, s.folder / "z.zarr")
         edit(path, s)
-        opened = open_zarr(path, s.model, **options)
+        opened = open_zarr(path, s.model)
         return all(np.array_equal(opened[name].values, s.captured[name].values) for name in s.captured.data_vars)
 
     return call
-
-
-def _text(old: str, new: str) -> Callable[[Path, Setting], object]:
-    """Replace text in the consolidated metadata."""
-
-    def edit(path: Path, s: Setting) -> None:
-        text = (path / ".zmetadata").read_text()
-        assert old in text
-        (path / ".zmetadata").write_text(text.replace(old, new))
-
-    return edit
 
 
 def _array(**changes: Any) -> Callable[[Path, Setting], object]:
@@ -138,28 +110,18 @@ def _array(**changes: Any) -> Callable[[Path, Setting], object]:
     return edit
 
 
-def _weights(path: Path, s: Setting) -> None:
-    for file in (path / ".zmetadata", path / ".zattrs"):
-        file.write_text(file.read_text().replace(s.model.fingerprint, "deadbeef"))
-
-
 def _pipe(path: Path, s: Setting) -> None:
     (path / ".zmetadata").unlink()
     os.mkfifo(path / ".zmetadata")
 
 
 EDITED: list[tuple[str, Callable[[Path, Setting], object], str]] = [
-    ("nothing", lambda path, s: None, ""),
-    ("no .zmetadata", lambda path, s: (path / ".zmetadata").unlink(), ""),
-    ("no type", _text('"dtype": "float32"', '"dtypo": "x"'), ""),
+    ("nothing", lambda path, s: None, ""), ("no .zmetadata", lambda path, s: (path / ".zmetadata").unlink(), ""),
     (".zmetadata is '{'", lambda path, s: (path / ".zmetadata").write_text("{"), "damaged"),
     (".zmetadata is a pipe", _pipe, "not a regular file"),
-    ("type 'load'", _text('"float32"', '"load"'), "no type of PyTorch"),
-    ("weights of another model", _weights, "deadbeef"),
     ("shape of 2**40", _array(shape=[2**40, 2, 1, 128]), "damaged"),
     ("pickle as compressor", _array(compressor={"id": "pickle", "protocol": 5}), "codec 'pickle'"),
-    ("pickle as filter", _array(filters=[{"id": "pickle", "protocol": 5}]), "codec 'pickle'"),
-]
+]  # fmt: skip
 
 
 def _listed(make: Make) -> Call:
@@ -217,7 +179,6 @@ FOREIGN: dict[str, Make] = {
 }  # fmt: skip
 PRUNE: list[tuple[dict[str, Any], str]] = [
     ({"dry_run": True}, "say which stores"),
-    ({"older_than": -1}, "older_than: expected 0 days or more"),
     ({"older_than": datetime.timedelta(days=-1)}, "older_than: expected 0 days or more"),
     ({"older_than": datetime.date(2020, 1, 1)}, "older_than: expected a number"),
     ({"older_than": 0, "dry_run": "no"}, "dry_run: expected True or False"),
@@ -252,16 +213,8 @@ TRIES = [
           right=bool) for name, make in PLACES.items()),
     Try("store of a capture", "at a name with a line break, in folders to be made",
         lambda s: _whole(_capture(s, s.folder / "b" / "a\n\x1b[31m.zarr")), "result", right=bool),
-    *(Try("store of a capture", f"begun with another: {given}",
-          lambda s, given=given: s.capture_again(s.capture_store(), **given), "error", says)
-      for given, says in OTHER_CAPTURE),
-    *(Try("store of a sweep", f"begun with another: {given}",
-          lambda s, given=given: s.sweep_again(s.sweep_store(), **given), "error", says)
-      for given, says in OTHER_SWEEP),
     Try("store of a capture", "its images in another order",
         lambda s: s.capture_again(s.capture_store(), images=s.held_out.pictures[1::-1]), "error", "images: stored"),
-    Try("store of a sweep", "its images in another order",
-        lambda s: s.sweep_again(s.sweep_store(), images=s.held_out.pictures[1::-1]), "error", "images: stored"),
     Try("store of a capture", "a sweep is there", lambda s: s.capture_again(s.sweep_store()), "error",
         "holds no capture but a sweep"),
     Try("store of a sweep", "a capture is there", lambda s: s.sweep_again(s.capture_store()), "error",
@@ -278,20 +231,16 @@ TRIES = [
         "the store of a capture"),
     Try("join", "another model", lambda s: mp.sweeps.join_sweep(s.sweep_store(), model=mp.randomised(s.model)), "error",
         "give the same model"),
-    Try("join", "a file", lambda s: mp.sweeps.join_sweep(__file__, model=s.model), "error", "holds no store"),
-    Try("join", "an address", lambda s: mp.sweeps.join_sweep("gs://b", model=s.model), "error", "gs://BUCKET/NAME"),
     Try("join", "a finished store", lambda s: mp.sweeps.join_sweep(s.sweep_store(), model=s.model, progress=False),
         "result", right=lambda grid: grid.attrs["progress"] == 1),
     *(Try("save_zarr", f"a variable of {name}", _saved("odd", np.array(value)), "result", right=bool)
       for name, value in SAVED.items()),
-    Try("save_zarr", "a variable of objects", _saved("odd", np.array([{}, 1], object)), "error", "stored as Zarr"),
     Try("save_zarr", "a variable called in control characters", _saved("\x1b[31m", [1, 2]), "result", right=bool),
     *(Try("save_zarr", f"a variable called {name!r}", _saved(name, [1, 2]), "error", "a variable is named")
       for name in ("../x", "a/b", "", "..", "/etc/x", ".zattrs", "a\0b")),
     Try("save_zarr", "no attributes", lambda s: save_zarr(s.captured.drop_attrs(), s.folder / "x"), "error",
         "no attribute 'weights'"),
-    *(Try("open_zarr", name, _edited(edit, **({"device": "cpu"} if "type" in name else {})),
-          "error" if says else "result", says, bool) for name, edit, says in EDITED),
+    *(Try("open_zarr", name, _edited(edit), "error" if says else "result", says, bool) for name, edit, says in EDITED),
     *(Try("open_zarr", f"at {path}", lambda s, path=path: open_zarr(path), "error", says)
       for path, says in (("no", "no Zarr store"), ("http://x.invalid/a.zarr", "expected a folder, or"))),
     *(Try("cache", f"list beside {name}", _listed(make), "result", right=lambda names: names == ["acts.zarr"])
@@ -300,7 +249,6 @@ TRIES = [
           right=lambda told: told == (1, ["odd.zarr"])) for name, make in FOREIGN.items()),
     *(Try("cache", f"prune with somebody's {name}", _pruned(make), "warning", says, lambda told: told == LEFT)
       for name, make, says in (
-          ("file", lambda store: (store / "thesis.tex").write_text("mine"), "thesis.tex"),
           ("file in control characters", lambda store: (store / "\x1b[31m").write_text("mine"), "'\\x1b[31m'"),
           ("pipe", lambda store: os.mkfifo(store / "pipe"), "'pipe'"))),
     *(Try("cache", f"prune: {given}", _pruned(**given), "error", says) for given, says in PRUNE),
@@ -310,10 +258,5 @@ TRIES = [
     Try("cache", "prune: links", _prune_links, "result", right=bool),
     Try("cache", "list a link in a circle", _listed(lambda path: (path / "circle").symlink_to(path.parent)), "result",
         right=lambda names: names == ["acts.zarr"]),
-    Try("cache", "list a store in a store", lambda s: (
-        write_group(s.grid[["logprob"]], s.capture_store() / "in.zarr"), len(mp.cache.list(s.folder)))[1], "result",
-        right=lambda count: count == 1),
     Try("cache", "check an empty folder", lambda s: mp.cache.check(s.folder), "error", "there is no store at"),
-    Try("cache", "check an address", lambda s: mp.cache.check("s3://bucket"), "error", "expected s3://BUCKET/NAME"),
-    Try("cache", "list a folder that is a file", lambda s: mp.cache.list(__file__), "error", "there is no folder"),
 ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 import mllm_probe as mp
-from tests.hostile.cases.images import bomb, encoded, png
+from tests.hostile.cases.images import EPS, bomb, encoded, png
 from tests.hostile.tries import Try
 
 widget = partial(Try, "widgets, their messages, uploads")
@@ -18,25 +17,12 @@ NAN = float("nan")
 SOON = 25
 
 _MADE: list[tuple[str, dict[str, Any], str]] = [
-    ("layer 99", {"layer": 99}, "no layer 99: the model has 8 blocks"),
-    ("layer text", {"layer": "x"}, "layers: expected"),
     ("an unknown concept", {"concept": "zz"}, "there is no vector for concept 'zz'"),
-    ("an unknown unit", {"unit": "zz"}, "strength_unit: expected any of"),
-    ("strength text", {"strength": "x"}, "strength: expected a float, not the str 'x'"),
-    ("a prompt that is a number", {"prompt": 5}, "prompt: expected a unicode string, not the int 5"),
-    ("no pictures", {"images": []}, "at least one image"),
-    ("a picture that is None", {"images": [None]}, "None"),
-    ("a limit that is NaN", {"strength_limit": NAN}, "strength_limit: expected a positive number; got nan"),
+    ("no pictures", {"images": []}, "at least one image"), ("a picture that is None", {"images": [None]}, "None"),
     ("a negative limit", {"strength_limit": -1.0}, "strength_limit: expected a positive number; got -1.0"),
     ("an unknown argument", {"lyer": 3}, "unexpected keyword argument 'lyer'"),
-]
+]  # fmt: skip
 """Arguments of a panel that are refused at once."""
-_SHOWN: list[tuple[str, dict[str, Any], str]] = [
-    ("an unknown scope", {"scope": "zz"}, "tokens: expected one or several"),
-    ("strength NaN", {"strength": NAN}, "strength: expected a finite number"),
-    ("a negative seed", {"seed": -1}, "seed"),
-]
-"""Settings of a panel that it shows as an error, as it does when a control is moved."""
 
 
 def _panel_of(**settings: Any) -> Callable[[Any], Any]:
@@ -57,42 +43,23 @@ def _moved(**state: Any) -> dict[str, Any]:
 
 PLAIN = "idle"
 _MESSAGES: list[tuple[str, Any, str]] = [
-    ("None", None, PLAIN),
-    ("text", "x", PLAIN),
-    ("a list", [1], PLAIN),
-    ("nothing in it", {}, PLAIN),
-    ("an unknown kind", {"kind": "zz"}, PLAIN),
-    ("set without state", {"kind": "set", "serial": 1}, "with nothing as 'state', where dict was expected"),
+    ("text", "x", PLAIN), ("an unknown kind", {"kind": "zz"}, PLAIN),
     ("a serial that is text", {"kind": "set", "serial": "x", "state": {}}, "with str as 'serial', where int"),
-    ("a serial that is NaN", {"kind": "set", "serial": NAN, "state": {}}, "with float as 'serial', where int"),
-    ("a state that is a list", {"kind": "set", "serial": 1, "state": [1]}, "with list as 'state', where dict"),
     ("private traits", _moved(_worker=1, model=2, answers={}, code="evil", vectors=5), PLAIN),
     ("a layer that is text", _moved(layer="3"), "sent layer that cannot be used"),
-    ("layer 99", _moved(layer=99), "99"),
     ("strength NaN", _moved(strength=NAN), "strength: expected a finite number"),
     ("markup as concept", _moved(concept="<img src=x onerror=alert(1)>"), "no vector for concept '<img src=x onerror"),
     ("a prompt of a million letters", _moved(prompt="cat " * 250_000), "shorten the prompt"),
-    ("an image token in the prompt", _moved(prompt="<image>"), "image"),
     ("ragged patches", _moved(patches=[[True], [True, False]]), "rows of equal length"),
     ("a million patches", _moved(patches=[[True] * 1000] * 1000), "1000×1000"),
     ("a window of three", _moved(window=[1, 2, 3]), "sent window that cannot be used"),
-    ("a window of none", _moved(window=[]), "sent window that cannot be used"),
-    ("a window of text", _moved(window=["a", "b"]), "sent window that cannot be used"),
     ("picture 99", _moved(picture=99), "there is no image 99; there are"),
-    ("picture -1", _moved(picture=-1), "there is no image -1"),
-    ("a scope of a path", _moved(scope="../../etc"), "tokens: expected one or several"),
-    ("positions past the end", _moved(positions=[10**9]), "position"),
-    ("a scene's seed that is text", {"kind": "scene", "serial": 1, "seed": "x"}, "with str as 'seed', where int"),
     ("a scene's seed below 0", {"kind": "scene", "serial": 1, "seed": -1}, "a number from 0; got -1"),
     ("a scene's seed of 2**80", {"kind": "scene", "serial": 1, "seed": 2**80}, PLAIN),
     ("a picture without bytes", {"kind": "picture", "serial": 1}, "no image came with the upload"),
     ("unpin text", {"kind": "unpin", "id": "x"}, "with str as 'id', where int"),
-    ("unpin nothing", {"kind": "unpin"}, "with nothing as 'id', where int"),
-    ("naming without state", {"kind": "naming"}, "with nothing as 'state', where dict"),
     ("words that are a number", {"kind": "naming", "state": {"words": 5}}, "sent words that cannot be used"),
-    ("a projector that is text", {"kind": "show", "state": {"projector": "on"}}, "sent projector that cannot be used"),
-    ("a seed of 2**80", _moved(seed=2**80), PLAIN),
-]
+]  # fmt: skip
 
 
 def _shared(s: Any) -> Any:
@@ -134,16 +101,10 @@ def _says(text: str) -> Callable[[Any], bool]:
     return right
 
 
-EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EndComments\nshowpage\n%%EOF\n"
 _UPLOADS: list[tuple[str, Callable[[], bytes], str]] = [
-    ("no bytes", lambda: b"", "cannot be read as an image"),
-    ("noise", lambda: os.urandom(200), "cannot be read as an image"),
-    ("markup", lambda: b"<svg onload=1>", "cannot be read as an image"),
-    ("400 megapixels", lambda: bomb(20_000), "megapixels"),
     ("144 megapixels", lambda: bomb(12_000), "megapixels"),
     ("a header of 60000×60000", lambda: png(60_000, 60_000), "megapixels"),
     ("EPS", lambda: EPS, "cannot be read as an image"),
-    ("CMYK", lambda: encoded(Image.new("CMYK", (8, 8)), "JPEG"), PLAIN),
     ("one pixel", lambda: encoded(Image.new("RGB", (1, 1)), "PNG"), PLAIN),
 ]
 
@@ -168,25 +129,12 @@ def _refused(text: str) -> Callable[[Any], bool]:
 
 TRIES = [
     *(widget(f"panel with {name}", _panel_of(**settings), "error", says) for name, settings, says in _MADE),
-    *(
-        widget(f"panel with {name}", _panel_of(**settings), "result", right=lambda value, says=says: says in value[1])
-        for name, settings, says in _SHOWN
-    ),
-    widget("panel with a grid as vectors", lambda s: mp.SteeringPanel(s.model, s.grid), "error", "lacks"),
-    widget("panel of vectors", lambda s: mp.SteeringPanel(s.vectors, s.model), "error", "the model comes first"),
+    widget("panel with an unknown scope", _panel_of(scope="zz"), "result",
+           right=lambda value: "tokens: expected one or several" in value[1]),  # as when a control is moved
     widget("strip of vectors", lambda s: mp.TokenStrip(s.vectors, s.model), "error", "the model comes first"),
-    widget("overlay of vectors", lambda s: mp.PatchOverlay(s.vectors, s.model), "error", "the model comes first"),
-    widget("explore vectors", lambda s: mp.explore(s.model, s.vectors), "error", "expected a concept library"),
-    widget("explore None", lambda s: mp.explore(None), "error", "explore: expected a loaded model"),
     widget("explore an unknown model", lambda s: mp.explore("zz"), "error", "zz"),
     *(widget(f"message: {name}", _heard(content), "result", right=_says(says)) for name, content, says in _MESSAGES),
     *(widget(f"upload: {name}", _uploaded(make), "result", right=_refused(says)) for name, make, says in _UPLOADS),
-    widget("monitor of nothing", lambda s: repr(mp.SweepMonitor(None)), "result", right=lambda value: "idle" in value),
-    widget("monitor of a number", lambda s: mp.SweepMonitor(5), "error", "expected"),
-    widget(
-        "monitor of a store to come",
-        lambda s: repr(mp.SweepMonitor(s.folder / "later")),
-        "result",
-        right=lambda value: value.startswith("SweepMonitor(0%"),
-    ),
-]
+    widget("monitor of a store to come", lambda s: repr(mp.SweepMonitor(s.folder / "later")), "result",
+           right=lambda value: value.startswith("SweepMonitor(0%")),
+]  # fmt: skip
