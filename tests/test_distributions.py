@@ -79,6 +79,14 @@ def test_the_wheel_and_its_files_are_small(wheel):
     assert {name: len(content) for name, content in files.items() if len(content) >= MOST_FILE} == {}
 
 
+def test_the_wheel_holds_the_bundles_of_the_widgets(wheel):
+    _, files = wheel
+    bundles = sorted((ROOT / "mllm_probe" / "widgets" / "static").glob("*.js"))
+    assert bundles
+    for file in bundles:
+        assert files[file.relative_to(ROOT).as_posix()] == file.read_bytes()
+
+
 def test_the_notice_names_every_set_with_author_source_and_licence():
     notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
     parts = {part.splitlines()[0].split(" (")[0]: part for part in notice.split("\n\n")}

@@ -235,6 +235,14 @@ def test_two_metrics_of_one_name_and_an_answer_score_that_is_no_number_are_refus
         sweep(tiny, vectors, pictures, "add", metrics=(wrong,))
 
 
+def test_a_store_tells_metrics_of_one_name_apart(tiny, vectors, pictures, tmp_path):
+    own = METRICS["answer"]
+    sweep(tiny, vectors, pictures, "add", store=tmp_path / "grid.zarr", metrics=(own,))
+    other = mp.Metric(own.name, "answer", lambda answer, concept: 0.0, own.label, unit=own.unit)
+    with pytest.raises(ValueError, match=f"stored .*{own.name}"):
+        sweep(tiny, vectors, pictures, "add", store=tmp_path / "grid.zarr", metrics=(other,))
+
+
 def test_a_grid_from_a_file_knows_a_users_metric(tiny, vectors, pictures, tmp_path):
     import xarray as xr
 

@@ -48,10 +48,27 @@ def test_errors_say_what_was_expected(tiny, vectors, pictures, changes, message)
 def test_shuffled_by_name_needs_shuffled_draws(tiny, vectors, pictures):
     with pytest.raises(ValueError, match=r"no shuffled draws.*shuffled_draws=8"):
         sweeps.sweep(tiny, vectors.drop_vars("shuffled").drop_dims("draw"), pictures[:1], controls=("shuffled",))
-    grid = sweeps.sweep(
-        tiny, vectors.drop_dims("manifold_sample"), pictures[:1], metrics="logprob", progress=False, draws=4
-    )
-    assert grid.control.values.tolist() == ["concept", "random"] and grid.attrs["controls"] == ["random"]
+
+
+def test_random_directions_are_run_once_for_all_concepts_only_where_every_change_is_of_one_size(
+    tiny, vectors, pictures
+):
+    settings = {"layers": [1], "strengths": (1,), "draws": 4, "metrics": ("logprob",), "controls": ("random",)}
+    for more, random_rows in (
+        ({}, 4),
+        ({"unit": "vector"}, 2 * 4),
+        ({"operation": "ablate"}, 2 * 4),
+    ):
+        assert sweeps.plan(tiny, vectors, pictures[:1], **settings | more).rows == 2 + random_rows, more
+
+
+def test_the_default_controls_are_random_and_on_manifold_where_the_vectors_carry_activations(tiny, vectors, pictures):
+    settings = {"layers": [1], "strengths": (1,), "draws": 4, "metrics": ("logprob",), "progress": False}
+    for given, controls in (
+        (vectors, ["random", "on_manifold"]),
+        (vectors.drop_dims("manifold_sample"), ["random"]),
+    ):
+        assert sweeps.sweep(tiny, given, pictures[:1], **settings).attrs["controls"] == controls
 
 
 @pytest.mark.parametrize("draws", [1, 2, 5])

@@ -12,7 +12,7 @@ from mllm_probe.activations.device_array import on_host, tensor_of
 from mllm_probe.concepts import Picture
 from mllm_probe.generation import generate
 from mllm_probe.steering import Steering
-from mllm_probe.vectors import concept_vectors, vectors_from
+from mllm_probe.vectors import concept_vectors, running_sums, vectors_from
 from mllm_probe.vectors.pooling import NormSample
 from mllm_probe.vectors.running_sums import classes_of, shuffled_weights, weights
 from tests.conftest import noise_picture
@@ -195,6 +195,14 @@ def test_memory_does_not_grow_with_pictures_unless_probes_ask(tiny, library, mon
     assert "probe_accuracy" not in found
     with pytest.raises(pytest.fail.Exception):
         concept_vectors(tiny, library)
+
+
+def test_no_more_activations_than_the_limit_are_kept_in_half_precision(tiny, library, monkeypatch):
+    assert running_sums.MANIFOLD == 128
+    monkeypatch.setattr(running_sums, "MANIFOLD", 7)
+    found = concept_vectors(tiny, library, shuffled_draws=0, probe_accuracy=False)
+    assert 2 < found.sizes["manifold_sample"] <= 7
+    assert tensor_of(found.manifold).dtype == torch.bfloat16
 
 
 def test_vectors_stay_tensors_on_the_device(tiny, vectors):
