@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import gc
 import os
+import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -69,11 +71,21 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Scheduler(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
+LONG = tomllib.loads((Path(__file__).parent / "long.toml").read_text(encoding="utf-8"))
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Notebooks other than the quick start are long."""
+    """Mark the tests of tests/long.toml."""
     for item in items:
-        if item.path.suffix == ".ipynb" and item.path.stem != "00_quickstart":
+        file, _, test = item.nodeid.partition("::")
+        name = (
+            item.callspec.params.get("name")
+            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+            else None
+        )
+        other = file in LONG["families"] and isinstance(name, str) and name not in LONG["archetypes"]
+        if other or file in LONG["files"] or f"{file}::{test.split('[')[0]}" in LONG["tests"]:
             item.add_marker(pytest.mark.long)
 
 

@@ -481,6 +481,13 @@ def test_files_stay_whole_and_browser_tests_together_in_one_worker(tmp_path):
     assert all((ROOT / name).is_file() for name in conftest.LONGEST_FILES)
 
 
+def test_what_is_called_long_exists():
+    files = [*conftest.LONG["files"], *conftest.LONG["families"]]
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+    for file, test in (name.split("::") for name in conftest.LONG["tests"]):
+        assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), test
+
+
 def test_what_drives_a_browser_is_marked_and_in_its_folder():
     marked = {
         file for file in (ROOT / "tests").rglob("test_*.py") if "mark.browser" in file.read_text(encoding="utf-8")
