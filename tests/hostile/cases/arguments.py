@@ -111,7 +111,8 @@ SETTINGS: list[tuple[str, Callable[..., Any], list[tuple[dict[str, Any], str]]]]
         ({"inputs": {}}, "inputs= expects processed tensors with 'input_ids'"),
         (_ids(torch.tensor([[10**6]])), "token ids between 0 and"),
         (_ids(torch.tensor([[-1]])), "token ids between 0 and"),
-        (_ids(torch.zeros(1, 0, dtype=torch.long)), "at least one token"), (_ids(torch.rand(1, 4)), "whole numbers"),
+        (_ids(torch.zeros(1, 0, dtype=torch.long)), "at least one token"),
+        (_ids(torch.full((1, 4), 0.5)), "whole numbers"),
         (_ids(torch.tensor([1, 2])), "[rows, tokens]"),
     ]),
     ("Steering", _steer, [
