@@ -43,7 +43,7 @@ TAKEN = {
     "None": "none", "int": "whole", "float": NUMBER, "Sequence[float]": NUMBER, "Path": "text", "os.PathLike": "text",
     "Mapping": "mapping", "Library": "mapping", "Processor": "none", "Source": "none text",
     "Layers": "none whole negative", "TokenScope": "whole negative", "Images": IMAGES, "PromptImages": IMAGES,
-    "Offer": IMAGES, "Inputs": "none mapping", "Row": "none", "Continuation": "none text",
+    "Offer": IMAGES, "Inputs": "none mapping", "RowEdit": "none", "Continuation": "none text",
 }  # fmt: skip
 """Kinds that a type allows; those of other types are values of a class of their own, or need a closer look."""
 FREE = {"prompt", "answer_prefix", "answer", "text", "title", "name", "category", "split", "groups", "activations"}

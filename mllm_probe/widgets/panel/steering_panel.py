@@ -397,10 +397,10 @@ class SteeringPanel(ProbeWidget, SettingTraits):
 
     def _release(self) -> None:
         """Drop the vectors and the prefilled prompts."""
-        model = self.__dict__.get("model")
-        if isinstance(model, ProbeModel):
-            prompts_of(model).forget({content_hash(choice.image) for choice in self._choices})
-            self._perplexity.forget()
+        perplexity = self.__dict__.get("_perplexity")  # missing where the arguments were refused
+        if perplexity is not None:
+            prompts_of(self.model).forget({content_hash(choice.image) for choice in self._choices})
+            perplexity.forget()
         self._vectors = self._by_concept = self._grid = None
 
     def drawing(self) -> Drawing:
