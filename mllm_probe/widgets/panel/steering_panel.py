@@ -398,7 +398,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     def _release(self) -> None:
         """Drop the vectors and the prefilled prompts."""
         perplexity = self.__dict__.get("_perplexity")  # missing where the arguments were refused
-        if perplexity is not None:
+        if perplexity is not None and isinstance(self.model, ProbeModel):
             prompts_of(self.model).forget({content_hash(choice.image) for choice in self._choices})
             perplexity.forget()
         self._vectors = self._by_concept = self._grid = None
