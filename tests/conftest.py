@@ -79,13 +79,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of tests/long.toml."""
     for item in items:
         file, _, test = item.nodeid.partition("::")
-        name = (
-            item.callspec.params.get("name")
-            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
-            else None
-        )
-        other = file in LONG["families"] and isinstance(name, str) and name not in LONG["archetypes"]
-        if other or file in LONG["files"] or f"{file}::{test.split('[')[0]}" in LONG["tests"]:
+        name = item.callspec.params.get("name") if hasattr(item, "callspec") else None
+        other_family = file in LONG["families"] and isinstance(name, str) and name not in LONG["archetypes"]
+        if other_family or file in LONG["files"] or f"{file}::{test.split('[')[0]}" in LONG["tests"]:
             item.add_marker(pytest.mark.long)
 
 

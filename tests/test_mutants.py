@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from validation.mutants.__main__ import Version
 from validation.mutants.choice import choose, functions_of, mutants_of, source_with
 
 FIRST = '''
@@ -76,6 +79,25 @@ def test_each_fault_changes_one_place_and_the_same_in_both_versions(versions: tu
 
 def test_a_marked_function_begins_with_its_mark(versions: tuple[Path, Path]) -> None:
     function = functions_of(versions[0])["larger"]
-    assert "def larger(values, least=2):\n    mark(3)\n    found = []" in source_with(
-        versions[0], function, None, first="mark(3)"
-    )
+    assert "    mark(3)\n    found = []" in source_with(versions[0], function, None, first="mark(3)")
+
+
+def test_mutants_are_killed_by_the_test_files_that_enter_their_function(
+    versions: tuple[Path, Path], tmp_path: Path
+) -> None:
+    root = versions[0]
+    (root / "tests").mkdir()
+    (root / "tutorials").mkdir()
+    (root / "tutorials" / "README.md").touch()
+    (root / "mllm_probe" / "__init__.py").touch()
+    imported = "from mllm_probe.first import larger, other\n\n"
+    (root / "tests" / "test_larger.py").write_text(f"{imported}def test_it():\n    assert larger([1, 3]) == [2]\n")
+    (root / "tests" / "test_other.py").write_text(f"{imported}def test_it():\n    assert other(2) == 4\n")
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    subprocess.run(["git", "add", "-A"], cwd=root, check=True)
+    faults = {mutant.change: mutant for mutant in mutants_of(functions_of(root)["larger"])}
+    chosen = [faults["the call is dropped"], faults["Gt becomes GtE"]]
+    verdicts = Version("this", root, tmp_path / "out", chosen).verdicts(jobs=1, limit=60)
+    assert list(verdicts.values()) == ["killed by tests/test_larger.py", "survived"]
+    seconds = json.loads((tmp_path / "out" / "this" / "entered" / "seconds.json").read_text())
+    assert sorted(seconds) == ["tests/test_larger.py", "tests/test_other.py"]

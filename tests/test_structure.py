@@ -11,6 +11,7 @@ import tomllib
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -479,6 +480,20 @@ def test_files_stay_whole_and_browser_tests_together_in_one_worker(tmp_path):
     assert workers[names[2]] == workers[names[3]]
     assert "--dist loadfile" in (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all((ROOT / name).is_file() for name in conftest.LONGEST_FILES)
+
+
+def test_make_test_leaves_out_what_is_called_long():
+    def item(nodeid, **params):
+        marks = []
+        return SimpleNamespace(nodeid=nodeid, callspec=SimpleNamespace(params=params), marks=marks,
+                               add_marker=lambda mark: marks.append(mark.name))  # fmt: skip
+
+    family, whole, single = (conftest.LONG[key][0] for key in ("families", "files", "tests"))
+    long = [item(f"{family}::test_a[x]", name="gemma3n"), item(f"{whole}::test_a"), item(f"{single}[y]", name="llava")]
+    kept = [item(f"{family}::test_a[x]", name="llava"), item(f"{family}::test_b"), item("tests/test_schema.py::test_c")]
+    conftest.pytest_collection_modifyitems([*long, *kept])
+    assert [one.marks for one in long] == [["long"]] * 3 and [one.marks for one in kept] == [[]] * 3
+    assert '-m "not long"' in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_what_is_called_long_exists():

@@ -404,7 +404,7 @@ def test_after_moves_by_hand_and_from_the_kernel_a_button_changes_its_own_traits
         expect(page.get_by_test_id("concept")).to_have_value("neon")
         expect(page.locator(".mp-live .mp-answer[data-old=true]")).to_have_count(0)
         act(page)
-        until(page, lambda found: not own or any(found[one] != before[one] for one in own))  # noqa: B023
+        until(page, lambda found, own=own, before=before: not own or any(found[one] != before[one] for one in own))
         page.wait_for_timeout(300)
         after = until(page, bool)
         changed = {one for one in after if after[one] != before[one]}

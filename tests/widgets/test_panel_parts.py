@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import ipywidgets
 import numpy as np
 import pytest
 import xarray as xr
@@ -59,6 +60,12 @@ def panel(streams):
 
 def doses_of(data, setting, unit="residual"):
     return weighed(data, setting, unit)["doses"]
+
+
+def test_a_panel_whose_arguments_were_refused_closes_with_the_others(tiny):
+    with pytest.raises(AttributeError):
+        SteeringPanel(tiny, images=PICTURE, library=5)
+    ipywidgets.Widget.close_all()  # closes the half-made panel too
 
 
 def test_doses_are_those_that_were_run_for_this_setting_and_no_other():
@@ -308,7 +315,7 @@ def test_what_is_shown_is_changed_by_a_message_and_starts_nothing(panel, streams
         ({"kind": "set", "serial": 1}, "a message 'set' with nothing as 'state', where dict was expected", ""),
         ({"kind": "set", "serial": "x", "state": {}}, "with str as 'serial', where int", ""),
         ({"kind": "set", "serial": 1, "state": [1]}, "with list as 'state', where dict", ""),
-        ({"kind": "set", "serial": 1, "state": {"layer": "3", "strength": 2}}, "sent layer, strength that cannot", ""),
+        ({"kind": "set", "serial": 1, "state": {"strength": 2, "layer": "3"}}, "sent strength, layer that cannot", ""),
         ({"kind": "set", "serial": 1, "state": {"window": []}}, "sent window that cannot be used", ""),
         ({"kind": "set", "serial": 1, "state": {"strength": "strong"}}, "sent strength that cannot be used", ""),
         ({"kind": "set", "serial": 1, "state": {"patches": [[True], [True, False]]}}, "rows of equal length", ""),

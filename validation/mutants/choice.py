@@ -112,7 +112,7 @@ def mutants_of(function: Function) -> list[Mutant]:
 def _walk(node: ast.AST, statement: ast.stmt | None = None) -> Iterator[tuple[ast.AST, ast.stmt | None]]:
     """Nodes of a function's body, each with its innermost statement; messages and annotations are left out."""
     for field, value in ast.iter_fields(node):
-        if field in ("annotation", "returns", "decorator_list", "args") and not isinstance(node, ast.Call | ast.Lambda):
+        if field in ("annotation", "returns", "decorator_list"):
             continue
         for child in value if isinstance(value, list) else [value]:
             if not isinstance(child, ast.AST) or isinstance(child, ast.Raise | ast.JoinedStr | ast.arguments):
@@ -165,6 +165,8 @@ def source_with(root: Path, function: Function, mutant: Mutant | None, *, first:
         _change(node, mutant.position)
     if first:
         node.body = [*ast.parse(first).body, *node.body]
+    if ast.get_docstring(function.node, clean=False) is not None:
+        node.body.insert(0, function.node.body[0])  # the help of a command is read from it
     lines = (root / function.file).read_text(encoding="utf-8").splitlines()
     begin = min([function.node.lineno, *(part.lineno for part in function.node.decorator_list)])
     text = ast.unparse(ast.fix_missing_locations(node))
