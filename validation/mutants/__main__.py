@@ -9,9 +9,12 @@ stopped goes on.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -51,7 +54,7 @@ class Version:
         return copy
 
     def entered(self) -> dict[int, list[str]]:
-        """Test files that enter the function of each mutant, the quickest first; read from an earlier run."""
+        """Passing test files that enter each mutant's function, the quickest first; read from an earlier run."""
         folder = self.out / "entered"
         if not (folder / "seconds.json").is_file():
             shutil.rmtree(folder, ignore_errors=True)
@@ -82,13 +85,19 @@ class Version:
             "PYTHONDONTWRITEBYTECODE": "1", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }  # fmt: skip
         with (folder / f"pytest-{copy.name}.txt").open("w", encoding="utf-8") as output:
+            command = [sys.executable, *PYTEST, *arguments]
+            process = subprocess.Popen(
+                command, cwd=copy, env=environment, stdout=output, stderr=output, start_new_session=True
+            )
             try:
-                return subprocess.run(
-                    [sys.executable, *PYTEST, *arguments], cwd=copy, env=environment, stdout=output, stderr=output,
-                    timeout=limit, check=False,
-                ).returncode  # fmt: skip
+                return process.wait(limit)
             except subprocess.TimeoutExpired:
                 return None
+            finally:
+                # Kernels and browsers that the tests started would outlive pytest.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
     def verdict(self, copy: Path, number: int, files: Sequence[str], limit: float) -> str:
         """``"killed by FILE"``, ``"survived"``, ``"not entered"``, or ``"not decided"`` where the limit came first."""
@@ -96,14 +105,15 @@ class Version:
         function = self.functions[mutant.function]
         path, before = copy / function.file, (copy / function.file).read_text(encoding="utf-8")
         path.write_text(source_with(copy, function, mutant), encoding="utf-8")
-        end = time.monotonic() + limit
         try:
-            for file in files:
-                status = self.run(copy, ["-x", file], self.out, max(1.0, end - time.monotonic()))
-                if status is None:
-                    return "not decided"
-                if status not in (0, 5):  # 5: the file has no test on this machine
-                    return f"killed by {file}"
+            # One process for all files: most of a short file's time is the import of PyTorch.
+            status = self.run(copy, ["-x", *files], self.out, limit) if files else 0
+            if status is None:
+                return "not decided"
+            if status not in (0, 5):  # 5: the files have no test on this machine
+                output = (self.out / f"pytest-{copy.name}.txt").read_text(encoding="utf-8")
+                failed = re.search(r"^(?:FAILED|ERROR) ([^:\s]+)", output, re.MULTILINE)
+                return f"killed by {failed[1] if failed else f'status {status} of pytest'}"
         finally:
             path.write_text(before, encoding="utf-8")
         return "survived" if files else "not entered"

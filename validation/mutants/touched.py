@@ -15,6 +15,7 @@ NAME = "mutant_touched"
 FOLDER = "MUTANT_TOUCHED"
 _seen: set[tuple[int, str]] = set()
 _seconds: Counter[str] = Counter()
+_failed: set[str] = set()
 
 
 def touch(number: int) -> None:
@@ -28,11 +29,19 @@ def touch(number: int) -> None:
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """Add up the seconds of a test file."""
-    _seconds[report.nodeid.split("::")[0]] += report.duration
+    """Add up the seconds of a test file, and note whether something in it fails."""
+    file = report.nodeid.split("::")[0]
+    _seconds[file] += report.duration
+    if report.failed:
+        _failed.add(file)
 
 
 def pytest_sessionfinish(session: Any) -> None:
-    """Write the seconds of the files; with several workers, those that collected all reports."""
+    """Write the seconds of the files that pass; with several workers, those that collected all reports.
+
+    A file that fails without a fault (some read the source of a marked function) would kill every mutant.
+    """
     if FOLDER in os.environ and not hasattr(session.config, "workerinput"):
-        (Path(os.environ[FOLDER]) / "seconds.json").write_text(json.dumps(_seconds), encoding="utf-8")
+        passed = {file: seconds for file, seconds in _seconds.items() if file not in _failed}
+        (Path(os.environ[FOLDER]) / "seconds.json").write_text(json.dumps(passed), encoding="utf-8")
+        print(f"\nfailed without a fault, and left out: {', '.join(sorted(_failed)) or 'none'}")
