@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from validation.mutants.__main__ import Version
-from validation.mutants.choice import choose, functions_of, mutants_of, source_with
+from validation.mutants.choice import Mutant, choose, functions_of, mutants_of, source_with
 
 FIRST = '''
 def larger(values, least=2):
@@ -82,22 +83,69 @@ def test_a_marked_function_begins_with_its_mark(versions: tuple[Path, Path]) -> 
     assert "    mark(3)\n    found = []" in source_with(versions[0], function, None, first="mark(3)")
 
 
-def test_mutants_are_killed_by_the_test_files_that_enter_their_function(
-    versions: tuple[Path, Path], tmp_path: Path
-) -> None:
-    root = versions[0]
-    (root / "tests").mkdir()
-    (root / "tutorials").mkdir()
-    (root / "tutorials" / "README.md").touch()
-    (root / "mllm_probe" / "__init__.py").touch()
-    imported = "from mllm_probe.first import larger, other\n\n"
-    (root / "tests" / "test_larger.py").write_text(f"{imported}def test_it():\n    assert larger([1, 3]) == [2]\n")
-    (root / "tests" / "test_other.py").write_text(f"{imported}def test_it():\n    assert other(2) == 4\n")
-    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-    subprocess.run(["git", "add", "-A"], cwd=root, check=True)
+@pytest.fixture
+def checkout(versions: tuple[Path, Path]) -> Callable[..., Path]:
+    """A repository of one version with these test files, after the imports of its functions."""
+
+    def made(**tests: str) -> Path:
+        root = versions[0]
+        for folder in ("tests", "tutorials"):
+            (root / folder).mkdir()
+        (root / "tutorials" / "README.md").touch()
+        (root / "mllm_probe" / "__init__.py").touch()
+        for name, source in tests.items():
+            imported = "from mllm_probe.first import larger, other\n\n"
+            (root / "tests" / f"test_{name}.py").write_text(f"{imported}{source}")
+        subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+        subprocess.run(["git", "add", "-A"], cwd=root, check=True)
+        return root
+
+    return made
+
+
+def faults_of(root: Path, *changes: str) -> list[Mutant]:
     faults = {mutant.change: mutant for mutant in mutants_of(functions_of(root)["larger"])}
-    chosen = [faults["the call is dropped"], faults["Gt becomes GtE"]]
+    return [faults[change] for change in changes]
+
+
+LARGER = "def test_it():\n    assert larger([1, 3]) == [2]\n"
+
+
+def test_mutants_are_killed_by_the_test_files_that_enter_their_function(
+    checkout: Callable[..., Path], tmp_path: Path
+) -> None:
+    edge = "def test_it():\n    assert larger([2]) or not larger([1])\n"
+    root = checkout(larger=LARGER, edge=edge, other="def test_it():\n    assert other(2) == 4\n")
+    chosen = faults_of(root, "the call is dropped", "Gt becomes GtE")  # each is seen by one of the two files alone
     verdicts = Version("this", root, tmp_path / "out", chosen).verdicts(jobs=1, limit=60)
-    assert list(verdicts.values()) == ["killed by tests/test_larger.py", "survived"]
+    assert list(verdicts.values()) == ["killed by tests/test_larger.py", "killed by tests/test_edge.py"]
     seconds = json.loads((tmp_path / "out" / "this" / "entered" / "seconds.json").read_text())
-    assert sorted(seconds) == ["tests/test_larger.py", "tests/test_other.py"]
+    assert sorted(seconds) == ["tests/test_edge.py", "tests/test_larger.py", "tests/test_other.py"]
+
+
+def test_a_file_that_fails_without_a_fault_kills_nothing(checkout: Callable[..., Path], tmp_path: Path) -> None:
+    root = checkout(larger=LARGER, broken="def test_it():\n    assert larger([1, 3]) == [7]\n")
+    version = Version("this", root, tmp_path / "out", faults_of(root, "Gt becomes GtE"))
+    assert list(version.verdicts(jobs=1, limit=60).values()) == ["survived"]
+    assert "left out: tests/test_broken.py" in (version.out / "entered" / "pytest-marked.txt").read_text()
+
+
+HANGS = """import pathlib, subprocess, sys, time
+
+def test_it():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+    if larger([1, 2, 3]) == [2, 3]:
+        child.kill()
+        return
+    pathlib.Path({noted!r}).write_text(str(child.pid))
+    time.sleep(300)
+"""
+
+
+def test_what_hangs_is_not_decided_and_takes_its_children_along(checkout: Callable[..., Path], tmp_path: Path) -> None:
+    noted = tmp_path / "child"
+    root = checkout(hanging=HANGS.format(noted=str(noted)))
+    version = Version("this", root, tmp_path / "out", faults_of(root, "1 becomes 2"))
+    assert list(version.verdicts(jobs=1, limit=15).values()) == ["not decided"]
+    child = Path("/proc") / noted.read_text() / "stat"
+    assert not child.exists() or child.read_text().split()[2] == "Z"  # a zombie has ended, and waits to be collected
