@@ -19,7 +19,7 @@ from mllm_probe.activations.device_array import dtype_name, lazy, parts_of
 from mllm_probe.activations.store_layout import description
 from mllm_probe.activations.store_places import as_folder, partial_beside, place_of
 from mllm_probe.activations.unit_store import UnitStore, dataset_of
-from mllm_probe.models.argument_checks import described, whole_number
+from mllm_probe.models.argument_checks import described, device_of, whole_number
 
 if TYPE_CHECKING:
     from mllm_probe.models import ProbeModel
@@ -120,9 +120,10 @@ def open_zarr(
     if model is not None:
         schema.require_same_model(dataset, model, f"the data in {path}")
     if device is not None:
+        where = device_of(device)
         for name, variable in dataset.data_vars.items():
             if _DTYPE in variable.attrs:
-                tensor = torch.from_numpy(variable.values).to(device, _dtype(variable))
+                tensor = torch.from_numpy(variable.values).to(where, _dtype(variable))
                 dataset[name] = lazy(variable.dims, tensor, attrs=variable.attrs, made_by="open_zarr")
     return dataset
 

@@ -58,11 +58,11 @@ CALLED = {
 NOT_TRIED = {"bool", "Progress", "object"}
 """Types of which any value is right: truth is read as Python reads it, except by what deletes (cases/stores.py)."""
 BARE = {
-    "load": "device_map", "concepts.emoji": "concepts", "concepts.scenes": "concepts",
+    "concepts.emoji": "concepts", "concepts.scenes": "concepts",
     "concepts.from_text": "templates",
     "concepts.from_hub": "category split image_column label_column positive_column negative_column classes words "
     "revision", "concepts.image_files": "paths", "concepts.neutral_images": "library",
-    "activations.open_zarr": "model device", "metrics.concept_projection": "activations", "compare": "strength",
+    "activations.open_zarr": "model", "metrics.concept_projection": "activations", "compare": "strength",
     "effect": "split average", "recommend": "draws", "recovered": "metric", "studies.read_out": "at_input",
     "studies.read_out_of_patches": "metric", "studies.recognition_vs_reasoning": "questions",
     "studies.scaling": "vectors grids store", "plots.dose_response": "layer concepts",
