@@ -108,8 +108,8 @@ def open_zarr(
     FileNotFoundError
         If there is no Zarr store.
     ValueError
-        If it was made with another model, naming both, if it names a codec that this package does not write, or if it
-        is damaged.
+        If it was made with another model, naming both, if it names a codec that this package does not write, if it is
+        damaged, or if PyTorch has no such device here.
 
     Warns
     -----

@@ -164,7 +164,7 @@ def load(
     if device is not None and device_map is not None:
         raise ValueError("Expected device= or device_map=, not both: a device map places the model by itself.")
     if not isinstance(device_map, (str, Mapping, type(None))):
-        expected = "'auto', a device, or where each module goes"
+        expected = "'auto', the name of a device such as 'cuda:0', or a mapping of modules to devices"
         raise ValueError(f"device_map: expected {expected}; got {described(device_map)}.")
     if local and revision is not None:
         raise ValueError(f"revision= is for models of the hub; '{shown}' is read from this machine: leave it out.")

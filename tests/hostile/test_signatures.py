@@ -58,8 +58,7 @@ CALLED = {
 NOT_TRIED = {"bool", "Progress", "object"}
 """Types of which any value is right: truth is read as Python reads it, except by what deletes (cases/stores.py)."""
 BARE = {
-    "concepts.emoji": "concepts", "concepts.scenes": "concepts",
-    "concepts.from_text": "templates",
+    "concepts.emoji": "concepts", "concepts.scenes": "concepts", "concepts.from_text": "templates",
     "concepts.from_hub": "category split image_column label_column positive_column negative_column classes words "
     "revision", "concepts.image_files": "paths", "concepts.neutral_images": "library",
     "activations.open_zarr": "model", "metrics.concept_projection": "activations", "compare": "strength",
