@@ -17,7 +17,7 @@ from mllm_probe.metrics import (
     summarise_draws,
     wilson_interval,
 )
-from mllm_probe.metrics.statistics import least_share_variance, sign_flip_test
+from mllm_probe.metrics.statistics import sign_flip_test, t_interval, win_test
 
 
 def test_a_sign_flip_test_counts_the_sign_patterns_that_lie_as_far_out():
@@ -96,19 +96,65 @@ def test_one_draw_has_no_interval():
     assert np.isnan(summarise_draws(np.array([1.0, 2.0]), antithetic=True).next_draw)
 
 
-def test_draws_without_spread_tell_any_difference():
-    draws = summarise_draws(np.ones(8), antithetic=True)
-    assert draw_test(1.0, draws) == 1 and draw_test(1.2, draws) == 0
+@pytest.mark.parametrize("antithetic, units", [(True, 4), (False, 8)])
+def test_equal_draws_say_no_more_than_their_number(antithetic, units):
+    draws = summarise_draws(np.ones(8), antithetic=antithetic)
+    assert draw_test(1.0, draws) == 1 and draw_test(1.2, draws) == pytest.approx(1 / (units + 1))
     assert draw_interval(draws) == (1.0, 1.0)
+    low, high = draw_interval(draws, least_variance=0.01)
+    assert low < 0.8 and high > 1.2
 
 
-@pytest.mark.parametrize("antithetic", [True, False])
-def test_draws_that_all_score_0_are_compared_by_the_variance_that_images_allow(antithetic):
-    """No answer under a control names the concept: those under the concept, all of which do, are told from them."""
-    draws = summarise_draws(np.zeros((2, 8)), antithetic=antithetic)
-    least = least_share_variance(np.zeros(2), np.full(2, 12))
-    every, one = draw_test(np.array([1.0, 1 / 12]), draws, least_variance=least)
-    assert every < 0.001 and 0.05 < one < 0.5
+def test_one_cell_of_shares_has_the_p_of_ranks():
+    """Eight directions that never name the word are compatible with a ninth that does in a third of cases."""
+    draws = np.zeros((1, 8))
+    alone = win_test(np.array([1.0]), draws, antithetic=True)
+    assert alone.p == pytest.approx(1 / 5) and alone.draws == 4
+    assert win_test(np.array([1.0]), draws, antithetic=False).p == pytest.approx(1 / 9)
+    assert win_test(np.array([0.0]), draws, antithetic=True).p == 1
+    assert np.isnan(win_test(np.array([np.nan]), draws, antithetic=True).p).all()
+    assert np.isnan(win_test(np.array([1.0]), draws[:, :6], antithetic=True).p).all()
+
+
+def test_cells_that_draws_win_by_as_much_count_against_the_concepts():
+    draws = np.zeros((20, 8))
+    distance = np.zeros(20)
+    distance[:6], draws[10, 0], draws[11, 1], draws[12, 2:4] = 0.5, 0.5, 0.4, (0.6, 0.8)
+    result = win_test(distance, draws, antithetic=True)
+    # By .5 or more the first directions of the pairs win cells 10 and 12, the other ones cell 12 alone.
+    np.testing.assert_allclose(result.p[:6], (1 + 1.5) / (1 + 4 * 20))
+    assert (result.p[6:] == 1).all()
+    draws[0, 5] = 0.5
+    assert win_test(distance, draws, antithetic=True).p[0] == 1
+    draws[1, :2] = 0.3
+    assert win_test(distance, draws, antithetic=True).p[1] == pytest.approx((1 + 2) / 81)
+
+
+def test_cells_with_fewer_draws_weigh_more_and_half_a_pair_does_not_count():
+    draws = np.zeros((4, 12))
+    draws[0, :3], draws[1, 3:] = np.nan, 0.0
+    draws[0, 4:6] = 0.9
+    result = win_test(np.array([0.1, 0.5, 0.5, np.nan]), draws, antithetic=True)
+    assert result.draws.tolist() == [4, 6, 6, 6] and np.isnan(result.p[3])
+    np.testing.assert_allclose(result.p[1:3], (1 / 4 + 1 / 4) / (1 / 4 + 3))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_p_by_wins_has_its_level_for_exchangeable_directions(seed):
+    rng = np.random.default_rng(seed)
+    score = (rng.random((48, 100, 9)) < 0.04) * rng.integers(1, 13, (48, 100, 9)) / 12
+    p = win_test(score[..., 8], score[..., :8], antithetic=False).p
+    for level in (0.001, 0.01, 0.05):
+        assert (p <= level).mean() <= 1.2 * level
+
+
+def test_the_mean_of_few_units_has_a_t_interval_and_of_two_none():
+    values = np.array([[1.0, 2.0, 4.0], [1.0, 2.0, np.nan]])
+    low, high = t_interval(values)
+    expected = stats.ttest_1samp(values[0], 0).confidence_interval()
+    assert (low[0], high[0]) == pytest.approx((expected.low, expected.high))
+    assert np.isnan([low[1], high[1]]).all()
+    np.testing.assert_allclose(t_interval(values.T, 0)[0], low)
 
 
 def test_the_interval_of_a_difference_counts_images_and_draws():
@@ -134,13 +180,30 @@ def test_skewed_scores_have_an_interval_of_uneven_arms():
     np.testing.assert_allclose([low[1], high[1]], [-high[0], -low[0]], rtol=0.1)
 
 
-def test_the_interval_of_bounded_scores_stays_within_its_bounds():
-    scores = np.append(np.ones(11), [0.0])
-    draws = summarise_draws(np.array([0.1, 0.1, 0.2, 0.2]), antithetic=True)
-    low, high = difference_interval(np.stack([scores - 0.15, 0.1 * scores]), draws, bounded=True)
-    assert low.min() >= -1 and high.max() <= 1 and low[0] > 0.5
-    wild, _ = difference_interval(scores - 0.15, draws)
-    assert wild < low[0]
+@pytest.mark.parametrize("graded", [True, False])
+def test_the_interval_of_scores_in_0_to_1_stays_within_its_bounds_and_is_never_of_width_0(graded):
+    draws = summarise_draws(np.zeros(8), antithetic=True)
+    scores = np.stack([np.ones(12), np.append(np.ones(11), 0.0), np.zeros(12)])
+    low, high = share_interval(scores, np.zeros((3, 12)), draws, graded=graded)
+    assert low.min() >= -1 and high.max() <= 1 and (high - low > 0.1).all()
+    assert low[0] > 0.5 and low[2] < 0 < high[2]
+
+
+@pytest.mark.parametrize("graded", [True, False])
+@pytest.mark.parametrize("named", range(13))
+def test_images_that_all_agree_with_their_controls_have_an_interval(graded, named):
+    shares = np.repeat([1.0, 0.0], [named, 12 - named])
+    draws = summarise_draws(np.full(8, shares.mean()), antithetic=True)
+    low, high = share_interval(shares, shares, draws, graded=graded)
+    assert low < -0.02 and high > 0.02
+
+
+def test_graded_scores_in_the_middle_of_their_scale_have_the_interval_of_their_own_spread():
+    scores = np.random.default_rng(0).normal(0.5, 0.02, 12)
+    draws = summarise_draws(np.zeros(8), antithetic=True)
+    low, high = share_interval(scores, np.full(12, 0.1), draws, graded=True)
+    binary = share_interval(np.repeat([0.0, 1.0], 6), np.full(12, 0.1), draws)
+    assert high - low < 0.8 * (binary[1] - binary[0])
 
 
 @pytest.mark.parametrize("least, interval", [(6, difference_interval), (10, None)])
