@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from mllm_probe.reports.sweep_report import report
     from mllm_probe.steering.intervention import Steering, compose
     from mllm_probe.steering.operations import Operation
-    from mllm_probe.studies.effect import compare, effect
+    from mllm_probe.studies.clear_cells import compare
+    from mllm_probe.studies.effect import effect
     from mllm_probe.studies.readout import recovered
     from mllm_probe.studies.recommendation import recommend
     from mllm_probe.studies.study_runs import check

@@ -20,8 +20,8 @@ GROUP, DIRECTION = "group", "direction"
 MEASURE, STATISTIC, CONTRAST, PROFILES = "measure", "statistic", "contrast", "profiles"
 EDIT, PREDICTOR, PROMPT, RUNG, TREND = "edit_kind", "predictor", "asked", "rung", "trend"
 DEPTH = "depth"
-SPECIFICATION, ASPECT = "specification", "aspect"
-READ_ALONG, HALF, STYLE = "read_along", "half", "style"
+SPECIFICATION, ASPECT, REPLICATION = "specification", "aspect", "replication"
+HALF, STYLE = "half", "style"
 SCORED_CONCEPT, MANIFOLD_SAMPLE, FIT_IMAGE = "scored_concept", "manifold_sample", "fit_image"
 STEERED_CATEGORY, SCORED_CATEGORY = "steered_category", "scored_category"
 
@@ -38,6 +38,10 @@ SPLITS = ("fit", "held_out")
 UNITS = ("residual", "vector", "raw")
 TAKES_AWAY = "takes_away"
 """Coordinate along strength: whether the dose is meant to take the concept out of the answer."""
+SHOWN = "shown"
+"""Coordinate (concept, sample) of a grid on images of a library: an image shows the concept (`SHOWS`), lacks it
+(`LACKS`), or is none of its images (0)."""
+SHOWS, LACKS = 1, -1
 OTHER_CONCEPT = "other_concept"
 """Coordinate (concept, draw): the concept whose vector is a draw of control ``"concepts"``."""
 ANTITHETIC = "antithetic"
@@ -117,8 +121,8 @@ DIMENSIONS: Mapping[str, Dimension] = {
         Dimension(STEERED_CATEGORY, "category of the concepts that are steered with"),
         Dimension(SCORED_CATEGORY, "category of the concepts that are scored"),
         Dimension(SPECIFICATION, "one way of the several in which a study's question can be answered"),
-        Dimension(ASPECT, "what such ways differ in: dose, scope, metric, unit, control, half of the images …"),
-        Dimension(READ_ALONG, "direction along which a change is read: that of the edit, or of the block that is read"),
+        Dimension(ASPECT, "what such ways differ in: dose, scope, metric, layers …"),
+        Dimension(REPLICATION, "what ways are asked again with: another control, or half of the images"),
         Dimension(STYLE, "visual style in which images are drawn"),
         Dimension(HALF, "half of the images on which a study's question is asked"),
         Dimension(TREND, "category whose mean is followed over a ladder"),

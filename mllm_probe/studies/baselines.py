@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -20,9 +19,9 @@ from mllm_probe.models import ProbeModel
 from mllm_probe.models.prompts import unknown_words
 from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, DRAW, INPUT_NAME, LAYER, SAMPLE, STRENGTH, WORDS, layer_name
 from mllm_probe.studies.effect import value_by_image
-from mllm_probe.studies.multiverse import FEWEST_CONCEPTS, PLACES, Multiverse, asked, in_half
+from mllm_probe.studies.multiverse import FEWEST_CONCEPTS, PERMUTATIONS, PLACES, Labels, Multiverse, asked, in_half
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
-from mllm_probe.studies.study_runs import StudyRuns, scoring_vectors
+from mllm_probe.studies.study_runs import MINIMUM_GAP, StudyRuns, scoring_vectors
 from mllm_probe.sweeps import sweep
 
 IMAGES = 4
@@ -55,8 +54,8 @@ def baselines(
     return result.assign_attrs(baseline_cell=cell)
 
 
-def baseline_lines(study: xr.Dataset) -> list[str]:
-    """Say what the baselines show, one sentence each.
+def baseline_rows(study: xr.Dataset) -> list[tuple[str, str]]:
+    """Rows of a study's table of details: what the baselines show.
 
     `study`: with the variables and the attribute of :func:`baselines`, by concept and perhaps others.
     """
@@ -64,23 +63,21 @@ def baseline_lines(study: xr.Dataset) -> list[str]:
     unknown = study["told_named"].isnull()
     unknown = unknown.any([dim for dim in unknown.dims if dim != CONCEPT])
     lacking = [str(name) for name in study[CONCEPT].values[unknown.values]]
-    known = f" Not known for {', '.join(lacking)}: the tokenizer lacks words of the sentences." if lacking else ""
+    known = f"; not known for {', '.join(lacking)}: the tokenizer lacks words of the sentences" if lacking else ""
     words = (
-        "Told in words: no sentence is known."
+        "no sentence is known"
         if unknown.all()
-        else f"Told in words in place of steering: answers name the concept in {float(named['told_named'].mean()):.2f} "
-        f"(plain prompt {float(named['plain_named'].mean()):.2f}), log-probability "
-        f"{float(study['told_logprob'].mean()):+.1f} nats."
+        else f"answers name the concept in {float(named['told_named'].mean()):.2f} (plain prompt "
+        f"{float(named['plain_named'].mean()):.2f}), log-probability {float(study['told_logprob'].mean()):+.1f} nats"
     )
     with_related = study["related"].notnull()
     related = (
-        "Related concepts: no category has two concepts."
+        "no category has two concepts"
         if not with_related.any()
-        else f"Steering with a related concept of the category changes the concept's words by "
-        f"{float(study['related'].mean()):+.1f} nats, with its own vector by "
-        f"{float(study['own'].where(with_related).mean()):+.1f} ({study.attrs['baseline_cell']})."
+        else f"changes the concept's words by {float(study['related'].mean()):+.1f} nats, the concept's own vector by "
+        f"{float(study['own'].where(with_related).mean()):+.1f} ({study.attrs['baseline_cell']})"
     )
-    return [words + known, related]
+    return [("told in words in place of steering", words + known), ("vector of a related concept", related)]
 
 
 def knows_the_words(model: ProbeModel, texts: Sequence[str]) -> bool:
@@ -185,7 +182,6 @@ def _under(vectors: xr.Dataset, library: ConceptLibrary, others: dict[str, str])
     return vectors.assign({WORDS: (CONCEPT, words)})
 
 
-PERMUTATIONS = 9999
 FEWEST_ON_A_SIDE = 2
 """Concepts with a value of each category without which there is no difference."""
 _LEAST_LEFT = 1e-9
@@ -290,10 +286,10 @@ CATEGORIES = ("abstract", "entity")
 """What is contrasted: the first minus the second."""
 UNITS = ("residual", "vector")
 GRIDS = tuple(f"every way, {place}, {unit}" for place in PLACES for unit in UNITS)
-"""Names of the grids."""
+"""Names of the grids: those in unit ``vector`` are for localization, those in ``residual`` for scaling."""
 STRENGTHS = (1.0, 2.0)
 Halves = Callable[..., xr.DataArray]
-_IMAGES, _DRAWS = 8, 4
+_IMAGES, _DRAWS = 8, 8
 _METRICS = ("logprob", "named", "kept", "perplexity")
 
 
@@ -329,8 +325,8 @@ def contrasted(run: StudyRuns) -> list[str]:
     return [concept for members in by.values() for concept in members[:FEWEST_CONCEPTS]]
 
 
-def every_way(run: StudyRuns) -> dict[str, xr.Dataset]:
-    """The grids of a study's multiverse by their names; empty without concepts to contrast."""
+def every_way(run: StudyRuns, units: Sequence[str] = UNITS) -> dict[str, xr.Dataset]:
+    """The grids of a study's multiverse in some units by their names; empty without concepts to contrast."""
     concepts = contrasted(run)
     if not concepts:
         return {}
@@ -338,6 +334,8 @@ def every_way(run: StudyRuns) -> dict[str, xr.Dataset]:
     grids = {}
     for name in GRIDS:
         _, place, unit = name.split(", ")
+        if unit not in units:
+            continue
         # The last token is the same in the input of block 0, whatever the image.
         image = place == IMAGE
         vectors = run.vectors(IMAGE, layers=every) if image else run.vectors(LAST_PROMPT)
@@ -350,48 +348,55 @@ def every_way(run: StudyRuns) -> dict[str, xr.Dataset]:
 
 
 def contrast_in_every_way(
-    multiverse: Multiverse, grids: Mapping[str, xr.Dataset], by_concept: Callable[..., xr.DataArray], seed: int
+    multiverse: Multiverse,
+    grids: Mapping[str, xr.Dataset],
+    by_concept: Callable[..., xr.DataArray],
+    seed: int,
+    lacking: str = "",
 ) -> xr.Dataset:
     """Ask for abstract minus entity in every way.
 
     `grids`: from :func:`every_way`; without any, nothing can be computed in any way. `by_concept`: takes the values of
-    the aspects by name and returns a number for each concept (concept), with its category. `seed`: of the permutations.
-    Returns: as from :func:`mllm_probe.studies.multiverse.asked`; attributes ``headline``, ``headline_p``, by
-    permutation of the categories over concepts, and ``n_compared``, concepts of the smaller category.
+    the aspects by name and returns a number for each concept (concept), with its category, of the same concepts in all
+    ways. `seed`: of the permutations of the categories over concepts. `lacking`: see
+    :func:`mllm_probe.studies.multiverse.asked`, whose dataset this returns.
     """
-
-    def values(**way: Any) -> tuple[np.ndarray, np.ndarray]:
-        scores = by_concept(**way)
-        return scores.values, scores[CATEGORY].values.astype(str)
-
-    def difference(**way: Any) -> float:
-        if not grids:
-            return np.nan
-        numbers, categories = values(**way)
-        sides = [numbers[(categories == name) & np.isfinite(numbers)] for name in CATEGORIES]
-        return float(sides[0].mean() - sides[1].mean()) if min(map(len, sides)) >= 2 else np.nan
-
-    result = asked(multiverse, difference)
     if not grids:
-        return result.assign_attrs(headline_p=np.nan, n_compared=0)
-    numbers, categories = values(**multiverse.headline)
-    fewest = min(int((categories == name).sum()) for name in CATEGORIES)
-    return result.assign_attrs(headline_p=contrast(numbers, categories, *CATEGORIES, seed=seed).p, n_compared=fewest)
+        nothing = np.full(2 * len(CATEGORIES), np.nan)
+        labels = Labels(np.arange(len(nothing)) < len(CATEGORIES))
+        return asked(multiverse, lambda **way: nothing, labels, seed=seed, lacking=lacking)
+    categories = by_concept(**multiverse.headline, **multiverse.usual)[CATEGORY].values.astype(str)
+    compared = np.isin(categories, CATEGORIES)
+    labels = Labels(categories[compared] == CATEGORIES[0], FEWEST_ON_A_SIDE)
+    return asked(multiverse, lambda **way: by_concept(**way).values[compared], labels, seed=seed, lacking=lacking)
 
 
-def halves_of(grids: Mapping[str, xr.Dataset]) -> Halves:
-    """Reader of effects on half of the images; each score of a grid is made once, for all ways that it is part of.
+def halves_of(grids: Mapping[str, xr.Dataset], seed: int, gaps: xr.DataArray | None = None) -> Halves:
+    """Reader of effects on all images or on half of them; each score of a grid is made once, for all its ways.
 
-    `grids`: from :func:`every_way`. Returns: ``halves(half, scope=, unit=, metric=, control=, strength=)``, the values
+    `grids`: from :func:`every_way`. `seed`: of the halves. `gaps` (concept): what log-probabilities are divided by, in
+    nats; they stay in nats without. Returns: ``halves(half, scope=, unit=, metric=, control=, strength=)``, the values
     of the multiverse's aspects by their names, gives the effect against one kind of control (concept, layer, sample).
     """
 
     @cache
     def values(scope: str, unit: str, metric: str, control: str) -> xr.DataArray:
-        return value_by_image(grids[f"every way, {scope}, {unit}"], metric, against=control)
+        scores = value_by_image(grids[f"every way, {scope}, {unit}"], metric, against=control)
+        return scores if gaps is None or metric != _METRIC else in_gaps(scores, gaps)
 
     def halves(half: str, *, scope: str, unit: str, metric: str, control: str, strength: float) -> xr.DataArray:
         scores = values(scope, unit, metric, control).sel({STRENGTH: strength}, drop=True)
-        return scores.isel({SAMPLE: in_half(scores.sizes[SAMPLE], half)})
+        return scores.isel({SAMPLE: in_half(scores.sizes[SAMPLE], half, seed)})
 
     return halves
+
+
+def in_gaps(effects: xr.DataArray, gaps: xr.DataArray, dim: str = CONCEPT) -> xr.DataArray:
+    """Effects in nats as shares of each concept's gap; NaN where that is under `MINIMUM_GAP`.
+
+    `effects`: on the words of the concepts of dimension ``dim``. `gaps` (concept): from :func:`mllm_probe.check`, of
+    these concepts and others.
+    """
+    here = gaps.sel({CONCEPT: effects[dim].values}).reset_coords(drop=True)
+    here = here.where(here >= MINIMUM_GAP).rename({CONCEPT: dim})
+    return (effects / here).transpose(*effects.dims).assign_attrs(units="of the gap")

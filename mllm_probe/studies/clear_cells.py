@@ -1,9 +1,9 @@
-"""Which cells pass against every control and why others do not, as a table, the best ones, over how many layers."""
+"""Which cells pass, as a table, the best ones, over how many layers, and those of several models side by side."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,22 +11,27 @@ import pandas as pd
 import xarray as xr
 
 from mllm_probe import schema
-from mllm_probe.metrics.metric import direction_of
+from mllm_probe.models.argument_checks import described
 from mllm_probe.schema import (
+    CATEGORY,
     CONCEPT,
     CONTROL,
+    DEPTH,
     DRAW,
     LAYER,
     OFF_TARGET,
+    RELATIVE_DEPTH,
+    RUNG,
     SAMPLE,
     SCORED_CONCEPT,
     SPLIT,
     STRENGTH,
     WORDS,
+    provenance,
     require,
 )
-from mllm_probe.studies.answer_score import SCORE, answer_score, has_score
-from mllm_probe.studies.effect import CELL, LARGEST_P, takes_away, unedited_rows
+from mllm_probe.studies.cell_scores import CELL, SCORE, answer_score, has_score, takes_away, unedited_rows
+from mllm_probe.studies.effect import LARGEST_P
 from mllm_probe.studies.effect import effect as effect_of
 
 
@@ -77,193 +82,18 @@ def verdict_caption(effect: xr.Dataset) -> str:
     )
 
 
-REASONS = (
-    "passes",
-    "not_tested",
-    "few_images",
-    "equals_controls",
-    "against_intention",
-    "interval_includes_0",
-    "control_reaches",
-    "control_may_reach",
-    "not_clear",
-    "not_in_grid",
-    "clear_alone",
-    "reached_alone",
-)
-"""Names of the reasons. ``control_may_reach``: one more draw may, by p, though its limits do not show it, as where few
-images or equal draws leave it open. ``not_clear``: of an effect without numbers by kind of control. ``clear_alone``,
-``reached_alone``: of cells that are not tested in a grid, such as those of a single image."""
-_BY_CONTROL = ("control_reaches", "control_may_reach", "reached_alone")
-
-
-def reasons(effect: xr.Dataset, against: str = "random") -> xr.Dataset:
-    """The reason of every cell.
-
-    `effect`: from `mllm_probe.effect` or `mllm_probe.studies.effect.summarised`. `against`: the kind of control
-    whose difference and interval are shown with the reason. Returns: ``reason``: place in `REASONS`, NaN where nothing
-    was run. ``reached_by``: place along ``control`` of the kind that reaches as far; NaN for the other reasons.
-    """
-    difference, low, high = _shown(effect, against)
-    single = effect.attrs.get("average") == "single"
-    alone = single or "q" not in effect
-    tested = np.isfinite(_values(effect, "q", np.nan))
-    intended = _intended(effect)
-    untested = effect.attrs.get("average") == "median" or not (alone or intended.any() or tested.any())
-    clear, failing = _values(effect, "clear_in_grid", 0) == 1, _failing(effect, single)
-    worst = _worst(effect, failing)
-    # In the order in which they are looked for.
-    conditions = {
-        "clear_alone": alone & clear,
-        "passes": clear,
-        "not_tested": np.full(difference.shape, untested),
-        "few_images": _values(effect, "n", np.inf) < int(effect.attrs.get("least_images", 0)),
-        "reached_alone": alone & failing.any(-1),
-        "equals_controls": ~tested & (difference == 0),
-        "against_intention": tested & (intended != 0) & (np.sign(difference) == -intended),
-        "interval_includes_0": (low <= 0) & (high >= 0),
-        "control_may_reach": failing.any(-1) & _is_beyond(effect, difference, worst),
-        "control_reaches": failing.any(-1),
-        "not_in_grid": tested & (_values(effect, "clear_of_controls", 0) == 1),
-        "not_clear": tested | alone,
-    }
-    reason = np.select(
-        list(conditions.values()), [REASONS.index(name) for name in conditions], REASONS.index("not_tested")
-    )
-    by_control = np.isin(reason, [REASONS.index(name) for name in _BY_CONTROL])
-    run = np.isfinite(difference)
-    variables = {
-        "reason": (CELL, np.where(run, reason, np.nan)),
-        "reached_by": (CELL, np.where(run & by_control, worst, np.nan)),
-    }
-    coords = {name: coord for name, coord in effect.coords.items() if set(coord.dims) <= set(CELL)}
-    return xr.Dataset(variables, coords)
-
-
-def _shown(effect: xr.Dataset, against: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The difference from one kind of control and the ends of its interval."""
-    names = ["difference", "low", "high"]
-    if against != "random":
-        effect = effect.sel({schema.CONTROL: against})
-        names = ["difference_from", "difference_low", "difference_high"]
-    value, low, high = (_values(effect, name, np.nan) for name in names)
-    return value, low, high
-
-
-def _intended(effect: xr.Dataset) -> np.ndarray:
-    """Sign of an effect as the metric and the dose intend it [strength]; 0 where none is known."""
-    metric, strengths = str(effect.attrs.get("metric", "")), effect.sizes[schema.STRENGTH]
-    if metric == SCORE:  # which counts what the dose intends
-        return np.ones(strengths)
-    scored = effect["mean" if "mean" in effect else "difference"]
-    return direction_of(xr.Dataset({metric: scored}), metric) * np.where(takes_away(effect), -1.0, 1.0)
-
-
-def _failing(effect: xr.Dataset, single: bool) -> np.ndarray:
-    """Kinds of control that a cell is not clear of, bool [*cell, control]."""
-    mean = _values(effect, "mean", np.nan)[..., None]
-    if single:  # lies within the interval of the draws, as in `summarised`
-        return (mean >= _by_control(effect, "control_low")) & (mean <= _by_control(effect, "control_high"))
-    clear = _by_control(effect, "clear")
-    return np.isfinite(clear) & (clear == 0)
-
-
-def _worst(effect: xr.Dataset, failing: np.ndarray) -> np.ndarray:
-    """Of the kinds that a cell is not clear of, the place of the one that it is least far from [*cell]."""
-    p = _by_control(effect, "p")
-    distance = np.abs(_values(effect, "mean", np.nan)[..., None] - _by_control(effect, "control_mean"))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = distance / (_by_control(effect, "control_high") - _by_control(effect, "control_low"))
-    near = np.where(np.isfinite(p), p, -np.nan_to_num(share, nan=np.inf))
-    return np.where(failing, near, -np.inf).argmax(-1)
-
-
-def _is_beyond(effect: xr.Dataset, difference: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    """Whether a cell lies beyond the limit, on its side, of one more draw of a kind of control [*cell]."""
-    value = _values(effect, "mean", np.nan)
-    low, high = (
-        np.take_along_axis(_by_control(effect, name), kind[..., None], -1)[..., 0]
-        for name in ("control_low", "control_high")
-    )
-    return np.where(difference > 0, value > high, value < low)
-
-
-def _by_control(effect: xr.Dataset, name: str) -> np.ndarray:
-    return _array(effect, name, (*CELL, schema.CONTROL), np.nan)
-
-
-def _values(effect: xr.Dataset, name: str, otherwise: float) -> np.ndarray:
-    return _array(effect, name, CELL, otherwise)
-
-
-def _array(effect: xr.Dataset, name: str, dims: tuple[str, ...], otherwise: float) -> np.ndarray:
-    """A variable as float, repeated along the dimensions that it lacks; ``otherwise`` where the effect has none."""
-    sizes = {dim: effect.sizes.get(dim, 1) for dim in dims}
-    if name not in effect:
-        return np.full(list(sizes.values()), otherwise)
-    variable = effect.variables[name]
-    missing = {dim: size for dim, size in sizes.items() if dim not in variable.dims}
-    return np.asarray(variable.set_dims(missing | dict(variable.sizes)).transpose(*dims).values, np.float64)
-
-
-def spread_over_layers(effect: xr.Dataset, control: str | None = None) -> xr.Dataset:
-    r"""Summarise each concept's effect over the edited layers.
-
-    The participation ratio is :math:`(\sum_l v_l)^2 / \sum_l v_l^2` of the effect v at layer l, over the layers where
-    v has the sign of its peak: 1 where a single layer carries the effect, L where L layers carry it equally.
-
-    These numbers describe the *cumulative* profile and measure onset only: up to which block an edit of the image
-    tokens still has an effect, or from which block on one of the last prompt token does. They do not tell a concept
-    that one block moves (the ratio for the image tokens is that block's number) from one that all L blocks move alike
-    (three quarters of L), and the peak is neither's block. :func:`mllm_probe.studies.readout.read_out` tells them
-    apart, and gives the effective number of layers. They are computed from means over images, so that measurement noise
-    at weak layers raises the ratio.
-
-    `effect`: from :func:`mllm_probe.effect`, at all strengths or one of them. `control`: the kind of control that the
-    effect is a difference from; ``difference`` (random directions) without it. Returns: float64: ``peak_layer``
-    (concept, …), the decoder block of the largest absolute effect, the first of equal ones; ``participation_ratio``
-    (concept, …), in layers; ``mean_over_concepts`` (layer, …), in the effect's unit. Cells that are not finite do not
-    count; NaN where nothing is left, or every effect is 0. Raises ValueError if the dataset is no effect, or has no
-    such control.
-    """
-    require(effect, "difference", dims=(CONCEPT, LAYER), what="the effect whose layers are summarised")
-    values = effect["difference"] if control is None else _from(effect, control)
-    # Without companions of the layers: a profile's relative depth would clash with that of its peak.
-    finite = values.where(np.isfinite(values)).reset_coords(drop=True).drop_attrs()
-    filled = finite.fillna(0.0).pad({LAYER: (0, 1)}, constant_values=0.0)  # without any layer, there is a peak of 0
-    place = abs(filled).argmax(LAYER)
-    peak = filled.isel({LAYER: place}, drop=True)
-    part = (filled * np.sign(peak)).clip(min=0)
-    known = peak != 0
-    summary = xr.Dataset(
-        {
-            "peak_layer": place.copy(data=np.append(effect[LAYER].values, -1)[place.values]).where(known),
-            "participation_ratio": _ratio(part).assign_attrs(units="layers"),
-            "mean_over_concepts": finite.mean(CONCEPT).assign_attrs(values.attrs),
-        }
-    )
-    return summary.assign_coords(effect.drop_dims(CONTROL, errors="ignore").coords)
-
-
 def participation_ratio(values: xr.DataArray) -> xr.DataArray:
-    """Participation ratio over layers of a profile, of its values that have the sign of the largest, in layers.
+    r"""Participation ratio over layers of a profile, of its values that have the sign of the largest, in layers.
 
-    `values`: NaN does not count.
+    :math:`(\sum_l v_l)^2 / \sum_l v_l^2`: 1 where a single layer carries the effect, L where L layers carry it
+    equally. Of a cumulative profile it measures onset only: it does not tell a concept that one block moves (the ratio
+    for the image tokens is that block's number) from one that all L blocks move alike (three quarters of L).
+    :func:`mllm_probe.studies.readout.read_out` does. `values`: NaN does not count.
     """
     filled = values.fillna(0.0)
     peak = filled.isel({LAYER: abs(filled).argmax(LAYER)}, drop=True)
-    return _ratio((filled * np.sign(peak)).clip(min=0))
-
-
-def _ratio(part: xr.DataArray) -> xr.DataArray:
+    part = (filled * np.sign(peak)).clip(min=0)
     return part.sum(LAYER) ** 2 / (part**2).sum(LAYER)
-
-
-def _from(effect: xr.Dataset, control: str) -> xr.DataArray:
-    kinds = [str(kind) for kind in effect[CONTROL].values] if CONTROL in effect.dims else []
-    if control not in kinds:
-        raise ValueError(f"the effect has no control '{control}'; it has {', '.join(kinds) or 'none'}.")
-    return effect["difference_from"].isel({CONTROL: kinds.index(control)}, drop=True)
 
 
 def has_off_target(grid: xr.Dataset) -> bool:
@@ -379,7 +209,8 @@ def best_cells(data: xr.Dataset, effect: xr.Dataset) -> BestCells:
     return BestCells(best_places(mean_score(fit)), effect_of(reported, "named"), kept, held_out, by_score=True)
 
 
-_FIRST = (*CELL, SCORED_CONCEPT, SCORE, "kept", "value", "difference", "low", "high", "n", "q", "clear_in_grid")
+_VERDICT = ("q", "clear_in_grid", "reason")
+_FIRST = (*CELL, SCORED_CONCEPT, SCORE, "kept", "value", "difference", "low", "high", "n", *_VERDICT)
 _OF_CONTROLS = ("control_mean", "p")
 """What the short table shows of each kind of control."""
 
@@ -427,3 +258,95 @@ def short_columns(columns: Iterable[str]) -> list[str]:
 def _place(best: BestCells, concept: str) -> tuple[int, float] | None:
     cell = best.cells.get(concept)
     return None if cell is None else (cell.layer, cell.strength)
+
+
+_KEPT = ("difference", "low", "high", "gap_share", "n", "clear_in_grid", "reason")
+_SAME = ("prompt", "answer_prefix", "scope", "operation", "unit")
+"""Settings without which effects are not comparable."""
+
+
+def compare(grids: Sequence[xr.Dataset], metric: str = "logprob", *, strength: float | None = None) -> xr.Dataset:
+    """Put the effects of several models side by side, at the same relative depths.
+
+    Parameters
+    ----------
+    grids : sequence of Dataset
+        From :func:`mllm_probe.sweep`, each of another model, with random controls; concepts that all of them have are
+        compared.
+    metric : str
+    strength : float, optional
+        The dose; by default the largest that all of them have.
+
+    Returns
+    -------
+    Dataset (rung, concept, depth), host memory, float64
+        ``difference``, ``low``, ``high``, ``gap_share``, ``n``, ``clear_in_grid``, ``reason`` as
+        :func:`mllm_probe.effect` has them, of the block whose relative depth is nearest: nothing is interpolated.
+        ``layer`` (rung, depth) says which block that is. ``depth`` are the relative depths of the shallowest model.
+
+    Raises
+    ------
+    TypeError
+        If it is no sequence of datasets.
+    ValueError
+        For fewer than two models, two grids of one model, other prompts, scopes, units or operations, or no concept or
+        dose in common; the message names them.
+
+    Examples
+    --------
+    >>> both = mp.compare([grid_4l, grid_8l])
+    >>> both.difference.sel(concept="cat")
+    """
+    grids = _checked(grids)
+    doses = [set(grid[STRENGTH].values.tolist()) for grid in grids]
+    shared = sorted(set.intersection(*doses) - {0.0})
+    if not shared or (strength is not None and strength not in shared):
+        shared_doses = ", ".join(f"{value:g}" for value in shared) or "there is none"
+        got = "none" if strength is None else f"{strength:g}"
+        raise ValueError(f"strength: expected a dose that all grids have ({shared_doses}); got {got}.")
+    dose = shared[-1] if strength is None else strength
+    concepts = [name for name in grids[0][CONCEPT].values if all(name in grid[CONCEPT].values for grid in grids)]
+    if not concepts:
+        raise ValueError("these grids have no concept in common.")
+    effects = [effect_of(grid, metric).sel({STRENGTH: dose, CONCEPT: concepts}, drop=True) for grid in grids]
+    shallowest = min(effects, key=lambda profile: profile.sizes[LAYER])
+    depths = np.unique(shallowest[RELATIVE_DEPTH].values[shallowest[LAYER].values >= 0])
+    names = [str(grid.attrs["model"]) for grid in grids]
+    rows = [_at_depths(profile, depths) for profile in effects]
+    result = xr.concat(rows, xr.DataArray(names, dims=RUNG, name=RUNG), coords="minimal", compat="override")
+    if CATEGORY in grids[0].coords:
+        result = result.assign_coords({CATEGORY: (CONCEPT, grids[0][CATEGORY].sel({CONCEPT: concepts}).values)})
+    settings = {name: grids[0].attrs[name] for name in _SAME if name in grids[0].attrs}
+    return result.assign_attrs(
+        provenance(model=None, **settings), model=names, metric=metric, strength=float(dose), study="comparison",
+        n_concepts=len(concepts),
+    )  # fmt: skip
+
+
+def _checked(grids: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    if isinstance(grids, xr.Dataset) or not isinstance(grids, Sequence):
+        raise TypeError(f"expected a list of grids, such as mp.compare([grid_4l, grid_8l]); got {described(grids)}.")
+    for grid in grids:
+        require(grid, dims=(CONCEPT, LAYER, STRENGTH), what="a grid to compare")
+    names = [str(grid.attrs.get("model", "")) for grid in grids]
+    if len(set(names)) < max(2, len(names)):
+        raise ValueError(f"expected grids of two or more different models; got {', '.join(names) or 'none'}.")
+    for setting in _SAME:
+        values = {str(grid.attrs.get(setting)) for grid in grids}
+        if len(values) > 1:
+            raise ValueError(
+                f"these grids were run with different settings of {setting}: {', '.join(sorted(values))}. "
+                f"Run them with the same {setting}."
+            )
+    return list(grids)
+
+
+def _at_depths(profile: xr.Dataset, depths: np.ndarray) -> xr.Dataset:
+    """Effects of the blocks that are nearest to relative depths."""
+    blocks = profile.isel({LAYER: profile[LAYER].values >= 0})
+    block_depths = blocks[RELATIVE_DEPTH].values
+    places = [int(np.abs(block_depths - depth).argmin()) for depth in depths]
+    kept = blocks[list(_KEPT)].isel({LAYER: places}).transpose(CONCEPT, LAYER)
+    numbers = kept[LAYER].values
+    data = {name: ((CONCEPT, DEPTH), kept[name].values, kept[name].attrs) for name in _KEPT}
+    return xr.Dataset({**data, LAYER: (DEPTH, numbers)}, {CONCEPT: kept[CONCEPT].values, DEPTH: depths})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,198 +10,33 @@ import xarray as xr
 
 from mllm_probe import schema
 from mllm_probe.metrics import statistics
-from mllm_probe.metrics.metric import direction_of, metrics_of, scale_of
+from mllm_probe.metrics.metric import chance, direction_of, signed
 from mllm_probe.metrics.statistics import Draws, summarise_draws
-from mllm_probe.models.argument_checks import described, whole_number
-from mllm_probe.schema import (
-    CATEGORY,
-    CONCEPT,
-    CONTROL,
-    DEPTH,
-    LAYER,
-    RELATIVE_DEPTH,
-    RUNG,
-    SAMPLE,
-    SPLIT,
-    STRENGTH,
-    provenance,
-    require,
+from mllm_probe.models.argument_checks import described, finite_number, whole_number
+from mllm_probe.schema import CONTROL, SAMPLE, SPLIT
+from mllm_probe.studies.cell_scores import (
+    CELL,
+    SCORE,
+    CellScores,
+    answer_marks,
+    cell_scores,
+    difference_of,
+    takes_away,
 )
-from mllm_probe.steering.operations import OPERATIONS
-from mllm_probe.studies.answer_score import SCORE, answer_marks, answer_score, has_score
-
-CELL = (schema.CONCEPT, schema.LAYER, schema.STRENGTH)
-
-
-@dataclass(frozen=True)
-class CellScores:
-    """Scores of one metric, as float64, whatever the dimensions of its cells.
-
-    `cell`: dimensions of a cell.
-    `steered` (ndarray [*cell, sample]): of the concept's own rows; NaN where an image does not count.
-    `draws` (dict of str to ndarray [*cell, draw, sample]): of the rows of each kind of control.
-    `antithetic`: kinds whose draws 2j and 2j + 1 are a direction and its opposite.
-    `unsteered`: ndarray, broadcasts to the shape of own.
-    `intended` (int array, broadcasts to the shape of a cell): sign of an effect as the dose intends it; 0 where none is
-        intended.
-    `tested`: whether the metric has a direction, so that effects are tested against controls.
-    `scale`: {"difference", "ratio", "share", "bounded"}.
-    `attrs`: ``long_name`` and ``units`` of the score.
-    """
-
-    cell: tuple[str, ...]
-    steered: np.ndarray
-    draws: dict[str, np.ndarray]
-    antithetic: frozenset[str]
-    unsteered: np.ndarray
-    intended: np.ndarray
-    tested: bool
-    scale: str
-    attrs: dict[str, Any]
-
-    def in_doublings(self) -> CellScores:
-        """Return the binary logarithm of ratios, so that halving and doubling weigh the same."""
-        attrs = {"long_name": f"log2 of {self.attrs.get('long_name', 'the ratio')}", "units": "doublings"}
-        with np.errstate(divide="ignore", invalid="ignore"):
-            draws = {kind: np.log2(values) for kind, values in self.draws.items()}
-            return replace(
-                self, steered=np.log2(self.steered), draws=draws, unsteered=np.log2(self.unsteered), attrs=attrs
-            )
-
-
-def cell_scores(grid: xr.Dataset, metric: str) -> CellScores:
-    """Scores of a metric, of images that count.
-
-    `grid`: from :func:`mllm_probe.sweep`, whole or still filling. `metric`: one of its metrics, ``"off_target"``, or
-    ``"score"`` where it holds answers. Raises ValueError if the grid has no such metric or no images, or was run
-    without random controls.
-    """
-    _require(grid, metric)
-    scores = _off_target(grid) if metric == schema.OFF_TARGET else _concept_scores(grid, metric)
-    return scores.in_doublings() if scores.scale == "ratio" else scores
-
-
-def unedited_rows(grid: xr.Dataset) -> xr.DataArray:
-    """Rows of a grid with ``edited`` that should have been edited and were not, since the answer ended first."""
-    return (grid["edited"] == 0) & (grid[schema.STRENGTH] != 0)
-
-
-def takes_away(grid: xr.Dataset) -> np.ndarray:
-    """Mask of strengths that are meant to suppress the concept, bool [strength]."""
-    if schema.TAKES_AWAY in grid.coords:
-        return np.asarray(grid[schema.TAKES_AWAY].values, bool)
-    operation = OPERATIONS.get(str(grid.attrs.get("operation")), OPERATIONS["add"])
-    return np.array([operation.takes_away(float(strength)) for strength in grid[schema.STRENGTH].values])
-
-
-def _concept_scores(grid: xr.Dataset, metric: str) -> CellScores:
-    """Scores of every row for the concept that it is steered with."""
-    rows = (*CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)
-    if metric == SCORE:
-        score, unsteered = answer_score(grid, takes_away(grid))
-    else:
-        score, unsteered = grid[metric], grid[f"{metric}_unsteered"].expand_dims({schema.STRENGTH: 1})
-    values = np.where(_unedited(grid, rows), np.nan, score.transpose(*rows).values.astype(np.float64))
-    if "eligible" in grid:
-        counts = grid["eligible"].transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values
-        values = np.where(counts[:, None, :, None, None, :], values, np.nan)
-    controls = [str(c) for c in grid[schema.CONTROL].values]
-    before = unsteered.transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values.astype(np.float64)
-    direction = 1 if metric == SCORE else direction_of(grid, metric)
-    # A score counts what the dose intends; of other metrics, a dose that takes the concept away intends less.
-    sense = 1 if metric == SCORE else np.where(takes_away(grid), -1, 1)
-    return CellScores(
-        cell=CELL,
-        steered=values[:, :, :, controls.index("concept"), 0],
-        draws={kind: values[:, :, :, i] for i, kind in enumerate(controls) if kind != "concept"},
-        antithetic=_antithetic(grid),
-        unsteered=before[:, None],
-        intended=np.broadcast_to(direction * sense, grid.sizes[schema.STRENGTH]),
-        tested=direction != 0,
-        scale="bounded" if metric == SCORE else scale_of(grid, metric),
-        attrs=dict(score.attrs),
-    )
-
-
-def _off_target(grid: xr.Dataset) -> CellScores:
-    """Scores of every row for every concept; the random rows are the same whatever concept is steered."""
-    name, cell = schema.OFF_TARGET, (*CELL, schema.SCORED_CONCEPT)
-    steered = grid[name].transpose(*cell, schema.SAMPLE).values.astype(np.float64)
-    random = grid[f"{name}_random"].transpose(
-        schema.LAYER, schema.STRENGTH, schema.SCORED_CONCEPT, schema.DRAW, schema.SAMPLE
-    )
-    draws = random.values.astype(np.float64)
-    missed = _unedited(grid, (schema.CONTROL, *CELL, schema.DRAW, schema.SAMPLE))
-    if missed.any():
-        controls = [str(c) for c in grid[schema.CONTROL].values]
-        # missed [control, concept, layer, strength, draw, sample]: the concept's only draw, for all scored concepts; a
-        # random row, which all concepts share, where it is missed for any of them.
-        steered = np.where(missed[controls.index("concept"), ..., 0, :][..., None, :], np.nan, steered)
-        draws = np.where(missed[controls.index("random")].any(0)[:, :, None], np.nan, draws)
-    if "eligible" in grid:  # for the concept that is steered with
-        counts = grid["eligible"].transpose(schema.CONCEPT, schema.STRENGTH, schema.SAMPLE).values
-        steered = np.where(counts[:, None, :, None], steered, np.nan)
-    unsteered = grid[f"{name}_unsteered"].transpose(schema.SCORED_CONCEPT, schema.SAMPLE).values.astype(np.float64)
-    itself = grid[schema.CONCEPT].values[:, None] == grid[schema.SCORED_CONCEPT].values
-    sense = np.where(takes_away(grid), -1, 1)
-    return CellScores(
-        cell=cell,
-        steered=steered,
-        draws={"random": np.broadcast_to(draws, (len(steered), *draws.shape))},
-        antithetic=_antithetic(grid),
-        unsteered=unsteered,
-        intended=itself[:, None, None] * sense[:, None],
-        tested=True,
-        scale=scale_of(grid, name),
-        attrs=dict(grid[name].attrs),
-    )
-
-
-def _antithetic(grid: xr.Dataset) -> frozenset[str]:
-    return frozenset(map(str, np.atleast_1d(grid.attrs.get(schema.ANTITHETIC, []))))
-
-
-def _unedited(grid: xr.Dataset, dims: tuple[str, ...]) -> np.ndarray:
-    """`unedited_rows` in an order of dimensions; broadcasts to the scores."""
-    if "edited" not in grid:
-        return np.zeros((1,) * len(dims), bool)
-    return np.asarray(unedited_rows(grid).transpose(*dims).values)
-
-
-def _require(grid: xr.Dataset, metric: str) -> None:
-    dims = (*CELL, schema.CONTROL, schema.DRAW, schema.SAMPLE)
-    schema.require(grid, dims=dims, what="the grid of a sweep")
-    metrics = [*metrics_of(grid), *[schema.OFF_TARGET] * (schema.OFF_TARGET in grid), *[SCORE] * has_score(grid)]
-    if metric not in metrics:
-        needed = "('named', 'kept', 'perplexity')" if metric == SCORE else f"({metric!r}, …)"
-        raise ValueError(
-            f"this grid has no metric '{metric}'; it has {', '.join(metrics) or 'none'}. "
-            f"Run the sweep with metrics={needed}."
-        )
-    if metric != SCORE:
-        schema.require(grid, f"{metric}_unsteered", what="the grid of a sweep")
-    if not grid.sizes[schema.SAMPLE]:
-        raise ValueError("the grid has no images, so there is no effect to average: select at least one.")
-    if metric != SCORE and grid[metric].dtype.kind not in "fiub":
-        raise ValueError(f"metric '{metric}' of this grid holds text or objects ({grid[metric].dtype}), not numbers.")
-    random = "random" in grid[schema.CONTROL].values
-    if not random or (metric == schema.OFF_TARGET and f"{metric}_random" not in grid):
-        raise ValueError(
-            "an effect is never reported without its controls, and this grid was run without random directions "
-            f"(controls: {', '.join(map(str, grid[schema.CONTROL].values))}). Run the sweep with controls=None or "
-            "controls=('random', …)."
-        )
-
 
 AVERAGES: dict[str, Any] = {"mean": statistics.mean, "median": statistics.median}
 LARGEST_P = 0.05
 """Of a cell that is clear of a control; also the false discovery rate within a grid."""
 
-_ROUNDING = 1e-6
-
 
 def effect(
-    grid: xr.Dataset, metric: str = "logprob", *, split: str | None = None, average: str = "mean", seed: int = 0
+    grid: xr.Dataset,
+    metric: str = "logprob",
+    *,
+    gaps: Mapping[str, float] | xr.DataArray | xr.Dataset | None = None,
+    split: str | None = None,
+    average: str = "mean",
+    seed: int = 0,
 ) -> xr.Dataset:
     """Effect of steering with a concept on a score, against its controls.
 
@@ -215,6 +49,10 @@ def effect(
         ``"perplexity"``. Only eligible images count. ``"perplexity"`` and other ratios are given as their binary
         logarithm, in doublings. ``"off_target"`` compares the score of every concept under every concept's vector with
         random directions. Runs whose scope did not fire (the answer ended first) do not count.
+    gaps : mapping of str to float, DataArray or Dataset, optional
+        For each concept, the unsteered score on images that show it minus that on images that lack it, in the metric's
+        unit; or what :func:`mllm_probe.check` or :func:`mllm_probe.patch` gave for this metric. By default those of the
+        grid, where it was run on the images of a library.
     split : {"fit", "held_out"}, optional
         Use only the images of one split.
     average : {"mean", "median"}
@@ -234,19 +72,24 @@ def effect(
 
         By ``control`` too: ``control_mean`` with ``control_low``, ``control_high`` (where one more draw would fall),
         ``difference_from`` with ``difference_low``, ``difference_high``, and ``p``: whether one more draw would lie as
-        far out as the concept (``rank_p``, the same by ranks, from 99 draws on). ``clear``: the effect has the
+        far out as the concept (``rank_p``, the same by ranks, from 99 draws on; ``n_draws`` is how many there are, a
+        pair of opposite ones as one). Of scores in 0 … 1, p says how often a draw wins a cell of the grid by as much as
+        the concept wins its own: beats all that compete there, draws and concept. ``clear``: the effect has the
         intended sign, p ≤ .05, and the interval excludes 0.
 
         ``clear_of_controls``: clear of every kind of control. ``q``: Benjamini–Hochberg over all cells of the grid, of
-        the largest p over the kinds. ``clear_in_grid``: clear of controls and q ≤ .05. Metrics without a direction
-        (``kl``, ``perplexity``, ``kept``) have intervals only.
+        the largest p over the kinds. ``clear_in_grid``: clear of controls and q ≤ .05. ``reason``: why the cell passes
+        or not, in words. Metrics without a direction (``kl``, ``perplexity``, ``kept``) have intervals only.
+
+        ``gap_share`` with ``gap_share_low``, ``gap_share_high``: the difference as a share of the concept's own gap,
+        which compares across concepts, prompts and models; NaN without a gap, and where it is below .5 (.2 of a share).
 
         Where the grid holds answers: ``never_named`` (no answer names the concept, which the dose should bring) and,
         with ``"perplexity"``, ``broken`` (share of broken answers, see
-        :func:`mllm_probe.studies.answer_score.broken_answers`).
+        :func:`mllm_probe.studies.cell_scores.broken_answers`).
 
         With fewer images than attribute ``least_images`` (6; 10 for scores that are 0 or 1), intervals, p and q are
-        NaN and no cell is clear.
+        NaN and no cell is clear; with fewer than 8 draws (4 that are not in pairs) so are p and q.
 
     Raises
     ------
@@ -263,7 +106,7 @@ def effect(
         grid = _select_split(grid, split)
     scores = cell_scores(grid, metric)
     against = {kind: _against(scores, kind, average, seed) for kind in scores.draws}
-    return _assembled(grid, metric, scores, against, average)
+    return _assembled(grid, metric, scores, against, average, gaps_of(grid, metric, scores, gaps))
 
 
 def value_by_image(grid: xr.Dataset, metric: str = "logprob", *, against: str | None = None) -> xr.DataArray:
@@ -282,7 +125,7 @@ def value_by_image(grid: xr.Dataset, metric: str = "logprob", *, against: str | 
     if against is not None and against not in scores.draws:
         raise ValueError(f"against: this grid has no control '{against}'; it has {', '.join(scores.draws)}.")
     base = scores.unsteered if against is None else statistics.mean(np.swapaxes(scores.draws[against], -1, -2))
-    return xr.DataArray(_difference(scores.steered, base), coords, dims, attrs=attrs)
+    return xr.DataArray(difference_of(scores.steered, base), coords, dims, attrs=attrs)
 
 
 def _select_split(grid: xr.Dataset, split: str) -> xr.Dataset:
@@ -307,18 +150,21 @@ def _against(scores: CellScores, kind: str, average: str, seed: int) -> dict[str
     means = centre(drawn)
     draws = summarise_draws(means, antithetic=kind in scores.antithetic)
     control = statistics.mean(np.swapaxes(drawn, -1, -2))
-    paired = _difference(steered, control)
+    paired = difference_of(steered, control)
     if average == "median":
         low, high = statistics.median_interval(paired)
-    elif scores.scale == "share":
-        low, high = statistics.share_interval(steered, control, draws)
+    elif scores.counted:
+        low, high = statistics.share_interval(steered, control, draws, graded=scores.scale == "bounded")
     else:
-        low, high = statistics.difference_interval(paired, draws, bounded=scores.scale == "bounded", seed=seed)
-    value, difference = centre(steered), centre(paired)
-    p, rank_p = _p_values(scores, value, means, draws, average)
+        low, high = statistics.difference_interval(paired, draws, seed=seed)
+    difference, count = centre(paired), np.isfinite(steered).sum(-1)
+    p, rank_p, units = _p_values(scores, kind, means, draws, average)
     intended = np.where(scores.intended == 0, np.sign(difference), scores.intended)
     clear = (np.sign(difference) == intended) & (p <= LARGEST_P) & ((low > 0) | (high < 0))
-    control_low, control_high = statistics.draw_interval(draws)
+    least = statistics.least_share_variance(draws.mean, count) if scores.counted else 0.0
+    control_low, control_high = statistics.draw_interval(draws, least_variance=least)
+    if scores.counted:
+        control_low, control_high = np.clip(control_low, 0.0, 1.0), np.clip(control_high, 0.0, 1.0)
     return {
         "control_mean": draws.mean,
         "control_low": control_low,
@@ -328,40 +174,80 @@ def _against(scores: CellScores, kind: str, average: str, seed: int) -> dict[str
         "difference_high": high,
         "p": p,
         "rank_p": rank_p,
+        "n_draws": units,
         "clear": clear,
     }
 
 
 def _p_values(
-    scores: CellScores, value: np.ndarray, means: np.ndarray, draws: Draws, average: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """P by the t test and by ranks; NaN for medians, metrics without direction, too few images, and at strength 0."""
-    count = np.isfinite(scores.steered).sum(-1)
-    known = (count >= least_images(scores.scale)) & (average == "mean") & scores.tested
-    exact = _difference(value, draws.mean)
-    # Where nothing differs at all, as at strength 0, there is nothing to test.
-    known &= ~((exact == 0) & (draws.next_draw == 0))
-    least = _least_variance(scores.scale, draws.mean, count)
-    p = statistics.draw_test(draws.mean + exact, draws, least_variance=least)
-    return np.where(known, p, np.nan), np.where(known, statistics.rank_test(value, means), np.nan)
+    scores: CellScores, kind: str, means: np.ndarray, draws: Draws, average: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """P, p by ranks, and draws that count; no p for medians, metrics without direction, strength 0 and too few."""
+    value, antithetic = statistics.mean(scores.steered), kind in scores.antithetic
+    known = np.isfinite(scores.steered).sum(-1) >= least_images(scores.scale)
+    known = known & (average == "mean") & scores.tested & scores.steers
+    if scores.counted:
+        sense = np.where(scores.intended == 0, 1, scores.intended)
+        before = statistics.mean(np.where(np.isfinite(scores.steered), scores.unsteered, np.nan))
+        moved = np.where(known, sense * (value - before), np.nan)
+        p, units = statistics.win_test(moved, sense[..., None] * (means - before[..., None]), antithetic=antithetic)
+    else:
+        p = statistics.draw_test(draws.mean + difference_of(value, draws.mean), draws)
+        units = np.nan_to_num(draws.spread_df + 1)
+    rank_p = np.where(known, statistics.rank_test(value, means), np.nan)
+    return np.where(known & (units >= statistics.LEAST_UNITS), p, np.nan), rank_p, units
 
 
-def _least_variance(scale: str, mean: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Variance of one more draw that must be allowed for, however equal the draws that were run."""
-    if scale == "share":
-        return statistics.least_share_variance(mean, images)
-    # Graded scores vary less than shares of the same mean; at the ends of their scale both may happen to be equal.
-    return statistics.least_share_variance(np.round(mean), images) if scale == "bounded" else np.zeros_like(mean)
+def gaps_of(
+    grid: xr.Dataset, metric: str, scores: CellScores, given: Mapping[str, float] | xr.DataArray | xr.Dataset | None
+) -> np.ndarray:
+    """Unsteered score on images with each concept minus that on images without it, float64 [concept].
+
+    NaN where none is known, or it is too small to divide by.
+    """
+    names = [str(name) for name in grid[schema.CONCEPT].values]
+    gaps = np.full(len(names), np.nan)
+    metric = "named" if metric == SCORE else metric
+    if scores.scale == "ratio" or not scores.tested or metric == schema.OFF_TARGET:
+        return gaps
+    if given is not None:
+        known = _given_gaps(given, metric)
+        gaps = np.array([known.get(name, np.nan) for name in names], np.float64)
+    elif schema.SHOWN in grid.coords:
+        unsteered = grid[f"{metric}_unsteered"].transpose(schema.CONCEPT, schema.SAMPLE).values.astype(np.float64)
+        shown = grid[schema.SHOWN].transpose(schema.CONCEPT, schema.SAMPLE).values
+        sides = [statistics.mean(np.where(shown == side, unsteered, np.nan)) for side in (schema.SHOWS, schema.LACKS)]
+        gaps = sides[0] - sides[1]
+    towards = direction_of(grid, metric)
+    return np.where(gaps * towards >= (_LEAST_SHARE_GAP if scores.counted else _LEAST_GAP), gaps, np.nan)
 
 
-def _difference(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Difference of scores that are known to float32 only: 0 where it is rounding."""
-    difference = left - right
-    return np.where(np.abs(difference) <= _ROUNDING * np.maximum(1.0, np.abs(left)), 0.0, difference)
+def _given_gaps(given: Mapping[str, float] | xr.DataArray | xr.Dataset, metric: str) -> dict[str, float]:
+    """Gaps by concept, from whatever gives them."""
+    if isinstance(given, xr.Dataset) and f"{metric}_source" in given:
+        inserted = given.sel({schema.DIRECTION: schema.DIRECTIONS[0]})
+        base = inserted[f"{metric}_base"]
+        base = base.mean([dim for dim in base.dims if dim not in (schema.CONCEPT, schema.SAMPLE)])
+        given = (inserted[f"{metric}_source"] - base).mean(schema.SAMPLE)
+    elif isinstance(given, xr.Dataset) and "gap" in given and metric == "logprob":
+        given = given["gap"]
+    if isinstance(given, xr.DataArray) and given.dims == (schema.CONCEPT,):
+        return dict(zip(map(str, given[schema.CONCEPT].values), given.values.astype(np.float64), strict=True))
+    if isinstance(given, Mapping) and not isinstance(given, xr.Dataset):
+        return {str(name): finite_number(f"gaps[{name!r}]", value) for name, value in given.items()}
+    raise ValueError(
+        f"gaps: expected numbers by concept, or what mp.check (of logprob) or mp.patch (with metric '{metric}') gave; "
+        f"got {described(given)}."
+    )
 
 
 def _assembled(
-    grid: xr.Dataset, metric: str, scores: CellScores, against: dict[str, dict[str, np.ndarray]], average: str
+    grid: xr.Dataset,
+    metric: str,
+    scores: CellScores,
+    against: dict[str, dict[str, np.ndarray]],
+    average: str,
+    gaps: np.ndarray,
 ) -> xr.Dataset:
     centre, cell = AVERAGES[average], scores.cell
     units, name = scores.attrs.get("units", "1"), scores.attrs.get("long_name", metric)
@@ -375,7 +261,7 @@ def _assembled(
         "high": (cell, random["difference_high"], {"long_name": "upper end of the 95 % interval", "units": units}),
         "value": (
             cell,
-            centre(_difference(scores.steered, scores.unsteered)),
+            centre(scores.change),
             {"long_name": f"{name}: steered minus unsteered", "units": units},
         ),
         "mean": (cell, centre(scores.steered), scores.attrs),
@@ -384,6 +270,9 @@ def _assembled(
         "clear_of_controls": (cell, clear, _CLEAR),
         "clear_in_grid": (cell, clear & (q <= LARGEST_P), _CLEAR_IN_GRID),
     }
+    by_concept = gaps.reshape(-1, *[1] * (len(cell) - 1))
+    for share, key in (("gap_share", "difference"), ("gap_share_low", "low"), ("gap_share_high", "high")):
+        variables[share] = (cell, variables[key][1] / by_concept, {"long_name": "share of the concept's own gap"})
     for key in random:
         stacked = np.stack([a[key] for a in against.values()], axis=-1)
         if key != "rank_p" or np.isfinite(stacked).any():
@@ -396,8 +285,76 @@ def _assembled(
         "metric": metric,
         "average": average,
         "interval": _INTERVALS[average if average == "median" else scores.scale],
+        "least_images": least_images(scores.scale),
     }
-    return xr.Dataset(variables, coords, {**grid.attrs, **summary, "least_images": least_images(scores.scale)})
+    result = xr.Dataset(variables, coords, {**grid.attrs, **summary})
+    return result.assign(reason=(cell, _reasons(result, scores, average), _REASON))
+
+
+def _reasons(effect: xr.Dataset, scores: CellScores, average: str) -> np.ndarray:
+    """Why each cell passes or not, in words: of all reasons the first that applies."""
+    at = {str(name): variable.values for name, variable in effect.data_vars.items()}
+    n, low, high, q = at["n"], at["low"], at["high"], at["q"]
+    shape = n.shape
+    steers, intended = (np.broadcast_to(values, shape) for values in (scores.steers, scores.intended))
+    least = int(effect.attrs["least_images"])
+    needed = _draws_needed(effect, scores, np.full(shape, LARGEST_P))
+    # q is p times what the grid tests: so small must p be for q ≤ .05 beside the same cells.
+    in_grid = _draws_needed(effect, scores, LARGEST_P * at["p"].max(-1) / q)
+    failing = np.isfinite(at["p"]) & ~at["clear"].astype(bool)
+    worst = np.where(failing, at["p"], -np.inf).argmax(-1)
+    untested = average == "median" or not scores.tested
+    conditions = {
+        "": ~np.isfinite(at["difference"]),
+        NOT_TESTED: ~steers | untested,
+        "images": n < least,
+        "draws": needed > 0,
+        PASSES: at["clear_in_grid"].astype(bool),
+        "against the intended sign": (intended != 0) & (np.sign(at["difference"]) == -intended),
+        "interval includes 0": (low <= 0) & (high >= 0),
+        "control": failing.any(-1),
+        "grid": np.ones(shape, bool),
+    }
+    reason = np.select(list(conditions.values()), list(conditions), NOT_TESTED).astype(object)
+    before = at["mean"] - at["value"]
+    for place in map(tuple, np.argwhere(np.isin(reason, ("images", "draws", "control", "grid")))):
+        match reason[place]:
+            case "images":
+                reason[place] = f"{n[place]} of {least} images"
+            case "draws":
+                reason[place] = f"needs {needed[place]} draws"
+            case "control":
+                reason[place] = _reached(effect, at, before[place], (*place, int(worst[place])))
+            case "grid":
+                more = f"; needs {in_grid[place]} draws" if in_grid[place] else ""
+                reason[place] = f"clear, not in the grid (q {chance(float(q[place]))}{more})"
+    return reason.astype(str)
+
+
+def _kinds(effect: xr.Dataset) -> list[str]:
+    """Kinds of control of an effect."""
+    return [str(kind) for kind in effect[schema.CONTROL].values]
+
+
+def _reached(effect: xr.Dataset, at: Mapping[str, np.ndarray], before: float, place: tuple[int, ...]) -> str:
+    """Words for a control that reaches as far as the concept: its mean change, and where one more draw would fall."""
+    mean, low, high = (
+        signed(float(at[name][place] - before), 2) for name in ("control_mean", "control_low", "control_high")
+    )
+    return f"{_kinds(effect)[place[-1]]} reaches as far: {mean} [{low}, {high}]"
+
+
+def _draws_needed(effect: xr.Dataset, scores: CellScores, largest: np.ndarray) -> np.ndarray:
+    """Draws of each control without which no p can be as small as ``largest`` [*cell]; 0 where there are enough."""
+    units = effect["n_draws"].values
+    pairs = np.array([kind in scores.antithetic for kind in _kinds(effect)])
+    fewest = np.full(units.shape, statistics.LEAST_UNITS)
+    if scores.counted:
+        # p is at least 1 / (1 + draws of all cells that are tested).
+        cells = np.maximum(np.isfinite(effect["p"].values).sum(tuple(range(units.ndim - 1))), 1)
+        least_units = np.ceil((1 / largest[..., None] - 1 - 1e-9) / cells)
+        fewest = np.maximum(fewest, np.nan_to_num(least_units)).astype(int)
+    return np.where(units < fewest, fewest * np.where(pairs, 2, 1), 0).max(-1)
 
 
 _INTERVALS = {
@@ -407,6 +364,10 @@ _INTERVALS = {
     "difference": "95 % t over images and draws; bootstrap-t where they are skewed",
     "ratio": "95 % t over images and draws; bootstrap-t where they are skewed",
 }
+PASSES, NOT_TESTED = "passes", "not tested"
+_LEAST_GAP, _LEAST_SHARE_GAP = 0.5, 0.2
+"""Gaps (in nats or a metric's own unit; of shares) below which an effect is no share of them."""
+_REASON = {"long_name": "why the cell passes or not"}
 _CLEAR = {"long_name": "clear of controls: for every kind, the intended sign, p ≤ .05, and an interval that excludes 0"}
 _CLEAR_IN_GRID = {"long_name": "clear of controls, at a false discovery rate of .05 over the cells of the grid"}
 _CONTROL_ATTRS = {
@@ -434,7 +395,9 @@ def summarised(grid: xr.Dataset, metric: str, average: str = "mean", sample: int
         raise ValueError(f"there is no image {sample}; the grid has {count}, counted from 0.")
     result = effect(grid.isel({SAMPLE: [sample]}), metric)
     beyond = ((result["mean"] < result["control_low"]) | (result["mean"] > result["control_high"])).all(CONTROL)
-    marked = result.assign(clear_of_controls=beyond, clear_in_grid=beyond)
+    words = xr.where(beyond, "beyond every control, on one image", "a control reaches as far, on one image")
+    words = words.where(np.isfinite(result["difference"]), "")
+    marked = result.assign(clear_of_controls=beyond, clear_in_grid=beyond, reason=words)
     return marked.assign_attrs(average=average, interval="none", least_images=1)
 
 
@@ -445,95 +408,3 @@ def sample_labels(grid: xr.Dataset) -> list[str]:
         " · ".join(part for part in (f"image {i + 1}", str(split).replace("_", " "), str(name)[:8]) if part)
         for i, (split, name) in enumerate(zip(splits, grid[SAMPLE].values, strict=True))
     ]
-
-
-_KEPT = ("difference", "low", "high", "n", "clear_in_grid")
-_SAME = ("prompt", "answer_prefix", "scope", "operation", "unit")
-"""Settings without which effects are not comparable."""
-
-
-def compare(grids: Sequence[xr.Dataset], metric: str = "logprob", *, strength: float | None = None) -> xr.Dataset:
-    """Put the effects of several models side by side, at the same relative depths.
-
-    Parameters
-    ----------
-    grids : sequence of Dataset
-        From :func:`mllm_probe.sweep`, each of another model, with random controls; concepts that all of them have are
-        compared.
-    metric : str
-    strength : float, optional
-        The dose; by default the largest that all of them have.
-
-    Returns
-    -------
-    Dataset (rung, concept, depth), host memory, float64
-        ``difference``, ``low``, ``high``, ``n``, ``clear_in_grid`` as :func:`mllm_probe.effect` has them, of the block
-        whose relative depth is nearest: nothing is interpolated. ``layer`` (rung, depth) says which block that is.
-        ``depth`` are the relative depths of the shallowest model.
-
-    Raises
-    ------
-    TypeError
-        If it is no sequence of datasets.
-    ValueError
-        For fewer than two models, two grids of one model, other prompts, scopes, units or operations, or no concept or
-        dose in common; the message names them.
-
-    Examples
-    --------
-    >>> both = mp.compare([grid_4l, grid_8l])
-    >>> both.difference.sel(concept="cat")
-    """
-    grids = _checked(grids)
-    doses = [set(grid[STRENGTH].values.tolist()) for grid in grids]
-    shared = sorted(set.intersection(*doses) - {0.0})
-    if not shared or (strength is not None and strength not in shared):
-        shared_doses = ", ".join(f"{value:g}" for value in shared) or "there is none"
-        got = "none" if strength is None else f"{strength:g}"
-        raise ValueError(f"strength: expected a dose that all grids have ({shared_doses}); got {got}.")
-    dose = shared[-1] if strength is None else strength
-    concepts = [name for name in grids[0][CONCEPT].values if all(name in grid[CONCEPT].values for grid in grids)]
-    if not concepts:
-        raise ValueError("these grids have no concept in common.")
-    effects = [effect(grid, metric).sel({STRENGTH: dose, CONCEPT: concepts}, drop=True) for grid in grids]
-    shallowest = min(effects, key=lambda profile: profile.sizes[LAYER])
-    depths = np.unique(shallowest[RELATIVE_DEPTH].values[shallowest[LAYER].values >= 0])
-    names = [str(grid.attrs["model"]) for grid in grids]
-    rows = [_at_depths(profile, depths) for profile in effects]
-    result = xr.concat(rows, xr.DataArray(names, dims=RUNG, name=RUNG), coords="minimal", compat="override")
-    if CATEGORY in grids[0].coords:
-        result = result.assign_coords({CATEGORY: (CONCEPT, grids[0][CATEGORY].sel({CONCEPT: concepts}).values)})
-    settings = {name: grids[0].attrs[name] for name in _SAME if name in grids[0].attrs}
-    return result.assign_attrs(
-        provenance(model=None, **settings), model=names, metric=metric, strength=float(dose), study="comparison",
-        n_concepts=len(concepts),
-    )  # fmt: skip
-
-
-def _checked(grids: Sequence[xr.Dataset]) -> list[xr.Dataset]:
-    if isinstance(grids, xr.Dataset) or not isinstance(grids, Sequence):
-        raise TypeError(f"expected a list of grids, such as mp.compare([grid_4l, grid_8l]); got {described(grids)}.")
-    for grid in grids:
-        require(grid, dims=(CONCEPT, LAYER, STRENGTH), what="a grid to compare")
-    names = [str(grid.attrs.get("model", "")) for grid in grids]
-    if len(set(names)) < max(2, len(names)):
-        raise ValueError(f"expected grids of two or more different models; got {', '.join(names) or 'none'}.")
-    for setting in _SAME:
-        values = {str(grid.attrs.get(setting)) for grid in grids}
-        if len(values) > 1:
-            raise ValueError(
-                f"these grids were run with different settings of {setting}: {', '.join(sorted(values))}. "
-                f"Run them with the same {setting}."
-            )
-    return list(grids)
-
-
-def _at_depths(profile: xr.Dataset, depths: np.ndarray) -> xr.Dataset:
-    """Effects of the blocks that are nearest to relative depths."""
-    blocks = profile.isel({LAYER: profile[LAYER].values >= 0})
-    block_depths = blocks[RELATIVE_DEPTH].values
-    places = [int(np.abs(block_depths - depth).argmin()) for depth in depths]
-    kept = blocks[list(_KEPT)].isel({LAYER: places}).transpose(CONCEPT, LAYER)
-    numbers = kept[LAYER].values
-    data = {name: ((CONCEPT, DEPTH), kept[name].values, kept[name].attrs) for name in _KEPT}
-    return xr.Dataset({**data, LAYER: (DEPTH, numbers)}, {CONCEPT: kept[CONCEPT].values, DEPTH: depths})

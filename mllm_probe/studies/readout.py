@@ -152,7 +152,9 @@ def _by_category(by_concept: xr.Dataset, categories: Sequence[str]) -> xr.Datase
 IMAGE, LAST_PROMPT = "image", "last_prompt"
 LEAST_AGREEMENT = 0.5
 """Agreement of two halves of the images below which a profile has no effective number of layers."""
-NO_CAUSE = "no cause"
+NO_CAUSE, NOT_DISTINGUISHABLE = "no cause", "not distinguishable from controls"
+LARGEST_SHARE_OF_NO_CAUSE = 0.1
+"""Share of a concept's own gap within which the whole interval of its effect must lie for there to be no cause."""
 
 _SINGLE_BLOCK_BELOW = 1.5
 
@@ -275,16 +277,17 @@ def read_out_of(
     Returns
     -------
     Dataset, host memory, float64
-        ``read_out`` (…, layer), mean over images, layer 0 … L - 1, in the unit of the effect.
-        ``effective_layers`` (…): :math:`(\sum a)(\sum b) / \sum ab` of the profiles a, b of two halves of the images,
-        numerator and denominator averaged over the halvings, nothing rectified: 1 where one block reads the concept,
-        L where all read equal shares. Noise of the images does not bias it, as it biases a participation ratio, because
-        that of the two halves is independent. ``effective_share``: the same divided by L.
-        ``agreement`` (…): :math:`\sum ab / \sqrt{\sum a^2 \sum b^2}`, averaged alike; not centred, since equal shares
-        of all blocks have no variance over blocks. ``centre_of_gravity`` (…): mean block number, weighted by the
-        profile, and ``centre_depth`` the same as relative depth, (block + 1) / L. ``peak_layer`` (…): the block of the
-        largest share. ``n`` (…): images that count at every layer. All but ``read_out``, ``agreement`` and ``n`` are
-        NaN where the agreement is below .5 or there is no effect at all.
+        ``read_out`` (…, layer), mean over images, layer 0 … L - 1, in the unit of the effect. ``effective_layers`` (…):
+        :math:`(\sum a)(\sum b) / \sum ab` of the profiles a, b of two halves of the images, numerator and denominator
+        averaged over the halvings, nothing rectified: 1 where one block reads the concept, L where all read equal
+        shares. Noise of the images does not bias it, as it biases a participation ratio, because that of the two halves
+        is independent. Within 1 … L, where every number of blocks lies: noise, or shares of both signs that cancel, may
+        carry the ratio beyond, and then it is the nearer end. ``effective_share``: the same divided by L. ``agreement``
+        (…): :math:`\sum ab / \sqrt{\sum a^2 \sum b^2}`, averaged alike; not centred, since equal shares of all blocks
+        have no variance over blocks. ``centre_of_gravity`` (…): mean block number, weighted by the profile, and
+        ``centre_depth`` the same as relative depth, (block + 1) / L. ``peak_layer`` (…): the block of the largest
+        share. ``n`` (…): images that count at every layer. All but ``read_out``, ``agreement`` and ``n`` are NaN where
+        the agreement is below .5 or there is no effect at all.
 
     Raises
     ------
@@ -323,14 +326,16 @@ def causal_verdict(read_out: xr.Dataset, effect: xr.Dataset) -> xr.DataArray:
     read_out : Dataset
         From :func:`read_out`.
     effect : Dataset
-        From :func:`mllm_probe.effect` of the same grid and metric.
+        From :func:`mllm_probe.effect` of the same grid and metric; with ``gap_share_low`` and ``gap_share_high``, the
+        interval of the effect as a share of the concept's own gap, where that is known.
 
     Returns
     -------
     DataArray (concept, strength, …) of str
-        ``"no cause"`` where the effect is clear of controls at no layer, or the halves of the images do not agree on
-        its profile; ``"block 5"`` where its effective number of layers is below 1.5; else such as
-        ``"7.9 of 8 blocks"``.
+        Where the effect is clear of controls at any layer and the halves of the images agree on its profile:
+        ``"block 5"`` where its effective number of layers is below 1.5, else such as ``"7.9 of 8 blocks"``. Of the
+        others, ``"no cause"`` where the interval of the gap share lies within ± .1 at every layer. Else, and where no
+        gap is known, ``"not distinguishable from controls"``: the controls may reach as far for their length.
 
     Raises
     ------
@@ -341,15 +346,23 @@ def causal_verdict(read_out: xr.Dataset, effect: xr.Dataset) -> xr.DataArray:
     schema.require(effect, "clear_of_controls", dims=(LAYER,), what="the effect")
     blocks = read_out.sizes[LAYER]
 
-    def in_words(effective: float, peak: float, clear: bool) -> str:
-        if not clear or np.isnan(effective):
-            return NO_CAUSE
-        return f"block {peak:.0f}" if effective < _SINGLE_BLOCK_BELOW else f"{effective:.1f} of {blocks} blocks"
+    def in_words(effective: float, peak: float, clear: bool, negligible: bool) -> str:
+        if clear and np.isfinite(effective):
+            return f"block {peak:.0f}" if effective < _SINGLE_BLOCK_BELOW else f"{effective:.1f} of {blocks} blocks"
+        return NO_CAUSE if negligible and not clear else NOT_DISTINGUISHABLE
 
     clear = effect["clear_of_controls"].any(LAYER)
-    return xr.apply_ufunc(
-        in_words, read_out["effective_layers"], read_out["peak_layer"], clear, vectorize=True, output_dtypes=[object]
-    )
+    profile = read_out["effective_layers"], read_out["peak_layer"]
+    return xr.apply_ufunc(in_words, *profile, clear, _negligible(effect), vectorize=True, output_dtypes=[object])
+
+
+def _negligible(effect: xr.Dataset) -> xr.DataArray:
+    """Whether the interval of the gap share lies near 0 at every layer: never where it is not known."""
+    ends = [effect[name] for name in ("gap_share_low", "gap_share_high") if name in effect]
+    if len(ends) < 2:
+        return xr.zeros_like(effect["clear_of_controls"].any(LAYER))
+    inside = (abs(ends[0]) <= LARGEST_SHARE_OF_NO_CAUSE) & (abs(ends[1]) <= LARGEST_SHARE_OF_NO_CAUSE)
+    return inside.all(LAYER)
 
 
 _ATTRS = {
@@ -461,7 +474,7 @@ def _cell_profile(profiles: np.ndarray, halvings: int, seed: int) -> tuple[np.nd
         return mean, {**nothing, "agreement": agreement, "n": n}
     total = mean.sum()
     return mean, {
-        "effective_layers": (a.sum(1) * b.sum(1)).mean() / shared,
+        "effective_layers": float(np.clip((a.sum(1) * b.sum(1)).mean() / shared, 1, blocks)),
         "centre_of_gravity": (np.arange(blocks) * mean).sum() / total if total else np.nan,
         "peak_layer": float(np.argmax(mean * np.sign(total))),
         "agreement": agreement,
@@ -475,7 +488,8 @@ def effective_tokens(grid: xr.Dataset, metric: str = "logprob") -> xr.Dataset:
     `grid`: from :func:`mllm_probe.patch` with ``groups="patches"``, both directions, at one layer. `metric`: one of its
     metrics. Returns: ``effective_tokens``: :math:`(\sum a)(\sum b) / \sum ab` over image tokens, of the recovered
     shares a and b of each when the pair's concept is inserted and when it is removed, numerator and denominator
-    averaged over pairs: 1 where one token carries it, n where n carry equal shares. The two directions are runs on
+    averaged over pairs: 1 where one token carries it, n where n carry equal shares; within 1 and the number of tokens,
+    as :func:`mllm_probe.studies.read_out_of` keeps its number within that of the blocks. The two directions are runs on
     different images, so that their noise is independent and does not widen it, as halves do for
     :func:`mllm_probe.studies.read_out`; halves of the pairs cannot, since each pair has its concept elsewhere.
     ``token_agreement``: :math:`\sum ab / \sqrt{\sum a^2 \sum b^2}`; below .5 the number is NaN. Raises ValueError if it
@@ -495,6 +509,6 @@ def effective_tokens(grid: xr.Dataset, metric: str = "logprob") -> xr.Dataset:
     shared, sizes = (a * b).sum(GROUP, skipna=False), [(part**2).sum(GROUP, skipna=False) for part in (a, b)]
     agreement = shared.mean(SAMPLE) / (sizes[0].mean(SAMPLE) * sizes[1].mean(SAMPLE)) ** 0.5
     total = a.sum(GROUP, skipna=False) * b.sum(GROUP, skipna=False)
-    number = (total.mean(SAMPLE) / shared.mean(SAMPLE)).where(agreement >= LEAST_AGREEMENT)
+    number = (total.mean(SAMPLE) / shared.mean(SAMPLE)).clip(1, len(single)).where(agreement >= LEAST_AGREEMENT)
     variables = {"effective_tokens": number.assign_attrs(units="image tokens"), "token_agreement": agreement}
     return xr.Dataset({name: variable.reset_coords(drop=True) for name, variable in variables.items()})

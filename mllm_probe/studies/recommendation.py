@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -23,6 +24,7 @@ from mllm_probe.schema import (
     CONTROL,
     DRAW,
     LAYER,
+    SAMPLE,
     SCOPE,
     STRENGTH,
     provenance,
@@ -32,11 +34,13 @@ from mllm_probe.schema import (
 )
 from mllm_probe.steering import Steering
 from mllm_probe.steering.operations import available_controls
-from mllm_probe.studies.answer_score import SCORE
+from mllm_probe.studies.cell_scores import SCORE
 from mllm_probe.studies.clear_cells import best_places, mean_over_eligible, mean_score
 from mllm_probe.studies.effect import LARGEST_P, effect
 from mllm_probe.studies.study_runs import fitted_and_others
 from mllm_probe.sweeps import sweep
+from mllm_probe.sweeps.settings import AUTO_DRAWS
+from mllm_probe.sweeps.sweep_arguments import AUTO
 from mllm_probe.typing import Layers
 from mllm_probe.vectors.directions import with_concepts
 
@@ -55,7 +59,9 @@ _METRICS = ("named", "kept", "perplexity")
 _SPARE = 2
 """Images beyond those asked for, since an unsteered answer may name what is not there."""
 _OTHERS = 8
-"""Other concepts whose vectors are the draws of control ``"concepts"``."""
+"""Other concepts whose vectors are the draws of control ``"concepts"``, and whose draws count for p."""
+LEAST_COUNTED = 40
+"""Draws (pairs of opposite ones) that p counts at a chosen cell: 1 / 41 is the smallest that they can give."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ def recommend(
     layers: Layers = "all",
     strengths: Mapping[str, Sequence[float]] | None = None,
     images: int = 12,
-    draws: int = 8,
+    draws: int | Literal["auto"] = AUTO,
     seed: int = 0,
     max_new_tokens: int = 12,
     progress: bool = True,
@@ -181,8 +187,8 @@ def recommend(
         those with image tokens where the vectors have scope ``"image"``.
     images : int
         Images without the concept, per concept, to choose on and to report on.
-    draws : int
-        Of each control; even, at least 4.
+    draws : int or "auto"
+        Of each control at the chosen cell; even, at least 4. ``"auto"``: as many as p needs, 8 or more.
     seed : int
         Of the controls, and of the split where the library has to be divided.
     max_new_tokens : int
@@ -282,7 +288,7 @@ class _Search:
         return {name: best[name] for name in map(str, self.vectors[CONCEPT].values) if name in best}
 
     def reported(
-        self, cells: Mapping[str, _Cell], images: Steered, drawn: tuple[int, int], bar: Any
+        self, cells: Mapping[str, _Cell], images: Steered, drawn: tuple[int | str, int], bar: Any
     ) -> dict[str, xr.Dataset]:
         """By concept, what steering does at its cell, beside all controls."""
         together: dict[tuple[str, int, float], list[str]] = defaultdict(list)
@@ -291,7 +297,7 @@ class _Search:
         rows: dict[str, xr.Dataset] = {}
         for (scope, layer, strength), names in together.items():
             grid = self._with_controls(names, images, (scope, [layer], [strength]), drawn)
-            rows |= _rows(grid)
+            rows |= _rows(grid, names)
             bar.update()
         return rows
 
@@ -300,24 +306,26 @@ class _Search:
         names: list[str],
         images: Steered,
         cell: tuple[str, list[int], list[float]],
-        drawn: tuple[int, int],
+        drawn: tuple[int | str, int],
     ) -> xr.Dataset:
         """A grid of some concepts at one cell with every kind of control that the vectors allow.
 
         Random and on-manifold draws are the same rows for all concepts, so other concepts come along for the price of
-        their own; shuffled draws are each concept's, so that those of the other concepts are not run.
+        their own; shuffled draws are each concept's, so that only as many others have them as p needs.
         """
         # Random directions without the concept's component tell nothing here that random ones do not.
         kinds = [kind for kind in available_controls(self.vectors) if kind != "orthogonal"]
         others = _spread([str(n) for n in self.vectors[CONCEPT].values if str(n) not in names])
         shared = [kind for kind in kinds if kind != "shuffled"]
         shared += ["concepts"] if len(names) + len(others) > _OTHERS // 2 else []
-        some = self.vectors.sel({CONCEPT: [*names, *others]})
-        grid = self._swept(some, images, *cell, shared, *drawn).sel({CONCEPT: names})
+        every = [*names, *others]
+        draws = max(AUTO_DRAWS[0], 2 * math.ceil(LEAST_COUNTED / len(every))) if drawn[0] == AUTO else int(drawn[0])
+        grid = self._swept(self.vectors.sel({CONCEPT: every}), images, *cell, shared, draws, drawn[1])
         if "shuffled" not in kinds:
             return grid
-        apart = self._swept(self.vectors.sel({CONCEPT: names}), images, *cell, ("shuffled",), *drawn)
-        apart = apart.sel({CONTROL: ["shuffled"]}).reindex({DRAW: grid[DRAW].values})
+        some = every[: max(len(names), math.ceil(LEAST_COUNTED / self.vectors.sizes[DRAW]))]
+        apart = self._swept(self.vectors.sel({CONCEPT: some}), images, *cell, ("shuffled",), draws, drawn[1])
+        apart = apart.sel({CONTROL: ["shuffled"]}).reindex_like(grid[[CONCEPT, DRAW, SAMPLE]])
         variables = [name for name in grid.data_vars if CONTROL in grid[name].dims]
         joined = xr.concat([grid[variables], apart[variables]], CONTROL, join="exact", combine_attrs="override")
         return grid.drop_dims(CONTROL).assign(joined.data_vars).assign_coords({CONTROL: joined[CONTROL]})
@@ -337,8 +345,8 @@ class _Search:
         )  # fmt: skip
 
 
-def _rows(grid: xr.Dataset) -> dict[str, xr.Dataset]:
-    """Effect on the score by concept, with what the answers name and keep, of a grid of one cell."""
+def _rows(grid: xr.Dataset, names: list[str]) -> dict[str, xr.Dataset]:
+    """Effect on the score of some concepts, with what the answers name and keep, of a grid of one cell."""
     scored, named = effect(grid, SCORE), effect(grid, "named")
     rows = scored[["n", "control_mean", "difference_from", "difference_low", "difference_high", "p"]]
     rows = rows.assign(
@@ -353,7 +361,7 @@ def _rows(grid: xr.Dataset) -> dict[str, xr.Dataset]:
     rows = rows.isel({LAYER: 0, STRENGTH: 0}).reset_coords(drop=True)
     if CATEGORY in grid.coords:
         rows = rows.assign_coords({CATEGORY: grid[CATEGORY]})
-    return {str(name): rows.sel({CONCEPT: [name]}) for name in rows[CONCEPT].values}
+    return {name: rows.sel({CONCEPT: [name]}) for name in names}
 
 
 def _table(rows: Mapping[str, xr.Dataset], cells: Mapping[str, _Cell], attrs: dict[str, Any]) -> xr.Dataset:

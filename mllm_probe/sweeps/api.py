@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import xarray as xr
 from tqdm.auto import tqdm
@@ -20,7 +20,7 @@ from mllm_probe.sweeps.grid import gather
 from mllm_probe.sweeps.job import SweepJob, check_requirements
 from mllm_probe.sweeps.settings import Settings
 from mllm_probe.sweeps.stored.store_inputs import Cluster, DaskClient, require_client
-from mllm_probe.sweeps.sweep_arguments import DEFAULT_METRICS, Arguments, shard_of
+from mllm_probe.sweeps.sweep_arguments import AUTO, DEFAULT_METRICS, Arguments, shard_of
 from mllm_probe.sweeps.sweep_plan import SweepPlan, plan_job, require_size
 from mllm_probe.typing import Images, Inputs, Layers, TokenScope
 from mllm_probe.vectors.directions import with_concepts
@@ -40,7 +40,7 @@ def sweep(
     to: str | xr.Dataset | None = None,
     metrics: Sequence[str | Metric] | str | Metric = DEFAULT_METRICS,
     controls: Sequence[str] | str | None = None,
-    draws: int = 8,
+    draws: int | Literal["auto"] = AUTO,
     seed: int = 0,
     max_new_tokens: int = 8,
     answer_prefix: str | Sequence[int] | None = None,
@@ -94,10 +94,11 @@ def sweep(
         other concepts of the grid, at no further run (unit ``residual``, operation ``add``); ``"shuffled"``, vectors
         from exchanged labels; ``"orthogonal"``, the random directions without their component along the concept's
         vector. None is random and, where the vectors carry activations, on_manifold.
-    draws : int
-        Draws of each control, an even number from 4 on: draws 2j and 2j + 1 of all but ``shuffled`` are opposite
-        directions, of ``random`` and ``on_manifold`` the same at every layer. At most as many shuffled ones as the
-        vectors have.
+    draws : int or "auto"
+        Draws of each control, an even number from 4 on; fewer than 8 give no verdict. ``"auto"``: 8 to 32, as many as
+        together take no more rows than the concepts' own; 8 where concepts do not share them. Draws 2j and 2j + 1 of
+        all but ``shuffled`` are opposite directions, of ``random`` and ``on_manifold`` the same at every layer. At most
+        as many shuffled ones as the vectors have.
     seed : int
         Of the random directions.
     max_new_tokens : int
@@ -205,7 +206,7 @@ def sweep_iter(
     to: str | xr.Dataset | None = None,
     metrics: Sequence[str | Metric] | str | Metric = DEFAULT_METRICS,
     controls: Sequence[str] | str | None = None,
-    draws: int = 8,
+    draws: int | Literal["auto"] = AUTO,
     seed: int = 0,
     max_new_tokens: int = 8,
     answer_prefix: str | Sequence[int] | None = None,
@@ -289,7 +290,7 @@ def plan(
     to: str | xr.Dataset | None = None,
     metrics: Sequence[str | Metric] | str | Metric = DEFAULT_METRICS,
     controls: Sequence[str] | str | None = None,
-    draws: int = 8,
+    draws: int | Literal["auto"] = AUTO,
     seed: int = 0,
     max_new_tokens: int = 8,
     answer_prefix: str | Sequence[int] | None = None,

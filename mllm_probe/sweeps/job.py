@@ -325,6 +325,10 @@ class SweepJob:
         if any(metric.every_concept for metric in self.settings.metrics):
             coords[schema.SCORED_CONCEPT] = list(axes.concepts)
         coords[schema.TAKES_AWAY] = (schema.STRENGTH, self.settings.takes_away)
+        if self.samples.of_library:
+            lacking, having = self.samples.sides
+            shown = schema.SHOWS * having.astype(np.int8) + schema.LACKS * lacking.astype(np.int8)
+            coords[schema.SHOWN] = ((schema.CONCEPT, schema.SAMPLE), shown)
         if CONCEPTS in axes.controls:
             others = [
                 [axes.concepts[o] for o in other_concepts(c, len(axes.concepts))] for c in range(len(axes.concepts))

@@ -33,7 +33,7 @@ from mllm_probe.steering.operations import (
     is_shared,
 )
 from mllm_probe.sweeps.cells import CONCEPTS, Axes
-from mllm_probe.sweeps.sweep_arguments import Arguments
+from mllm_probe.sweeps.sweep_arguments import AUTO, Arguments
 from mllm_probe.tokens.selection import Scope, parse_scope
 from mllm_probe.typing import JsonObject
 
@@ -48,6 +48,8 @@ OWN_PROJECTION = "own_projection"
 
 FEWEST_DRAWS = 4
 """Draws of a control in pairs: fewer pairs than two have no spread."""
+AUTO_DRAWS = (8, 32)
+"""Fewest and most draws of ``"auto"``: fewer than 8 give no verdict, and more than 32 add little to that of a cell."""
 
 
 class Settings(Arguments):
@@ -62,6 +64,7 @@ class Settings(Arguments):
     """
 
     operation: Operation
+    draws: int
     to: xr.Dataset | None
     metrics: tuple[Metric, ...]
     record: tuple[str, ...]
@@ -127,7 +130,7 @@ class Settings(Arguments):
     def most_draws(self) -> int:
         """The argument ``draws`` that gives the draws of every control."""
         counts = (n for name, n in self.axes.controls.items() if name not in (CONCEPT, CONCEPTS))
-        return max(counts, default=Arguments.draws)
+        return max(counts, default=AUTO_DRAWS[0])
 
     def draws_of(self, control: str, draws: int) -> int:
         """Number of draws of a control that are run where ``draws`` are asked for."""
@@ -139,6 +142,17 @@ class Settings(Arguments):
     def whole_number(self, name: str, at_least: int = 0) -> int:
         """An argument that is a whole number."""
         return whole_number(name, getattr(self.given, name), at_least)
+
+    def number_of_draws(self) -> int:
+        """Draws of each control; of ``"auto"``, together no more rows than the concepts' own where all share them."""
+        if self.given.draws != AUTO:
+            return self.whole_number("draws", 1)
+        fewest, most = AUTO_DRAWS
+        shared = sum(is_shared(name) and is_seeded(name) for name in self.controls or ())
+        if not shared or not self.shares_draws:
+            return fewest
+        draws = self.vectors.sizes[schema.CONCEPT] // shared
+        return min(max(draws - draws % 2, fewest), most)
 
     def known_names(
         self, given: Any, known: Sequence[str], what: str, offered: Sequence[str] | None = None

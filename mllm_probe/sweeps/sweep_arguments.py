@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mllm_probe import schema
 from mllm_probe.models.argument_checks import described
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_METRICS = ("logprob", "named", "kept", "kl", "perplexity")
 """Metrics of a sweep by default."""
+AUTO: Literal["auto"] = "auto"
 BLOCKS, NAMES, SCOPES = list[int | str] | None, list[str] | None, tuple[str, ...]
 """Types of options that take several blocks, names or token scopes."""
 
@@ -130,11 +131,11 @@ class Arguments:
         attribute="controls",
         axis=True,
     )
-    draws: int = declare(
-        8,
-        int,
-        "Draws of each control, an even number from 4 on.",
-        checked=lambda s: s.whole_number("draws", 1),
+    draws: int | Literal["auto"] = declare(
+        AUTO,
+        int | Literal["auto"],
+        "Draws of each control, an even number from 4 on; auto takes 8 to 32, no more rows than the concepts' own.",
+        checked=lambda s: s.number_of_draws(),
         stored=lambda s: s.most_draws,
         identity=lambda s: list(s.axes.controls.values())[1:],  # the concept's own vector is first
         axis=True,

@@ -5,6 +5,8 @@ import pytest
 import xarray as xr
 
 import mllm_probe.sweeps as sweeps
+from mllm_probe.sweeps.settings import Settings
+from mllm_probe.sweeps.sweep_arguments import Arguments
 from tests.conftest import put
 from tests.sweeps.helpers import random_vectors
 from tests.zoo import tiny_llava
@@ -75,6 +77,30 @@ def test_the_default_controls_are_random_and_on_manifold_where_the_vectors_carry
 def test_controls_in_pairs_need_an_even_number_of_draws(tiny, vectors, pictures, draws):
     with pytest.raises(ValueError, match=rf"pairs of opposite directions.*an even number from 4 on, got {draws}"):
         sweeps.sweep(tiny, vectors, pictures[:1], draws=draws)
+
+
+@pytest.mark.parametrize(
+    "concepts, given, draws",
+    [
+        (2, {}, 8),
+        (20, {}, 10),
+        (21, {}, 10),
+        (48, {}, 24),
+        (200, {}, 32),
+        (20, {"controls": ("random", "shuffled")}, 20),
+        (48, {"unit": "vector"}, 8),
+        (48, {"operation": "ablate", "strengths": (1,)}, 8),
+        (48, {"controls": ()}, 8),
+        (48, {"draws": 12}, 12),
+    ],
+)
+def test_auto_draws_are_no_more_rows_than_the_concepts_own(tiny, vectors, pictures, concepts, given, draws):
+    names = [f"c{number}" for number in range(concepts)]
+    many = vectors.isel(concept=np.arange(concepts) % vectors.sizes["concept"]).assign_coords(concept=names)
+    settings = Settings(Arguments(**given), tiny, many)
+    assert settings.draws == draws and settings.stored()["draws"] == settings.most_draws
+    if given.get("controls") != ():
+        assert settings.axes.controls["random"] == draws
 
 
 def test_other_concepts_are_controls_where_their_changes_are_of_one_size(tiny, vectors, pictures):

@@ -11,7 +11,7 @@ from transformers import AutoModelForImageTextToText
 
 import mllm_probe as mp
 from mllm_probe.schema import ROLES
-from mllm_probe.studies.readout import NO_CAUSE
+from mllm_probe.studies.readout import NOT_DISTINGUISHABLE
 from mllm_probe.studies.truth import KINDS, plant
 from tests.conftest import put
 from validation.truth import table
@@ -52,7 +52,7 @@ def test_what_was_planted_is_found(seed, device):
         planted = truth.truth["read_out"].sel(concept=shares["concept"], layer=shares["layer"])
         np.testing.assert_allclose(shares, planted, atol=2e-5 * construction(seed).gain)
     assert result.verdicts["local"] == result.verdicts["decoy"] == f"block {block}"
-    assert result.verdicts["null"] == NO_CAUSE
+    assert result.verdicts["null"] == NOT_DISTINGUISHABLE
     assert result.verdicts["distributed"] == f"{layers:.1f} of {layers} blocks"
     for name in KINDS:
         for scope in ("image", "last_prompt"):
@@ -109,7 +109,8 @@ def test_the_seeds_cover_the_first_and_the_last_block():
 def test_the_table_names_every_figure():
     truth = plant(4, 2, pairs=8)
     cells = table.line(3, measured(truth), interchanged(truth)).split("  ")
-    assert [cell.strip() for cell in cells if cell.strip()][-4:] == ["block 2", "4.0 of 4 blocks", NO_CAUSE, "block 2"]
+    cells = [cell.strip() for cell in cells if cell.strip()]
+    assert cells[-4:] == ["block 2", "4.0 of 4 blocks", NOT_DISTINGUISHABLE, "block 2"]
 
 
 @pytest.mark.parametrize("cosine", [0.0, 0.5, 0.95])
