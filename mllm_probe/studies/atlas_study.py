@@ -12,7 +12,7 @@ from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.concepts.concept import Sentence
 from mllm_probe.concepts.sentences import from_text
 from mllm_probe.metrics.metric import chance
-from mllm_probe.metrics.statistics import mean, sign_flip_test
+from mllm_probe.metrics.statistics import mean
 from mllm_probe.models import ProbeModel
 from mllm_probe.schema import (
     CATEGORY,
@@ -29,19 +29,29 @@ from mllm_probe.schema import (
     STEERED_CATEGORY,
     STRENGTH,
 )
-from mllm_probe.studies.baselines import baseline_lines, baselines, knows_the_words
+from mllm_probe.studies.baselines import baseline_rows, baselines, in_gaps, knows_the_words
 from mllm_probe.studies.effect import effect
-from mllm_probe.studies.multiverse import ATLAS, asked, counted, in_half
+from mllm_probe.studies.multiverse import (
+    ATLAS,
+    PERMUTATIONS,
+    asked,
+    conclusion,
+    found,
+    in_half,
+    in_words,
+    multiverse_rows,
+)
 from mllm_probe.studies.readout import LAST_PROMPT
-from mllm_probe.studies.study_runs import StudyRuns, few_concepts
+from mllm_probe.studies.study_runs import StudyRuns, few_concepts, mean_text
 from mllm_probe.vectors import concept_vectors
 
 GRIDS = (OFF_TARGET,)
 """Names under which ``grids=`` takes what was run already."""
 DEPTHS = tuple(ATLAS.aspects[DEPTH])
 """Relative depths of the blocks that are steered; the headline is the one with the largest mean effect."""
-PERMUTATIONS = 9999
-_IMAGES, _DRAWS = 12, 4
+_IMAGES, _DRAWS = 18, 8
+_CHOOSING = 3
+"""Share of the images on which that block is chosen, one of so many; the others report on it."""
 
 
 def atlas(
@@ -79,16 +89,18 @@ def atlas(
     Dataset, host memory, float64
         ``cosine`` (concept, scored_concept, layer) of the vectors at the last prompt token. Per layer: ``within`` and
         ``across``, mean cosine of two concepts of one category and of two categories, and ``p`` (permutation of the
-        categories over concepts, two-sided, of their difference). ``effect`` (concept, scored_concept), nats against
-        random directions at the ``headline_layer`` and one residual norm: the diagonal is what a vector causes, the
-        rest what it changes besides, with ``low`` and ``high``. ``caused`` (concept) and ``besides`` (steered_category,
-        scored_category): mean effect on other concepts, which is negative where one concept takes the place of
-        another. ``told`` (concept, layer): cosine of the vector of images with that of sentences about the same
-        concept, ``told_others`` (concept, layer) with those about other concepts of its category, which is its control;
-        NaN where the tokenizer does not know the words of the sentences. ``verdict`` (specification): effect on the
-        own concept minus that on others of its category, in every way of
-        :data:`mllm_probe.studies.multiverse.ATLAS`. Attributes ``headline_layer``, ``summary``,
-        ``n_concepts``. Baselines (concept) as :func:`mllm_probe.studies.baselines.baselines` gives them.
+        categories over concepts, two-sided, of their difference). ``effect`` (concept, scored_concept), against random
+        directions at the ``headline_layer`` and one residual norm, in shares of the gap of the scored concept: its
+        log-probability on images with it minus that without (:func:`mllm_probe.check`). The diagonal is what a vector
+        causes, the rest what it changes besides, with ``low`` and ``high``; on other images than those on which the
+        layer was chosen. ``caused`` (concept) and ``besides`` (steered_category, scored_category): mean effect on other
+        concepts, which is negative where one concept takes the place of another. ``told`` (concept, layer): cosine of
+        the vector of images with that of sentences about the same concept, ``told_others`` (concept, layer) with those
+        about other concepts of its category, which is its control; NaN where the tokenizer does not know the words of
+        the sentences. ``verdict`` (specification): effect on the own concept minus that on others of its category, in
+        every way of :data:`mllm_probe.studies.multiverse.ATLAS`, with what :func:`mllm_probe.studies.multiverse.asked`
+        gives beside it. Attributes ``headline_layer``, ``summary``, ``details``, ``n_concepts``. Baselines (concept) as
+        :func:`mllm_probe.studies.baselines.baselines` gives them.
 
     Raises
     ------
@@ -113,7 +125,7 @@ def atlas(
         tokens=(LAST_PROMPT,), metrics=(OFF_TARGET,), controls=("random",), draws=_DRAWS,
     )  # fmt: skip
     directions = unit_vectors(vectors)
-    isolation = _isolation(grid, run.categories)
+    isolation = _isolation(grid, run)
     result = xr.merge([_geometry(directions, run.categories, seed), isolation, _against_sentences(run, directions)])
     result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
     layer = isolation.attrs["headline_layer"]
@@ -121,7 +133,7 @@ def atlas(
     ways = _in_every_way(run, grid)
     result = result.merge(beside).merge(ways)
     result = result.assign_attrs(run.facts | beside.attrs | ways.attrs, headline_layer=layer)
-    return result.assign_attrs(summary=summary_of(result))
+    return result.assign_attrs(words_of(result))
 
 
 def _in_every_way(run: StudyRuns, grid: xr.Dataset) -> xr.Dataset:
@@ -134,15 +146,16 @@ def _in_every_way(run: StudyRuns, grid: xr.Dataset) -> xr.Dataset:
         "unsteered": grid[f"{OFF_TARGET}_unsteered"],
     }
 
+    gaps = run.subject.seen["gap"]
+
     def over(depth: float, against: str, half: str) -> np.ndarray:
-        change = steered - base[against].sel({SCORED_CONCEPT: names})
+        change = in_gaps(steered - base[against].sel({SCORED_CONCEPT: names}), gaps, SCORED_CONCEPT)
         change = change.where(grid["eligible"].isel({STRENGTH: 0}, drop=True)).sel({LAYER: run.blocks_at((depth,))[0]})
-        chosen = in_half(change.sizes[SAMPLE], half)
+        chosen = in_half(change.sizes[SAMPLE], half, run.seed)
         table = change.isel({SAMPLE: chosen}).mean(SAMPLE).transpose(CONCEPT, SCORED_CONCEPT).values
         return np.asarray(np.diagonal(table) - mean(np.where(others, table, np.nan)))
 
-    ways = asked(ATLAS, lambda **way: float(mean(over(**way))))
-    return ways.assign_attrs(headline_p=sign_flip_test(over(**ATLAS.headline), seed=run.seed))
+    return asked(ATLAS, over, seed=run.seed)
 
 
 def unit_vectors(vectors: xr.Dataset) -> xr.DataArray:
@@ -187,16 +200,24 @@ def within_and_across(cosine: np.ndarray, categories: np.ndarray, seed: int = 0)
     return within, across, float(p)
 
 
-def _isolation(grid: xr.Dataset, categories: list[str]) -> xr.Dataset:
-    """Effect of every vector on every concept, at the layer where vectors do most to their own."""
-    changes = effect(grid, OFF_TARGET).isel({STRENGTH: 0}, drop=True)
-    changes = changes[["difference", "low", "high"]].transpose(CONCEPT, SCORED_CONCEPT, LAYER)
-    names = changes[CONCEPT].values
-    changes = changes.sel({SCORED_CONCEPT: names})
+def _layer_of_most(grid: xr.Dataset) -> int:
+    """Block at which vectors do most to their own concepts on average, by the images of a grid."""
+    changes = effect(grid, OFF_TARGET)["difference"].isel({STRENGTH: 0}, drop=True)
+    own = np.stack([changes.sel({CONCEPT: name, SCORED_CONCEPT: name}).values for name in changes[CONCEPT].values])
+    return int(changes[LAYER].values[int(np.nanargmax(mean(own.T)))])
+
+
+def _isolation(grid: xr.Dataset, run: StudyRuns) -> xr.Dataset:
+    """Effect of every vector on every concept, at the layer where vectors do most to their own on other images."""
+    choosing = np.random.default_rng(run.seed).permutation(grid.sizes[SAMPLE]) % _CHOOSING == 0
+    layer = _layer_of_most(grid.isel({SAMPLE: choosing}))
+    here = effect(grid.isel({SAMPLE: ~choosing}).sel({LAYER: [layer]}), OFF_TARGET)[["difference", "low", "high"]]
+    here = here.isel({STRENGTH: 0, LAYER: 0}, drop=True).transpose(CONCEPT, SCORED_CONCEPT).reset_coords(drop=True)
+    names, categories = here[CONCEPT].values, run.categories
+    here = here.sel({SCORED_CONCEPT: names})
+    gaps = run.subject.seen["gap"]
+    here = xr.Dataset({name: in_gaps(values, gaps, SCORED_CONCEPT) for name, values in here.items()})
     diagonal = np.arange(len(names))
-    caused = changes["difference"].values[diagonal, diagonal]
-    layer = int(changes[LAYER].values[int(np.nanargmax(np.nanmean(caused, axis=0)))])
-    here = changes.sel({LAYER: layer}, drop=True).reset_coords(drop=True)
     order = list(dict.fromkeys(categories))
     besides = np.full((len(order), len(order)), np.nan)
     values = np.where(np.eye(len(names), dtype=bool), np.nan, here["difference"].values)
@@ -241,37 +262,39 @@ def _texts(library: ConceptLibrary) -> list[str]:
     return [image.source.text for image in library.pictures if isinstance(image.source, Sentence)]
 
 
-def summary_of(study: xr.Dataset) -> str:
-    """Say how vectors lie to each other, what they change besides, and how images and sentences agree.
+def words_of(study: xr.Dataset) -> dict[str, str]:
+    """Attributes ``summary`` and ``details``: how vectors lie to each other, what they change besides, what is open.
 
     `study`: from :func:`atlas`.
     """
     layer = study.attrs["headline_layer"]
-    here = study.sel({LAYER: layer})
-    lines = [f"{study.attrs['n_concepts']} concepts that the model tells apart, last prompt token, block {layer}."]
+    sentences = [
+        f"Asked of {study.attrs['n_concepts']} concepts that the model tells apart, last prompt token: how their "
+        "vectors lie to each other, and whether each changes its own concept alone.",
+        found(study),
+        conclusion(study),
+    ]
+    here, names = study.sel({LAYER: layer}), study[CONCEPT].values
+    rows = [("block", f"{layer}, the one with the largest mean effect on other images")]
     if np.isfinite(here["p"]):
-        lines.append(
-            f"Cosine of two vectors of one category {float(here['within']):+.2f}, of two categories "
-            f"{float(here['across']):+.2f} (p {chance(float(here['p']))})."
-        )
-    names = study[CONCEPT].values
-    others = np.where(np.eye(len(names), dtype=bool), np.nan, study["effect"].values)
-    caused = f"Own concept {float(study['caused'].mean()):+.1f} nats against random directions"
+        rows.append(
+            ("cosine of two vectors", f"{float(here['within']):+.2f} within a category, {float(here['across']):+.2f} "
+             f"across (p {chance(float(here['p']))})")
+        )  # fmt: skip
+    rows.append(("own concept", mean_text(study["caused"].values, "of the gap, against random directions", 2)))
     if len(names) > 1:
+        others = np.where(np.eye(len(names), dtype=bool), np.nan, study["effect"].values)
         stronger = int((np.nanmax(others, axis=1) >= study["caused"].values).sum())
-        lines.append(
-            f"{caused}, others {float(np.nanmean(others)):+.1f} on average; {stronger} of {len(names)} vectors raise "
-            "another as much."
-        )
+        text = f"{mean_text(mean(others), 'of the gap', 2)}; {stronger} of {len(names)} vectors raise another as much"
+        rows.append(("other concepts", text))
     else:
-        lines.append(f"{caused}; there is no other concept to compare with.")
+        rows.append(("other concepts", "there is none to compare with"))
     same, control = here["told"], here["told_others"]
-    lines.append(
-        f"Vectors of images and of sentences about the same concept: cosine {float(same.mean()):+.2f}, about others of "
-        f"its category {float(control.mean()):+.2f}."
-        if np.isfinite(same).any()
-        else "Vectors of sentences are not compared: the tokenizer does not know their words, or no category has two "
-        "concepts."
-    )
-    lines += [counted(study), *baseline_lines(study)]
-    return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))
+    rows.append(
+        ("sentences", f"cosine of vectors of images and of sentences {float(same.mean()):+.2f} about the same concept, "
+         f"{float(control.mean()):+.2f} about others of its category"
+         if np.isfinite(same).any()
+         else "not compared: the tokenizer does not know their words, or no category has two concepts")
+    )  # fmt: skip
+    rows += [*multiverse_rows(study), *baseline_rows(study)]
+    return in_words(sentences, rows + few_concepts(list(study[CATEGORY].values.astype(str))))

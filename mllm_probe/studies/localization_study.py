@@ -35,7 +35,7 @@ from mllm_probe.schema import (
 )
 from mllm_probe.studies.baselines import (
     FEWEST_ON_A_SIDE,
-    baseline_lines,
+    baseline_rows,
     baselines,
     contrast,
     contrast_in_every_way,
@@ -45,7 +45,7 @@ from mllm_probe.studies.baselines import GRIDS as EVERY_WAY
 from mllm_probe.studies.baselines import every_way as multiverse_runs
 from mllm_probe.studies.clear_cells import participation_ratio
 from mllm_probe.studies.effect import value_by_image
-from mllm_probe.studies.multiverse import AGREEING, LOCALIZATION, counted
+from mllm_probe.studies.multiverse import LOCALIZATION, conclusion, found, in_words, multiverse_rows
 from mllm_probe.studies.readout import (
     FEWEST,
     IMAGE,
@@ -55,7 +55,7 @@ from mllm_probe.studies.readout import (
     read_out_of_patches,
     recovered,
 )
-from mllm_probe.studies.study_runs import StudyRuns, few_concepts
+from mllm_probe.studies.study_runs import StudyRuns, few_concepts, mean_text
 from mllm_probe.sweeps import sweep
 from mllm_probe.vectors import vectors_from
 
@@ -97,15 +97,14 @@ MEASURES = ("interchange, insert", "interchange, remove", "steering, vector", "s
 STATISTICS = ("effective_layers", "effective_share", "centre_depth", "onset")
 STRENGTHS = (0.25, 0.5, 1.0, 2.0)
 """In residual norms; the profile is that of strength 1, the others give the dose for half of the effect."""
-_IMAGES, _DRAWS, _METRIC = 8, 4, "logprob"
+_IMAGES, _DRAWS, _METRIC = 8, 8, "logprob"
 _LENS_PAIRS = 6
 _PAIRS_BY_TOKEN = 3
 """Pairs whose image tokens are exchanged one by one, each of which is a run."""
 _HEADLINE = ("interchange, insert", "effective_layers")
+_NO_VOTE = "steering, residual"
 _LEAST_HALVED = 2
 """Images that have two halves."""
-_LEAST_AGREEING = 2
-"""Measures that can agree."""
 
 
 def localization(
@@ -161,12 +160,12 @@ def localization(
         (logit-lens gap at the last prompt token), and ``r2`` (profiles, concept) of each pair of these.
         ``half_dose`` (concept, layer): dose in residual norms at which half of the largest effect on the image tokens
         is reached. ``changed_tokens`` (concept), image tokens that differ between a pair's images, and
-        ``effective_tokens`` (concept) with ``token_agreement``, how many of them carry the concept, by interchange of
-        single ones (:func:`mllm_probe.studies.readout.effective_tokens`). ``verdict`` (specification): abstract
-        minus entity in blocks, in every way of :mod:`mllm_probe.studies.multiverse`, with ``setting`` (specification,
-        aspect). Baselines (concept) as :func:`mllm_probe.studies.baselines.baselines` gives them. Attributes
-        ``summary``: what can be concluded, in words; ``n_concepts``: how many concepts are fit; ``headline``,
-        ``headline_p``.
+        ``effective_tokens`` (concept) with ``token_agreement``, how many image tokens carry the concept, by interchange
+        of single ones (:func:`mllm_probe.studies.readout.effective_tokens`). ``verdict`` (specification): abstract
+        minus entity in blocks, in every way of :data:`mllm_probe.studies.multiverse.LOCALIZATION`, with what
+        :func:`mllm_probe.studies.multiverse.asked` gives beside it. Baselines (concept) as
+        :func:`mllm_probe.studies.baselines.baselines` gives them. Attributes ``summary``: what was asked, what was
+        found and what cannot be concluded; ``details``: a table of the rest; ``n_concepts``: how many concepts are fit.
 
     Raises
     ------
@@ -196,7 +195,7 @@ def localization(
     every_way, beside = _in_every_way(run, seed), _baselines(run, swept[RESIDUAL])
     result = result.merge(_contrasts(result, seed), combine_attrs="drop").merge(every_way).merge(beside)
     result = result.assign_attrs(run.facts | every_way.attrs | beside.attrs)
-    return result.assign_attrs(summary=summary_of(result))
+    return result.assign_attrs(words_of(result))
 
 
 def _baselines(run: StudyRuns, grid: xr.Dataset) -> xr.Dataset:
@@ -312,16 +311,12 @@ def _half_doses(grid: xr.Dataset) -> xr.Dataset:
 
 def _in_every_way(run: StudyRuns, seed: int) -> xr.Dataset:
     """Number of blocks of abstract concepts minus that of entities, in every way."""
-    grids = multiverse_runs(run)
-    halves = halves_of(grids)
+    grids = multiverse_runs(run, (VECTOR,))
+    halves = halves_of(grids, seed)
 
-    def blocks(*, scope: str, statistic: str, half: str, **cell: Any) -> xr.DataArray:
-        values = halves(half, scope=scope, **cell)
-        if statistic == "onset":
-            cumulative = values.mean(SAMPLE)
-            return participation_ratio(cumulative.where(cumulative[LAYER] >= 0, drop=True))
+    def blocks(*, scope: str, half: str, **cell: Any) -> xr.DataArray:
         place = IMAGE if scope == IMAGE else LAST_PROMPT
-        return read_out_of(values, place, seed=seed)["effective_layers"]
+        return read_out_of(halves(half, scope=scope, unit=VECTOR, **cell), place, seed=seed)["effective_layers"]
 
     return contrast_in_every_way(LOCALIZATION, grids, blocks, seed)
 
@@ -353,33 +348,35 @@ def _pairs(categories: np.ndarray) -> list[tuple[str, str]]:
     return [(later, earlier) for earlier, later in itertools.combinations(dict.fromkeys(categories), 2)]
 
 
-def summary_of(study: xr.Dataset) -> str:
-    """Say what a localization study shows, and what cannot be concluded from it.
+def words_of(study: xr.Dataset) -> dict[str, str]:
+    """Attributes ``summary`` and ``details``: what a localization study asks, shows and cannot conclude.
 
     `study`: from :func:`localization`.
     """
     categories = study[CATEGORY].values.astype(str)
-    counts = {name: int((categories == name).sum()) for name in dict.fromkeys(categories)}
+    names = list(dict.fromkeys(categories))
     blocks = study.sizes[LAYER] if LAYER in study.dims else 0
-    lines = [f"{study.attrs['n_concepts']} concepts that the model tells apart, {blocks} blocks."]
-    lines += [_category_line(study.isel({CONCEPT: np.flatnonzero(categories == name)}), name) for name in counts]
-    lines += [_verdict(study, first, other) for first, other in _pairs(categories)]
-    lines += [counted(study), _over_the_image(study), *baseline_lines(study), *few_concepts(list(categories))]
-    return "\n".join(lines)
+    by_category = [_category_row(study.isel({CONCEPT: np.flatnonzero(categories == name)}), name) for name in names]
+    known = bool(np.isfinite(study["verdict"]).any())
+    sentences = [
+        f"Asked of {study.attrs['n_concepts']} concepts that the model tells apart: by how many of {blocks} blocks is "
+        "each read out of the image, and by how many more abstract concepts than entities?",
+        found(study) if known else "; ".join(f"{name}: {text}" for name, text in by_category) + ".",
+        conclusion(study),
+    ]
+    rows = [*by_category, *(row for pair in _pairs(categories) for row in _contrast_rows(study, *pair))]
+    rows += [*multiverse_rows(study), *_over_the_image(study), *baseline_rows(study), *few_concepts(list(categories))]
+    return in_words(sentences, rows)
 
 
-def _category_line(some: xr.Dataset, name: str) -> str:
+def _category_row(some: xr.Dataset, name: str) -> tuple[str, str]:
     """Over how many blocks a category is read out, or why that is not known."""
-    measured = some.sel({MEASURE: _HEADLINE[0]})
-    values = measured["effective_layers"].values
-    finite = values[np.isfinite(values)]
-    if not len(finite):
-        return f"{name} ({len(values)}): not known by {_HEADLINE[0]}: {why_unknown(some, _HEADLINE[0])}."
-    known = f" of the {len(finite)} that are known" if len(finite) < len(values) else ""
-    return (
-        f"{name} ({len(values)}): read out by {finite.mean():.1f} blocks (over concepts{known} {finite.min():.1f} to "
-        f"{finite.max():.1f}; {_HEADLINE[0]})."
-    )
+    values = some.sel({MEASURE: _HEADLINE[0]})["effective_layers"].values
+    if np.isfinite(values).any():
+        text = f"read out by {mean_text(values, 'blocks')} ({_HEADLINE[0]})"
+    else:
+        text = f"not known by {_HEADLINE[0]}: {why_unknown(some, _HEADLINE[0])}"
+    return f"{name} ({len(values)})", text
 
 
 def why_unknown(some: xr.Dataset, measure: str) -> str:
@@ -398,49 +395,45 @@ def why_unknown(some: xr.Dataset, measure: str) -> str:
     return " and ".join(f"{count} of {len(unknown)} concepts {why}" for why, count in reasons.items() if count)
 
 
-def _over_the_image(study: xr.Dataset) -> str:
-    """Number of image tokens that carry a concept, by category."""
-    carried, changed = study["effective_tokens"], study["changed_tokens"]
-    categories, parts = study[CATEGORY].values.astype(str), []
+def _over_the_image(study: xr.Dataset) -> list[tuple[str, str]]:
+    """Rows: effective number of image tokens that carry a concept, by category."""
+    categories = study[CATEGORY].values.astype(str)
+    rows = []
     for name in dict.fromkeys(categories):
-        counts, here = carried.values[categories == name], changed.values[categories == name]
-        known = np.isfinite(counts)
-        number = f"{counts[known].mean():.1f} of {here[known].mean():.1f}" if known.any() else "not known"
-        parts.append(f"{name} {number}")
-    return f"Image tokens that carry a concept, of those that differ between a pair's images: {', '.join(parts)}."
+        here = study.isel({CONCEPT: np.flatnonzero(categories == name)})
+        number = mean_text(here["effective_tokens"].values, "image tokens, each exchanged by itself")
+        differ = float(here["changed_tokens"].mean())
+        rows.append((f"{name}, carried by", f"{number}; a pair's images differ in {differ:.1f}"))
+    return rows
 
 
-def _verdict(study: xr.Dataset, first: str, other: str) -> str:
-    """One sentence about two categories: only where most settings agree is there a difference."""
-    # Onset is not a number of blocks that read, so that it does not vote on localization.
-    of_pair = study.sel({CONTRAST: f"{first} - {other}"})
-    signs = np.sign(of_pair["difference"].sel({STATISTIC: "effective_layers"}).values)
-    known = signs[np.isfinite(signs)]
-    more, less = int((known > 0).sum()), int((known < 0).sum())
-    votes = f"positive in {more} and negative in {less} of {len(known)} measures"
-    chosen = of_pair.sel({MEASURE: _HEADLINE[0], STATISTIC: _HEADLINE[1]})
-    if not np.isfinite(chosen["difference"]):
-        others = f" The others: {votes}; nothing is concluded." if len(known) else ""
-        return (
-            f"{first} - {other}: not known, {_how_many_are_known(study, first, other)} have a number of blocks by "
-            f"{_HEADLINE[0]}, and {FEWEST_ON_A_SIDE} of each are needed.{others}"
-        )
-    adjusted = float(chosen["adjusted"])
-    adjusted_p = f", p {chance(float(chosen['adjusted_p']))}" if np.isfinite(adjusted) else ""
-    number = (
-        f"{float(chosen['difference']):+.1f} blocks [{float(chosen['low']):.1f}, {float(chosen['high']):.1f}], "
-        f"p {chance(float(chosen['p']))}; beside the number of changed image tokens {signed(adjusted, 1)}{adjusted_p}"
-    )
-    if len(known) < _LEAST_AGREEING:
-        return f"{first} - {other}: {number}; no other measure is known, so that nothing is concluded."
-    agree = max(more, less) >= AGREEING * len(known)
-    conclusion = "the measures agree" if agree else "the measures disagree, so that nothing is concluded"
-    return f"{first} - {other}: {number}; {votes}: {conclusion}."
+def _contrast_rows(study: xr.Dataset, first: str, other: str) -> list[tuple[str, str]]:
+    """Rows of two categories: their difference by every measure, and beside the number of changed image tokens."""
+    of_pair = study.sel({CONTRAST: f"{first} - {other}", STATISTIC: _HEADLINE[1]})
+    rows = []
+    for measure in of_pair[MEASURE].values:
+        cell = of_pair.sel({MEASURE: measure})
+        if not np.isfinite(cell["difference"]):
+            text = (
+                f"not known: {_how_many_are_known(study, str(measure), first, other)} have a number of blocks, and "
+                f"{FEWEST_ON_A_SIDE} of each are needed"
+            )
+        else:
+            text = (
+                f"{float(cell['difference']):+.1f} blocks [{float(cell['low']):.1f}, {float(cell['high']):.1f}], "
+                f"p {chance(float(cell['p']))}; beside the number of changed image tokens "
+                f"{signed(float(cell['adjusted']), 1)}"
+            )
+            adjusted = float(cell["adjusted_p"])
+            text += f", p {chance(adjusted)}" if np.isfinite(adjusted) else ""
+        text += "; no vote: the dose grows with the stream" if measure == _NO_VOTE else ""
+        rows.append((f"{first} - {other}, {measure}", text))
+    return rows
 
 
-def _how_many_are_known(study: xr.Dataset, *names: str) -> str:
-    """Of how many concepts of each category the headline's number is known."""
-    known = np.isfinite(study[_HEADLINE[1]].sel({MEASURE: _HEADLINE[0]}).values)
+def _how_many_are_known(study: xr.Dataset, measure: str, *names: str) -> str:
+    """Of how many concepts of each category a measure's number is known."""
+    known = np.isfinite(study[_HEADLINE[1]].sel({MEASURE: measure}).values)
     of = {name: study[CATEGORY].values == name for name in names}
     return " and ".join(
         f"{int((known & members).sum())} of {int(members.sum())} {name} concepts" for name, members in of.items()

@@ -2,127 +2,80 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from mllm_probe.concepts import ConceptLibrary, Picture
-from mllm_probe.concepts.drawn import Drawing
+from mllm_probe.concepts.relation_questions import (
+    PROBLEM,
+    QUESTIONS,
+    RECOGNITION,
+    RelationQuestions,
+    drawn_relations,
+)
 from mllm_probe.generation import generate
-from mllm_probe.metrics.statistics import mean, sign_flip_test, wilson_interval
+from mllm_probe.metrics.statistics import t_interval, wilson_interval
 from mllm_probe.metrics.text import named
 from mllm_probe.models import ProbeModel, require_model
-from mllm_probe.scenes import Scene
-from mllm_probe.scenes.language import OPPOSITES, PHRASES, WORDINGS
-from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, DRAW, EDIT, LAYER, PROMPT, SAMPLE, SCOPE, STRENGTH, WORDS
+from mllm_probe.patching import patch
+from mllm_probe.schema import (
+    CATEGORY,
+    CONCEPT,
+    CONTROL,
+    DIRECTION,
+    DRAW,
+    EDIT,
+    GROUP,
+    LAYER,
+    PROMPT,
+    SAMPLE,
+    SCOPE,
+    STRENGTH,
+    WORDS,
+    provenance,
+)
 from mllm_probe.steering.operations import CONCEPT as CONCEPT_DIRECTION
-from mllm_probe.studies.baselines import baseline_lines, baselines
+from mllm_probe.studies.baselines import baseline_rows, baselines
+from mllm_probe.studies.cell_scores import broken_answers
 from mllm_probe.studies.effect import effect, value_by_image
-from mllm_probe.studies.multiverse import PLACES, RECOGNITION_OR_REASONING, asked, counted, in_half
+from mllm_probe.studies.multiverse import (
+    PLACES,
+    RECOGNITION_OR_REASONING,
+    asked,
+    conclusion,
+    found,
+    in_half,
+    in_words,
+    multiverse_rows,
+    why_not,
+)
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
-from mllm_probe.studies.study_runs import StudyRuns, few_concepts, library_of
-
-RECOGNITION, READING, PROBLEM = "recognition", "reading", "problem"
-QUESTIONS = (RECOGNITION, READING, PROBLEM)
-"""What the relation is, the same relation asked for in other words, and something that has to be worked out from it."""
-
-
-@dataclass(frozen=True)
-class RelationQuestions:
-    """Questions for a relation in an image, and for what follows from it.
-
-    Parameters
-    ----------
-    ask : callable
-        Takes an image (:class:`mllm_probe.concepts.Picture`) and returns the three prompts by name
-        (``"recognition"``, ``"reading"``, ``"problem"``), or None for an image that does not pose the problem.
-    answers : mapping of str to (mapping of str to tuple of str)
-        For each of the three, by relation: words of the right answer.
-    state : callable
-        Takes an image and a relation, and returns a sentence that states the relation in words.
-    step : callable
-        Takes an image and a relation, and returns a sentence that states what follows from it.
-    shown : callable
-        Takes an image and returns the relation that it truly shows.
-    """
-
-    ask: Callable[[Picture], Mapping[str, str] | None]
-    answers: Mapping[str, Mapping[str, tuple[str, ...]]]
-    state: Callable[[Picture, str], str]
-    step: Callable[[Picture, str], str]
-    shown: Callable[[Picture], str]
-
-    @property
-    def relations(self) -> list[str]:
-        """Relations that the questions are about."""
-        return list(self.answers[PROBLEM])
-
-
-def drawn_relations() -> RelationQuestions:
-    """Questions about two things in a drawn scene: where the one is, when the relation was drawn from the other.
-
-    The relation is that of the scene's subject to its reference ("cat left of house"). Recognition asks which relation
-    is shown, reading asks where the subject is, and the problem asks where the reference is: the answer is the opposite
-    relation, which has to be worked out.
-
-    Returns
-    -------
-    RelationQuestions
-        For images of :func:`mllm_probe.concepts.scenes` with the concepts left, right, above and below between two
-        things; other images do not pose the problem.
-    """
-    same = {relation: (relation,) for relation in OPPOSITES}
-    turned = {relation: (opposite,) for relation, opposite in OPPOSITES.items()}
-    return RelationQuestions(
-        ask=_asked,
-        answers={RECOGNITION: same, READING: same, PROBLEM: turned},
-        state=lambda image, relation: _sentence(scene_of(image), relation),
-        step=lambda image, relation: _sentence(scene_of(image), OPPOSITES[relation], turned=True),
-        shown=lambda image: str(scene_of(image).placed_relation),
-    )
-
-
-def scene_of(picture: Picture) -> Scene:
-    """Return the scene of a drawn image.
-
-    Raises ValueError if it is no drawing of a scene.
-    """
-    source = picture.source
-    if isinstance(source, Drawing) and isinstance(source.scene, Scene):
-        return source.scene
-    raise ValueError(
-        "questions about relations are known for images of mp.concepts.scenes only; for others give questions=, a "
-        "mllm_probe.studies.RelationQuestions."
-    )
-
-
-def _asked(image: Picture) -> dict[str, str] | None:
-    scene = scene_of(image)
-    if scene.placed_relation not in OPPOSITES or len(scene.entities) < 2:
-        return None
-    return {
-        RECOGNITION: WORDINGS["relation"][0],
-        READING: f"Where is the {scene.subject}?",
-        PROBLEM: f"Where is the {scene.reference}?",
-    }
-
-
-def _sentence(scene: Scene, relation: str, *, turned: bool = False) -> str:
-    things = (scene.reference, scene.subject) if turned else (scene.subject, scene.reference)
-    return f"The {things[0]} is {PHRASES[relation]} the {things[1]}."
-
+from mllm_probe.studies.study_runs import MINIMUM_GAP, StudyRuns, few_concepts, library_of, mean_text
 
 DOSES = (1.0, 2.0)
 UNITS = {"residual": "residual norm", "vector": "vector"}
 EDITS = {f"{dose:g} {name}{'s' * (dose != 1)}": (unit, dose) for unit, name in UNITS.items() for dose in DOSES}
-GRIDS = tuple(f"{question}, {place}, {unit}" for question in QUESTIONS for place in PLACES for unit in UNITS)
+COMPARED = (RECOGNITION, PROBLEM)
+"""Questions whose effects are compared."""
+GRIDS = (
+    *(f"{question}, {place}, {unit}" for question in QUESTIONS for place in PLACES for unit in UNITS),
+    *(f"{question}, interchange" for question in COMPARED),
+)
 DEPTHS = (0.125, 0.25, 0.5, 0.75, 1.0)
 """Relative depths of the blocks that are edited."""
-_EACH, _DRAWS, _LONGEST = 3, 4, 6
+_EACH, _DRAWS, _LONGEST = 3, 8, 6
+_PAIRS, _LEAST_PAIRS = 6, 3
+"""Counterfactual pairs of a relation: as many at most, and so many for a mean over them."""
+_LEAST = {"logprob": MINIMUM_GAP, "named": 0.2}
+"""Difference of a pair's images, in nats and in answers, below which effects are not given in shares of it."""
 _CONTROLS = ("random", "on_manifold")
 _HEADLINE = "1 residual norm"
 _FOLLOWED = 0.5
@@ -161,7 +114,7 @@ def recognition_vs_reasoning(
     questions : RelationQuestions, optional
         Prompts and right answers; those of :func:`drawn_relations` by default.
     seed : int
-        Of the split and the controls.
+        Of the split, the halves and the controls.
     store : str or Path, optional
         Folder for the grids, from which a stopped study goes on.
     progress : bool
@@ -171,14 +124,24 @@ def recognition_vs_reasoning(
     Dataset, host memory, float64
         By ``asked`` (recognition, reading, problem): ``accuracy`` of the unsteered model with ``accuracy_low``,
         ``accuracy_high`` (95 % Wilson) and ``images``. By (scope, edit_kind, asked, concept, layer), ``scope`` being
-        the tokens that are edited: ``implied`` (share of answers that the new relation implies), ``implied_random``
-        and ``implied_on_manifold`` (of controls), ``logprob`` (of that answer's word, concept minus random directions,
-        nats) with ``low``, ``high``, ``clear``, and ``n`` images. By (scope, edit_kind, concept, layer):
-        ``relation_itself``, share of the problem's answers that name the new relation instead of what follows from it.
-        By (asked, concept): ``stated`` and ``stated_step``, share of answers that follow a sentence. ``verdict``
-        (specification): effect on recognition minus effect on the problem, see :mod:`mllm_probe.studies.multiverse`.
-        Baselines (concept) as :func:`mllm_probe.studies.baselines.baselines` gives them. Attributes ``prompt``, all
-        that were asked; ``summary``, ``n_concepts``, ``headline``, ``headline_p``.
+        the tokens that are edited: ``implied`` (share of answers that the new relation implies; broken ones are none:
+        see :func:`mllm_probe.studies.cell_scores.broken_answers`) and ``broken``, ``implied_random`` and
+        ``implied_on_manifold`` (of controls), ``logprob`` (of that answer's word, concept minus random directions,
+        nats) with ``low``, ``high``, ``clear``, and ``n`` images. By (scope, edit_kind, concept, layer): ``solved``,
+        share of the problem's answers that follow the new relation, of the ``recognised`` images, whose steered answer
+        to recognition names it; ``relation_itself``, share of the problem's answers that name the new relation instead
+        of what follows from it. By (concept): ``solved_shown``, the same as ``solved`` on images that show the relation
+        and are recognised unsteered, and ``pairs``, counterfactual pairs whose images pose the same questions. By
+        (asked, concept, layer): ``interchange``, what the image tokens of the one put into the run on the other do to
+        the implied word, nats. By (edit_kind, asked, concept): ``share``, effect of the edit of the image tokens on
+        that word, in shares of interchange, over the blocks. By (asked, concept): ``stated`` and ``stated_step``, share
+        of answers that follow a sentence.
+
+        ``verdict`` (specification): effect on recognition minus effect on the problem, over relations, in every way of
+        :data:`mllm_probe.studies.multiverse.RECOGNITION_OR_REASONING`, with what
+        :func:`mllm_probe.studies.multiverse.asked` gives beside it. Baselines (concept) as
+        :func:`mllm_probe.studies.baselines.baselines` gives them. Attributes ``prompt``, all that were asked;
+        ``summary``, ``details``, ``n_concepts``.
 
     Raises
     ------
@@ -186,9 +149,17 @@ def recognition_vs_reasoning(
         If the model is not bundled and no library is given, the library has none of the questions' relations or no
         image that poses the problem, or vectors or grids are of another model.
 
+    Notes
+    -----
+    Only edits of the image tokens are compared: a push of the last token names a word, whatever the question, and
+    leaves nothing to be worked out. An effect on a word is divided by that of interchange of the image tokens at the
+    same blocks under the same prompt, an effect on answers by what changing the whole image does to them; unknown below
+    3 pairs, .5 nats between their images, or .2 of the answers. Ways of ``"recognised"`` images take those whose
+    steered answer to recognition names the new relation, for both questions, and pairs that are recognised unsteered.
+
     References
     ----------
-    Question: Deng et al., arXiv 2605.05593, finding 4.
+    Question: Deng et al., arXiv 2605.05593, finding 4. Interchange: :func:`mllm_probe.patch`.
     """
     questions = drawn_relations() if questions is None else questions
     require_model(model)
@@ -200,18 +171,26 @@ def recognition_vs_reasoning(
     if nothing is not None:
         return nothing
     images = posing(run.others, questions, _EACH)
-    swept = {name: _swept(run, name, images, questions) for name in GRIDS}
+    swept = {f"{q}, {place}, {unit}": _swept(run, f"{q}, {place}, {unit}", images, questions)
+             for q, place, unit in itertools.product(QUESTIONS, PLACES, UNITS)}  # fmt: skip
+    pairs = asking_pairs(run, questions)
+    natural = xr.merge([_interchanged(run, pairs, questions), _answered(run, pairs, questions)], combine_attrs="drop")
+    shares = shares_of_interchange(swept, natural, seed)
     parts = [_unsteered(run, images, questions), _steered(swept), _stated(run, images, questions)]
+    parts.append(_beside_interchange(natural, shares))
     result = xr.merge(parts, combine_attrs="drop", join="exact", compat="equals")
     result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
-    every_way = asked(RECOGNITION_OR_REASONING, lambda **way: _verdict(swept, **way).mean())
+
+    def over(**way: Any) -> np.ndarray:
+        return np.subtract(*(shares(question, **way) for question in COMPARED))
+
+    every_way = asked(RECOGNITION_OR_REASONING, over, seed=seed)
     beside = baselines(run, run.vectors(IMAGE, LAST_PROMPT), (IMAGE,), run.blocks_at(DEPTHS)[0])
-    p = sign_flip_test(_verdict(swept, **RECOGNITION_OR_REASONING.headline), seed=seed)
     result = result.merge(every_way).merge(beside)
     posed = [prompt for image in images for prompt in (questions.ask(image) or {}).values()]
     facts = run.facts | {"prompt": list(dict.fromkeys(posed))}
-    result = result.assign_attrs(facts | every_way.attrs | beside.attrs, headline_p=p)
-    return result.assign_attrs(summary=summary_of(result))
+    result = result.assign_attrs(facts | every_way.attrs | beside.attrs)
+    return result.assign_attrs(words_of(result))
 
 
 def _of_relations(library: ConceptLibrary, questions: RelationQuestions) -> ConceptLibrary:
@@ -251,12 +230,96 @@ def _swept(run: StudyRuns, name: str, images: list[Picture], questions: Relation
     question, place, unit = name.split(", ")
     vectors = run.vectors(IMAGE, LAST_PROMPT)
     words = [json.dumps(list(questions.answers[question][concept])) for concept in run.concepts]
-    return run.swept(
+    grid = run.swept(
         name, vectors.assign_coords({WORDS: (CONCEPT, words)}), images,
         prompt=_prompts(images, questions, question), layers=run.blocks_at(DEPTHS), strengths=DOSES, unit=unit,
-        tokens=tuple(place.split("+")), metrics=("logprob", "named"), controls=_CONTROLS, draws=_DRAWS,
+        tokens=tuple(place.split("+")), metrics=("logprob", "named", "perplexity"), controls=_CONTROLS, draws=_DRAWS,
         max_new_tokens=_LONGEST, answer_prefix="",
     )  # fmt: skip
+    return without_broken(grid)
+
+
+def without_broken(grid: xr.Dataset) -> xr.Dataset:
+    """A sweep whose broken answers name nothing, with ``broken``, which they are."""
+    # An answer of the relation's word alone has no other word, so that its perplexity is not known: it is not broken.
+    broken = broken_answers(grid) & grid["perplexity"].notnull()
+    return grid.assign(named=grid["named"].where(~broken, 0.0), broken=broken)
+
+
+Pairs = Mapping[str, Sequence[tuple[Picture, Picture]]]
+
+
+def asking_pairs(run: StudyRuns, questions: RelationQuestions) -> dict[str, list[tuple[Picture, Picture]]]:
+    """Counterfactual pairs of every relation that pose one problem and show two relations of the questions.
+
+    Interchange uses no vectors, so that images which made these are among them.
+    """
+    found_pairs: dict[str, list[tuple[Picture, Picture]]] = {name: [] for name in run.concepts}
+    for library, name in itertools.product((run.others, run.subject.fitted), run.concepts):
+        concept = None if library is None else library[name]
+        for both in zip(concept.positive, concept.negative, strict=True) if concept and concept.paired else ():
+            prompts = [questions.ask(image) for image in both]
+            if prompts[0] is None or prompts[0] != prompts[1]:
+                continue
+            relations = [questions.shown(image) for image in both]
+            if relations[0] == name != relations[1] and relations[1] in questions.relations:
+                found_pairs[name].append(both)
+    return {name: pairs[:_PAIRS] for name, pairs in found_pairs.items()}
+
+
+def _interchanged(run: StudyRuns, pairs: Pairs, questions: RelationQuestions) -> xr.Dataset:
+    """What interchange of the image tokens does to the implied word (asked, concept, layer, pair), and the gap."""
+    grids = [
+        run.grid(f"{question}, interchange", partial(_interchange, run, pairs, questions, question))
+        for question in COMPARED
+    ]
+    return xr.concat(grids, xr.DataArray(list(COMPARED), dims=PROMPT, name=PROMPT), combine_attrs="drop")
+
+
+def _interchange(
+    run: StudyRuns, pairs: Pairs, questions: RelationQuestions, question: str, store: Path | None
+) -> xr.Dataset:
+    """One of its questions; pairs of one prompt are patched together."""
+    layers, most = run.blocks_at(DEPTHS), max(1, *map(len, pairs.values()))
+    moved, gap = np.full((len(pairs), len(layers), most), np.nan), np.full((len(pairs), most), np.nan)
+    prompts: dict[str, dict[str, list[int]]] = {}
+    for name, several in pairs.items():
+        for number, (image, _) in enumerate(several):
+            prompts.setdefault((questions.ask(image) or {})[question], {}).setdefault(name, []).append(number)
+    for place, (prompt, members) in enumerate(prompts.items()):
+        some = ConceptLibrary(
+            replace(
+                run.others[name], words=questions.answers[question][name],
+                positive=[pairs[name][number][0] for number in numbers],
+                negative=[pairs[name][number][1] for number in numbers],
+            )
+            for name, numbers in members.items()
+        )  # fmt: skip
+        grid = patch(
+            run.model, some, prompt=prompt, layers=layers, groups=IMAGE, direction="insert", controls=(),
+            answer_prefix="", seed=run.seed, store=store and store / f"{place}.zarr", progress=False,
+        ).sel({GROUP: IMAGE, DIRECTION: "insert", CONTROL: "pair"})  # fmt: skip
+        for name, numbers in members.items():
+            here = grid.sel({CONCEPT: name}).isel({SAMPLE: slice(len(numbers))})
+            row, base = run.concepts.index(name), here["logprob_base"]
+            moved[row][:, numbers] = (here["logprob"] - base).transpose(LAYER, SAMPLE).values
+            gap[row, numbers] = (here["logprob_source"] - base.mean(LAYER)).values
+    data = {"moved": ((CONCEPT, LAYER, SAMPLE), moved), "gap": ((CONCEPT, SAMPLE), gap)}
+    return xr.Dataset(data, {CONCEPT: run.concepts, LAYER: layers}, provenance(run.model, seed=run.seed))
+
+
+def _answered(run: StudyRuns, pairs: Pairs, questions: RelationQuestions) -> xr.Dataset:
+    """Whether unsteered answers are those of a pair's relation, on its two images (asked, concept, pair)."""
+    most = max(1, *map(len, pairs.values()))
+    table = np.full((2, len(COMPARED), len(pairs), most), np.nan)
+    for side, (row, question), (column, name) in itertools.product(
+        range(2), enumerate(COMPARED), enumerate(run.concepts)
+    ):
+        images = [both[side] for both in pairs[name]]
+        answers = _answers(run, images, _prompts(images, questions, question))
+        table[side, row, column, : len(images)] = [named(a, questions.answers[question][name]) for a in answers]
+    data = {name: ((PROMPT, CONCEPT, SAMPLE), part) for name, part in zip(("says", "says_without"), table, strict=True)}
+    return xr.Dataset(data, {PROMPT: list(COMPARED), CONCEPT: run.concepts})
 
 
 def _answers(run: StudyRuns, images: Sequence[Picture], prompts: Sequence[str]) -> list[str]:
@@ -313,9 +376,26 @@ def _steered(swept: Mapping[str, xr.Dataset]) -> xr.Dataset:
             cells = {q: swept[f"{q}, {place}, {unit}"].sel({STRENGTH: [dose]}) for q in QUESTIONS}
             rows = [_effects_at(cells[question]) for question in QUESTIONS]
             by_question = xr.concat(rows, xr.DataArray(list(QUESTIONS), dims=PROMPT, name=PROMPT))
-            by_edit.append(by_question.assign(relation_itself=_naming_the_relation(cells[PROBLEM])))
+            problem, known = (
+                _own_rows(cells[question]).isel({STRENGTH: 0}, drop=True) for question in (PROBLEM, RECOGNITION)
+            )
+            solved = problem["named"].where(known["named"] == 1)
+            by_edit.append(
+                by_question.assign(
+                    relation_itself=_naming_the_relation(problem),
+                    solved=solved.mean(SAMPLE),
+                    recognised=solved.count(SAMPLE),
+                )
+            )
         by_place.append(xr.concat(by_edit, xr.DataArray(list(EDITS), dims=EDIT, name=EDIT)))
     return xr.concat(by_place, xr.DataArray(list(PLACES), dims=SCOPE, name=SCOPE))
+
+
+def _own_rows(grid: xr.Dataset) -> xr.Dataset:
+    """Rows that are steered with the relation itself, of images that count (concept, layer, strength, sample)."""
+    rows = grid.sel({CONTROL: CONCEPT_DIRECTION}, drop=True).isel({DRAW: 0}, drop=True)
+    named_rows, broken = (rows[name].where(rows["eligible"]).reset_coords(drop=True) for name in ("named", "broken"))
+    return xr.Dataset({"named": named_rows, "broken": broken, "text": rows["text"].reset_coords(drop=True)})
 
 
 def _effects_at(grid: xr.Dataset) -> xr.Dataset:
@@ -325,94 +405,186 @@ def _effects_at(grid: xr.Dataset) -> xr.Dataset:
     numbers |= {f"implied_{kind}": share["control_mean"].sel({CONTROL: kind}, drop=True) for kind in _CONTROLS}
     numbers |= {"logprob": word["difference"], "low": word["low"], "high": word["high"]}
     numbers |= {"clear": word["clear_of_controls"], "n": share["n"]}
+    numbers["broken"] = _own_rows(grid)["broken"].isel({STRENGTH: 0}).mean(SAMPLE)
     return xr.Dataset({name: variable.reset_coords(drop=True) for name, variable in numbers.items()})
 
 
-def _naming_the_relation(grid: xr.Dataset) -> xr.DataArray:
+def _naming_the_relation(rows: xr.Dataset) -> xr.DataArray:
     """Share of a problem's answers that name the relation of the vector itself (concept, layer)."""
-    steered = grid.sel({CONTROL: CONCEPT_DIRECTION}, drop=True).isel({DRAW: 0, STRENGTH: 0}, drop=True)
-    texts = steered["text"].transpose(CONCEPT, LAYER, SAMPLE)
-    counted_images = steered["eligible"].transpose(CONCEPT, SAMPLE).values
-    shares = np.full(texts.shape[:2], np.nan)
-    for row, layer in np.ndindex(*shares.shape):
-        answers = texts.values[row, layer][counted_images[row]]
-        if len(answers):
-            shares[row, layer] = np.mean([named(str(text), (str(texts[CONCEPT].values[row]),)) for text in answers])
-    return xr.DataArray(shares, {CONCEPT: texts[CONCEPT].values, LAYER: texts[LAYER].values}, (CONCEPT, LAYER))
+    texts, counts = rows["text"].transpose(CONCEPT, LAYER, SAMPLE), rows["named"].notnull() & (rows["broken"] != 1)
+    words = texts[CONCEPT].values
+    says = np.array(
+        [
+            [[named(str(text), (str(word),)) for text in row] for row in of]
+            for word, of in zip(words, texts.values, strict=True)
+        ]
+    )
+    return (texts.copy(data=says) & counts).sum(SAMPLE) / rows["named"].count(SAMPLE)
 
 
-def _verdict(
-    swept: Mapping[str, xr.Dataset],
-    *,
-    strength: float,
-    scope: str,
-    metric: str,
-    unit: str,
-    layers: str,
-    control: str,
-    half: str,
-) -> np.ndarray:
-    """Effect on recognition minus effect on the problem, on every image of one half [image]."""
-    sides = []
-    for question in (RECOGNITION, PROBLEM):
-        values = value_by_image(swept[f"{question}, {scope}, {unit}"], metric, against=control)
-        scores = values.sel({STRENGTH: strength}).transpose(LAYER, SAMPLE, CONCEPT).values
-        by_image = mean(scores)
-        chosen = in_half(by_image.shape[1], half)
-        members, other = by_image[:, chosen], by_image[:, ~chosen]
-        # The best block is chosen on the other half of the images.
-        sides.append(members[int(np.nanargmax(mean(other)))] if layers == "best" else mean(members.T))
-    return np.asarray(sides[0] - sides[1])
+def shares_of_interchange(swept: Mapping[str, xr.Dataset], natural: xr.Dataset, seed: int) -> Callable[..., np.ndarray]:
+    """Reader of the effects of image edits in shares of what interchange does under the same prompt.
+
+    `swept`: by their names in ``GRIDS``. `natural` (asked, concept, …): ``moved``, ``gap`` and ``says`` of the pairs.
+    `seed`: of the halves. Returns: ``shares(question, strength=, metric=, unit=, layers=, images=, control=, half=)``
+    gives a share for every relation [concept]; NaN where it is not known.
+    """
+    best = int(
+        natural[LAYER].values[int(natural["moved"].sel({PROMPT: RECOGNITION}).mean((CONCEPT, SAMPLE)).values.argmax())]
+    )
+    shown = natural["says"].sel({PROMPT: RECOGNITION}, drop=True) == 1
+
+    @cache
+    def effects(question: str, unit: str, metric: str, control: str) -> xr.DataArray:
+        values = value_by_image(swept[f"{question}, {IMAGE}, {unit}"], metric, against=control)
+        return values.reset_coords(drop=True)
+
+    @cache
+    def recognised(unit: str) -> xr.DataArray:
+        return _own_rows(swept[f"{RECOGNITION}, {IMAGE}, {unit}"])["named"] == 1
+
+    def shares(
+        question: str, *, strength: float, metric: str, unit: str, layers: str, images: str, control: str, half: str
+    ) -> np.ndarray:
+        values = effects(question, unit, metric, control).sel({STRENGTH: strength})
+        here = natural.sel({PROMPT: question})
+        size = here["gap"] if metric == "logprob" else here["says"] - here["says_without"]
+        does = here["moved"] if metric == "logprob" else size.expand_dims({LAYER: here[LAYER].values})
+        if images == "recognised":
+            values = values.where(recognised(unit).sel({STRENGTH: strength}))
+            does, size = does.where(shown), size.where(shown)
+        values = values.isel({SAMPLE: in_half(values.sizes[SAMPLE], half, seed)}).mean(SAMPLE)
+        does = does.mean(SAMPLE).where(values.notnull())
+        if layers == "best":
+            values, does = values.sel({LAYER: [best]}), does.sel({LAYER: [best]})
+        enough = (size.count(SAMPLE) >= _LEAST_PAIRS) & (size.mean(SAMPLE) >= _LEAST[metric])
+        share = values.sum(LAYER, min_count=1) / does.sum(LAYER, min_count=1)
+        result: np.ndarray = share.where(enough).sel({CONCEPT: natural[CONCEPT].values}).values
+        return result
+
+    return shares
 
 
-def summary_of(study: xr.Dataset) -> str:
-    """Say whether a relation that is recognised is used, and what cannot be concluded.
+def _beside_interchange(natural: xr.Dataset, shares: Callable[..., np.ndarray]) -> xr.Dataset:
+    """Variables ``interchange``, ``share``, ``solved_shown`` and ``pairs`` of the study."""
+    usual = RECOGNITION_OR_REASONING.usual | {"metric": "logprob", "layers": "mean", "images": "all"}
+    table = [[shares(q, strength=dose, unit=unit, **usual) for q in COMPARED] for unit, dose in EDITS.values()]
+    coords = {EDIT: list(EDITS), PROMPT: list(COMPARED), CONCEPT: natural[CONCEPT].values}
+    share = xr.DataArray(np.array(table), coords, (EDIT, PROMPT, CONCEPT))
+    says = natural["says"]
+    solved = says.sel({PROMPT: PROBLEM}, drop=True).where(says.sel({PROMPT: RECOGNITION}, drop=True) == 1)
+    found_values = {"interchange": natural["moved"].mean(SAMPLE), "share": share, "solved_shown": solved.mean(SAMPLE)}
+    result = xr.Dataset(found_values | {"pairs": natural["gap"].isel({PROMPT: 0}, drop=True).count(SAMPLE)})
+    return result.reindex({PROMPT: list(QUESTIONS)})
+
+
+def words_of(study: xr.Dataset) -> dict[str, str]:
+    """Attributes ``summary`` and ``details``: whether a relation that is recognised is used, and what is open.
 
     `study`: from :func:`recognition_vs_reasoning`.
     """
-    accuracy = ", ".join(
-        f"{question} {float(row['accuracy']):.2f} [{float(row['accuracy_low']):.2f}, {float(row['accuracy_high']):.2f}]"
-        for question, row in ((question, study.sel({PROMPT: question})) for question in QUESTIONS)
-    )
-    lines = [
-        f"{study.attrs['n_concepts']} relations that the model tells apart. Unsteered, right on "
-        f"{int(study['images'][0])} images: {accuracy}."
+    cell = study.sel({SCOPE: IMAGE, EDIT: _HEADLINE})
+    recognised = cell["implied"].sel({PROMPT: RECOGNITION}).mean(CONCEPT)
+    block = int(recognised[LAYER].values[recognised.values.argmax()])
+    at = cell.sel({LAYER: block})
+    shares = {question: float(at["implied"].sel({PROMPT: question}).mean()) for question in COMPARED}
+    why = why_not(study)
+    random = float(at["implied_random"].sel({PROMPT: PROBLEM}).mean())
+    sentences = [
+        f"Asked of {study.attrs['n_concepts']} relations that the model tells apart: whether an edit of the image "
+        "tokens towards another relation changes what is worked out from it as it changes what is recognised.",
+        f"By {_HEADLINE} at block {block}, the best for recognition, {shares[RECOGNITION]:.2f} of its answers name the "
+        f"new relation, and {shares[PROBLEM]:.2f} of those to the problem follow from it, {_share_text(at['solved'])} "
+        f"where it is recognised ({_share_text(study['solved_shown'])} on images that show it, random directions "
+        f"{random:.2f}): {used(at)}; {found(study, capital=False)}",
+        f"Nothing is concluded about the paper: {why}." if why else conclusion(study),
     ]
-    lines += [_place_line(study.sel({SCOPE: place, EDIT: _HEADLINE}), place) for place in PLACES]
-    lines.append(_stated_line(study))
-    lines += [counted(study), *baseline_lines(study)]
-    return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))
+    rows = [*_accuracy_rows(study), *_edit_rows(study), *_share_rows(study), _stated_row(study)]
+    rows += [*multiverse_rows(study), *baseline_rows(study)]
+    return in_words(sentences, rows + few_concepts(list(study[CATEGORY].values.astype(str))))
 
 
-def _place_line(some: xr.Dataset, place: str) -> str:
-    means = some["implied"].mean(CONCEPT).transpose(PROMPT, LAYER)
-    best = {question: int(means[LAYER].values[means.sel({PROMPT: question}).values.argmax()]) for question in QUESTIONS}
-    shares = [
-        f"{question} {float(means.sel({PROMPT: question, LAYER: best[question]})):.2f} (block {best[question]})"
-        for question in QUESTIONS
-    ]
-    at_best = some.sel({LAYER: best[RECOGNITION]})
-    random = float(some["implied_random"].mean())
-    return (
-        f"{place}, {_HEADLINE}: answers are those of the new relation in {', '.join(shares)}, random directions "
-        f"{random:.2f}. At block {best[RECOGNITION]}, the best for recognition, the problem's answers follow it in "
-        f"{float(at_best['implied'].sel({PROMPT: PROBLEM}).mean()):.2f} and name the relation itself in "
-        f"{float(at_best['relation_itself'].mean()):.2f}."
+def used(at: xr.Dataset) -> str:
+    """Say of an edit of the image tokens whether the relation is recognised and used, by t intervals over relations.
+
+    `at`: the study at one scope, edit and block. An answer is changed where the share of those that the new relation
+    implies lies above that of random directions, with an interval that excludes 0.
+    """
+    beyond = (at["implied"] - at["implied_random"]).transpose(PROMPT, CONCEPT)
+    lows = {question: float(t_interval(beyond.sel({PROMPT: question}).values)[0]) for question in COMPARED}
+    if not np.isfinite(list(lows.values())).all():
+        return "too few relations to say whether the relation is used"
+    if lows[RECOGNITION] <= 0:
+        return "the edit does not change what is recognised"
+    return "the relation is used" if lows[PROBLEM] > 0 else "the relation is not shown to be used"
+
+
+def _share_text(values: xr.DataArray) -> str:
+    return f"{float(values.mean()):.2f}" if values.notnull().any() else "not known"
+
+
+def _accuracy_rows(study: xr.Dataset) -> Iterator[tuple[str, str]]:
+    for question in QUESTIONS:
+        row = study.sel({PROMPT: question})
+        interval = f"[{float(row['accuracy_low']):.2f}, {float(row['accuracy_high']):.2f}]"
+        yield (
+            f"{question}, unsteered",
+            f"right on {float(row['accuracy']):.2f} {interval} of {int(row['images'])} images",
+        )
+
+
+def _edit_rows(study: xr.Dataset) -> Iterator[tuple[str, str]]:
+    """Rows about every edit: answers at the block that is best for each question, and controls over all blocks."""
+    for place, edit in itertools.product(PLACES, EDITS):
+        some, parts, beside = study.sel({SCOPE: place, EDIT: edit}), [], []
+        for question in QUESTIONS:
+            here = some.sel({PROMPT: question})
+            means = here["implied"].mean(CONCEPT)
+            best = {LAYER: int(means.values.argmax())}
+            parts.append(f"{question} {float(means[best]):.2f} (block {int(means[LAYER][best])})")
+            controls = [here[f"implied_{kind}"] for kind in _CONTROLS]
+            beside.append(
+                question + " " + ", ".join(f"{float(c.mean()):.2f} (largest {float(c.max()):.2f})" for c in controls)
+            )
+        best = {LAYER: int(some["implied"].sel({PROMPT: RECOGNITION}).mean(CONCEPT).values.argmax())}
+        at, beyond = some.isel(best), "" if place == IMAGE else "; not counted: a push of the last token names a word"
+        yield (
+            f"answers of the new relation, {place}, {edit}",
+            f"{', '.join(parts)}; at block {int(at[LAYER])} the problem's follow it in {_share_text(at['solved'])} "
+            f"where it is recognised ({int(at['recognised'].sum())} answers) and name the relation itself in "
+            f"{_share_text(at['relation_itself'])}; broken {_share_text(at['broken'])}{beyond}",
+        )
+        yield f"random, on-manifold directions, {place}, {edit}", "; ".join(beside)
+
+
+def _share_rows(study: xr.Dataset) -> Iterator[tuple[str, str]]:
+    """Rows about interchange, and the effects of edits in shares of it."""
+    counts = ", ".join(
+        f"{name} {int(count)}" for name, count in zip(study[CONCEPT].values, study["pairs"].values, strict=True)
     )
+    yield "pairs that pose the problem", counts
+    for question in COMPARED:
+        does = study["interchange"].sel({PROMPT: question}).mean(CONCEPT)
+        blocks = ", ".join(f"{float(value):+.1f} (block {int(value[LAYER])})" for value in does)
+        yield f"interchange of the image tokens, {question}", f"{blocks} nats"
+    for edit in EDITS:
+        here = study["share"].sel({EDIT: edit})
+        texts = [
+            f"{question} {mean_text(here.sel({PROMPT: question}).values, 'of interchange', 2)}" for question in COMPARED
+        ]
+        yield f"log-probability, {IMAGE}, {edit}", "; ".join(texts)
 
 
-def _stated_line(study: xr.Dataset) -> str:
-    stated = study["stated"].mean(CONCEPT)
-    step = study["stated_step"].mean(CONCEPT)
+def _stated_row(study: xr.Dataset) -> tuple[str, str]:
+    """Row about sentences in place of steering."""
+    stated, step = (study[name].mean(CONCEPT) for name in ("stated", "stated_step"))
     works = max(float(stated.sel({PROMPT: PROBLEM})), float(step.sel({PROMPT: PROBLEM}))) >= _FOLLOWED
-    conclusion = (
-        "the problem can be solved from words."
+    text = (
+        "the problem can be solved from words"
         if works
         else "the model does not follow a sentence against the image, so that these positive controls say nothing of "
-        "what steering could do."
+        "what steering could do"
     )
     shares = ", ".join(f"{question} {float(stated.sel({PROMPT: question})):.2f}" for question in QUESTIONS)
-    return (
-        f"Stated in words instead: the relation is followed in {shares}; the solving step in the problem "
-        f"{float(step.sel({PROMPT: PROBLEM})):.2f}: {conclusion}"
-    )
+    solving = f"the solving step in the problem {float(step.sel({PROMPT: PROBLEM})):.2f}"
+    return "stated in words instead", f"the relation is followed in {shares}; {solving}: {text}"

@@ -11,7 +11,7 @@ from scipy import stats
 
 from mllm_probe.activations import capture
 from mllm_probe.concepts import ConceptLibrary, Picture
-from mllm_probe.metrics.metric import signed
+from mllm_probe.metrics.metric import chance, signed
 from mllm_probe.metrics.statistics import LEVEL, mean, wilson_interval
 from mllm_probe.models import ProbeModel
 from mllm_probe.schema import (
@@ -29,10 +29,21 @@ from mllm_probe.schema import (
     STYLE,
 )
 from mllm_probe.steering.operations import CONCEPT as CONCEPT_DIRECTION
-from mllm_probe.studies.baselines import baseline_lines, baselines
-from mllm_probe.studies.multiverse import RELIABILITY, asked, counted, in_half
+from mllm_probe.studies.baselines import baseline_rows, baselines
+from mllm_probe.studies.effect import LARGEST_P
+from mllm_probe.studies.multiverse import (
+    PERMUTATIONS,
+    RELIABILITY,
+    Pairing,
+    asked,
+    conclusion,
+    found,
+    in_half,
+    in_words,
+    multiverse_rows,
+)
 from mllm_probe.studies.readout import LAST_PROMPT
-from mllm_probe.studies.study_runs import StudyRuns, few_concepts
+from mllm_probe.studies.study_runs import StudyRuns, few_concepts, mean_text
 from mllm_probe.sweeps import sweep
 
 DOSES = "doses"
@@ -87,15 +98,16 @@ def reliability(
         layer, draw, sample), that of random directions. Per (concept, layer): ``steerability`` (mean slope),
         ``anti_steerable`` (share of images with a negative slope) with ``anti_low``, ``anti_high`` (95 % Wilson), and
         ``anti_random``, the same share of random directions. What is known of a vector before steering (concept,
-        layer): ``split_half_cosine``, ``pair_cosine`` (mean cosine of the differences of two pairs), ``separation``
-        (d′ along the vector, on images that did not make it) and ``norm`` (over the residual stream's). By predictor,
-        at the ``headline_layer``: ``foretells`` (Spearman's ρ with steerability over concepts) with ``rho_low``,
-        ``rho_high``, and ``foretells_anti`` (with the share of anti-steerable images). ``transfer`` (asked): Spearman's
-        ρ over concepts and images between slopes under the study's prompt and under another one. ``style_transfer``
-        (style): ρ over concepts between mean slopes on images in a style and on images in other ones. ``verdict``
-        (specification), with ``setting``: ρ of predictors with steerability, in every way of
-        :data:`mllm_probe.studies.multiverse.RELIABILITY`. Attributes
-        ``headline_layer``, ``summary``, ``n_concepts``. Baselines (concept) as
+        layer): ``split_half_cosine``, ``pair_cosine`` (mean cosine of the differences of two pairs), ``separation`` (d′
+        along the vector, on images that did not make it) and ``norm`` (over the residual stream's). By predictor, at
+        the ``headline_layer``: ``foretells`` (Spearman's ρ with steerability over concepts) with ``rho_low``,
+        ``rho_high`` (95 % of each by itself), ``foretells_p`` (by permutation of the largest of the four, so that of
+        four predictors of nothing one has p ≤ .05 in one study of twenty), and ``foretells_anti`` (with the share of
+        anti-steerable images). ``transfer`` (asked): Spearman's ρ over concepts and images between slopes under the
+        study's prompt and under another one. ``style_transfer`` (style): ρ over concepts between mean slopes on images
+        in a style and on images in other ones. ``verdict`` (specification): ρ of predictors with steerability, in every
+        way of :data:`mllm_probe.studies.multiverse.RELIABILITY`, with what :func:`mllm_probe.studies.multiverse.asked`
+        gives beside it. Attributes ``headline_layer``, ``summary``, ``details``, ``n_concepts``. Baselines (concept) as
         :func:`mllm_probe.studies.baselines.baselines` gives them.
 
     Raises
@@ -123,7 +135,7 @@ def reliability(
     result = xr.merge([_slopes(grid), _known_before(run, vectors)], combine_attrs="drop", join="left")
     # The layer is that of the largest mean slope: chosen on the mean, and reported on the spread around it.
     layer = int(result["steerability"].mean(CONCEPT).idxmax(LAYER))
-    result = result.merge(_foretold(result.sel({LAYER: layer})))
+    result = result.merge(_foretold(result.sel({LAYER: layer}), seed))
     slopes = result["slope"].sel({LAYER: layer})
     result = result.assign(transfer=_transfer(run, vectors, layer, slopes))
     result = result.assign(style_transfer=_between_styles(run, slopes))
@@ -132,34 +144,19 @@ def reliability(
     ways = _in_every_way(run, result)
     result = result.merge(beside).merge(ways)
     result = result.assign_attrs(run.facts | beside.attrs | ways.attrs, headline_layer=layer)
-    return result.assign_attrs(summary=summary_of(result))
+    return result.assign_attrs(words_of(result))
 
 
 def _in_every_way(run: StudyRuns, result: xr.Dataset) -> xr.Dataset:
     """Rank correlation of every predictor with the mean slope of half of the images, in every way."""
 
-    def both(predictor: str, depth: float, half: str) -> tuple[np.ndarray, np.ndarray]:
+    def both(predictor: str, depth: float, half: str) -> np.ndarray:
         layer = run.blocks_at((depth,))[0]
         slopes = result["slope"].sel({LAYER: layer}).transpose(CONCEPT, SAMPLE).values
-        chosen = in_half(slopes.shape[1], half)
-        return result[predictor].sel({LAYER: layer}).values, mean(slopes[:, chosen])
+        chosen = in_half(slopes.shape[1], half, run.seed)
+        return np.stack([result[predictor].sel({LAYER: layer}).values, mean(slopes[:, chosen])])
 
-    ways = asked(RELIABILITY, lambda **way: rank_correlation(*both(**way))[0])
-    return ways.assign_attrs(headline_p=rank_permutation_p(*both(**RELIABILITY.headline), seed=run.seed))
-
-
-def rank_permutation_p(left: np.ndarray, right: np.ndarray, *, permutations: int = 9999, seed: int = 0) -> float:
-    """Two-sided p of Spearman's ρ of 0, by permutation.
-
-    `left`, `right` (float array [concept]): pairs with NaN do not count. Returns: NaN where ρ is.
-    """
-    known = np.isfinite(left) & np.isfinite(right)
-    ranks = [stats.rankdata(side[known]) for side in (left, right)]
-    if known.sum() < _FEWEST_RANKED or any(np.ptp(side) == 0 for side in ranks):
-        return np.nan
-    first, second = (side - side.mean() for side in ranks)
-    drawn = np.random.default_rng(seed).permuted(np.tile(second, (permutations, 1)), axis=1) @ first
-    return float((1 + (np.abs(drawn) >= abs(first @ second) - 1e-9).sum()) / (1 + permutations))
+    return asked(RELIABILITY, both, Pairing(_FEWEST_RANKED), seed=run.seed)
 
 
 def slope_over_doses(scores: xr.DataArray, unsteered: xr.DataArray) -> xr.DataArray:
@@ -174,12 +171,21 @@ def slope_over_doses(scores: xr.DataArray, unsteered: xr.DataArray) -> xr.DataAr
     return (whole.astype(np.float64) * dose).sum(STRENGTH, skipna=False) / (dose**2).sum()
 
 
-def _slopes(grid: xr.Dataset) -> xr.Dataset:
+def _every_slope(grid: xr.Dataset) -> xr.DataArray:
+    """Slopes of the images on which a concept is steered, of vectors and controls."""
     scores, unsteered = grid[_METRIC], grid[f"{_METRIC}_unsteered"]
     if "eligible" in grid:
         scores = scores.where(grid["eligible"].any(STRENGTH))
-    slope = slope_over_doses(scores, unsteered)
-    steered = slope.sel({CONTROL: CONCEPT_DIRECTION, DRAW: 0}, drop=True).transpose(CONCEPT, LAYER, SAMPLE)
+    return slope_over_doses(scores, unsteered)
+
+
+def _own(slope: xr.DataArray) -> xr.DataArray:
+    return slope.sel({CONTROL: CONCEPT_DIRECTION, DRAW: 0}, drop=True).transpose(CONCEPT, LAYER, SAMPLE)
+
+
+def _slopes(grid: xr.Dataset) -> xr.Dataset:
+    slope = _every_slope(grid)
+    steered = _own(slope)
     drawn = slope.sel({CONTROL: "random"}, drop=True).transpose(CONCEPT, LAYER, DRAW, SAMPLE)
     n, anti = steered.notnull().sum(SAMPLE), (steered < 0).sum(SAMPLE)
     low, high = wilson_interval(anti.values, n.values)
@@ -239,8 +245,13 @@ def _pair_cosine(with_it: xr.DataArray, without: xr.DataArray) -> xr.DataArray:
     return ((total**2).sum(HIDDEN) - count) / (count * (count - 1))
 
 
-def _foretold(here: xr.Dataset) -> xr.Dataset:
+def _foretold(here: xr.Dataset, seed: int) -> xr.Dataset:
     """Rank correlation over concepts of each predictor with steerability, and with anti-steerable images."""
+    both = np.stack([np.stack([here[name].values, here["steerability"].values]) for name in PREDICTORS])
+    drawn = np.abs(Pairing(_FEWEST_RANKED).drawn(both, PERMUTATIONS, seed))
+    # Westfall and Young, "Resampling-Based Multiple Testing" (1993): the largest of all under each permutation.
+    largest = np.nan_to_num(drawn).max(1)
+    p = np.where(np.isfinite(drawn[0]), (largest[:, None] >= drawn[0] - 1e-9).mean(0), np.nan)
     rows = []
     for name in PREDICTORS:
         rho, low, high = rank_correlation(here[name].values, here["steerability"].values)
@@ -249,6 +260,7 @@ def _foretold(here: xr.Dataset) -> xr.Dataset:
     columns = np.array(rows).T
     names = ("foretells", "rho_low", "rho_high", "foretells_anti")
     data = {name: (PREDICTOR, column) for name, column in zip(names, columns, strict=True)}
+    data["foretells_p"] = (PREDICTOR, p)
     return xr.Dataset(data, {PREDICTOR: list(PREDICTORS)})
 
 
@@ -278,10 +290,9 @@ def _transfer(run: StudyRuns, vectors: xr.Dataset, layer: int, slopes: xr.DataAr
     for other in prompts:
         grid = sweep(
             run.model, vectors, run.images_without(_IMAGES), other, layers=[layer], strengths=STRENGTHS,
-            tokens=(LAST_PROMPT,), metrics=(_METRIC,), controls=("random",), draws=4, seed=run.seed,
-            progress=run.progress,
+            tokens=(LAST_PROMPT,), metrics=(_METRIC,), controls=(), seed=run.seed, progress=run.progress,
         ).sel({CONCEPT: run.concepts})  # fmt: skip
-        again = _slopes(grid)["slope"].isel({LAYER: 0})
+        again = _own(_every_slope(grid)).isel({LAYER: 0})
         correlations.append(rank_correlation(slopes.values.ravel(), again.values.ravel())[0])
     return xr.DataArray(np.array(correlations, np.float64), {PROMPT: prompts}, (PROMPT,))
 
@@ -306,47 +317,53 @@ def _between_styles(run: StudyRuns, slopes: xr.DataArray) -> xr.DataArray:
     return xr.DataArray(np.array(correlations, np.float64), {STYLE: styles}, (STYLE,))
 
 
-def _styles_line(study: xr.Dataset) -> str:
+def _styles_text(study: xr.Dataset) -> str:
     known = study["style_transfer"].dropna(STYLE)
     if not known.sizes[STYLE]:
-        return (
-            "Transfer to other styles is not known: the library has no two styles whose images say so, or too few "
-            "other concepts."
-        )
+        return "not known: the library has no two styles whose images say so, or too few other concepts"
     shared = ", ".join(f"{float(rho):.2f} ({rho[STYLE].item()})" for rho in known)
-    return f"Slopes on images in one style correlate over concepts with those in other styles by ρ {shared}."
+    return f"slopes correlate over concepts with those on images in other styles by ρ {shared}"
 
 
-def summary_of(study: xr.Dataset) -> str:
-    """Say how reliable steering is, what foretells it, and what cannot be concluded.
+def words_of(study: xr.Dataset) -> dict[str, str]:
+    """Attributes ``summary`` and ``details``: how reliable steering is, what foretells it, and what is open.
 
     `study`: from :func:`reliability`.
     """
     layer = study.attrs["headline_layer"]
     here = study.sel({LAYER: layer})
-    anti, random = here["anti_steerable"], here["anti_random"]
+    anti, random = here["anti_steerable"], float(here["anti_random"].mean())
     often = [str(name) for name in study[CONCEPT].values[anti.values > 0.1]]
-    lines = [
-        f"{study.attrs['n_concepts']} concepts that the model tells apart, last prompt token, block {layer}: mean "
-        f"slope {float(here['steerability'].mean()):+.1f} nats per residual norm (over concepts "
-        f"{float(here['steerability'].min()):+.1f} to {float(here['steerability'].max()):+.1f}; random directions "
-        f"{float(here['slope_random'].mean()):+.1f}).",
-        f"Anti-steerable: {float(anti.mean()):.1%} of the images on average (random directions "
-        f"{float(random.mean()):.0%}), more than one in ten for {len(often)} concepts"
-        + (f" ({', '.join(often[:8])})." if often else "."),
+    sentences = [
+        f"Asked of {study.attrs['n_concepts']} concepts that the model tells apart, last prompt token: on how many "
+        "images steering works the wrong way, and whether what is known of a vector before foretells its steerability.",
+        f"Wrong way on {float(anti.mean()):.1%} of the images on average (random directions {random:.0%}), on more "
+        f"than one in ten for {len(often)} concepts; {found(study, capital=False)}",
+        conclusion(study),
     ]
-    for name in PREDICTORS:
-        row = study.sel({PREDICTOR: name})
-        low, high = float(row["rho_low"]), float(row["rho_high"])
-        if not np.isfinite(row["foretells"]):
-            lines.append(f"{name}: not known, fewer than {_FEWEST_RANKED} concepts have it, or all have the same.")
-            continue
-        verdict = "foretells steerability" if low > 0 else "foretells its opposite" if high < 0 else "foretells nothing"
-        lines.append(f"{name}: {verdict} (Spearman's ρ {float(row['foretells']):+.2f} [{low:+.2f}, {high:+.2f}]).")
+    rows = [
+        ("block", f"{layer}, the one with the largest mean slope"),
+        ("mean slope", f"{mean_text(here['steerability'].values, 'nats per residual norm')}; random directions "
+         f"{float(here['slope_random'].mean()):+.1f}"),
+    ]  # fmt: skip
+    rows += [("wrong way on more than one image in ten", ", ".join(often))] if often else []
+    rows += [(name, _foretelling(study.sel({PREDICTOR: name}))) for name in PREDICTORS]
     if study.sizes.get(PROMPT):
         shared = ", ".join(
             f"{signed(float(study['transfer'].sel({PROMPT: p})), 2)} ({p})" for p in study[PROMPT].values
         )
-        lines.append(f"Slopes under other prompts correlate with these by ρ {shared}.")
-    lines += [_styles_line(study), counted(study), *baseline_lines(study)]
-    return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))
+        rows.append(("other prompts", f"slopes correlate with these by ρ {shared}"))
+    rows += [("other styles", _styles_text(study)), *multiverse_rows(study), *baseline_rows(study)]
+    return in_words(sentences, rows + few_concepts(list(study[CATEGORY].values.astype(str))))
+
+
+def _foretelling(row: xr.Dataset) -> str:
+    """What one predictor says of steerability, with its p among the four."""
+    rho, p = float(row["foretells"]), float(row["foretells_p"])
+    if not np.isfinite(rho):
+        return f"not known, fewer than {_FEWEST_RANKED} concepts have it, or all have the same"
+    interval = f"[{float(row['rho_low']):+.2f}, {float(row['rho_high']):+.2f}]"
+    verdict = "does not foretell steerability"
+    if p <= LARGEST_P:
+        verdict = "foretells steerability" if rho > 0 else "foretells the opposite of steerability"
+    return f"{verdict} (Spearman's ρ {rho:+.2f} {interval}, p {chance(p)} as one of {len(PREDICTORS)})"

@@ -1,8 +1,9 @@
-"""Reverse steering: whether steering against a concept keeps it out of the answer, and what grows inside."""
+"""Reverse steering: whether steering against a concept keeps it out of the answer, and what is left of it inside."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
+from scipy import stats
 
 from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.concepts.library import showing_images
-from mllm_probe.metrics.statistics import bootstrap_interval, sign_flip_test
+from mllm_probe.metrics.statistics import LEAST_OF_MANY, LEVEL, t_interval
 from mllm_probe.models import ProbeModel
 from mllm_probe.schema import (
     CATEGORY,
@@ -25,7 +27,6 @@ from mllm_probe.schema import (
     HALF,
     HIDDEN,
     LAYER,
-    READ_ALONG,
     READ_LAYER,
     SAMPLE,
     SCOPE,
@@ -35,20 +36,30 @@ from mllm_probe.schema import (
 from mllm_probe.steering import Steering
 from mllm_probe.steering.operations import CONCEPT as CONCEPT_DIRECTION
 from mllm_probe.steering.operations import Affine, Number, Operation
-from mllm_probe.studies.baselines import baseline_lines, baselines
+from mllm_probe.studies.baselines import baseline_rows, baselines
 from mllm_probe.studies.effect import effect
-from mllm_probe.studies.multiverse import ANSWERING, PLACES, REVERSE, asked, counted
+from mllm_probe.studies.multiverse import (
+    ANSWERING,
+    HALVES,
+    PLACES,
+    REVERSE,
+    Labels,
+    asked,
+    conclusion,
+    found,
+    in_half,
+    in_words,
+    multiverse_rows,
+)
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 from mllm_probe.sweeps import sweep
 
 EDITS = tuple(REVERSE.aspects[EDIT])
 DEPTHS = tuple(REVERSE.aspects[DEPTH])
-"""Relative depths of the blocks that are edited."""
-KINDS = tuple(REVERSE.aspects[CONTROL])
-"""Controls, each read along its own direction."""
-ALONG_EDIT, ALONG_BLOCK = REVERSE.aspects[READ_ALONG]
-IMAGES, DRAWS = 6, 4
+KINDS = tuple(REVERSE.again[CONTROL])
+"""Kinds of edit, relative depths of the blocks that are edited, and controls, each read along its own direction."""
+IMAGES, DRAWS = 6, 8
 _LONGEST, _MOST_READ, _MOST_BYTES = 8, 8, 2**29
 _ACTIVATION, _LENS = "activation", "logit_lens"
 
@@ -58,6 +69,9 @@ def _push_or_ablate(direction: torch.Tensor, dose: Number, negative: Number) -> 
     size = torch.as_tensor(dose, dtype=direction.dtype, device=direction.device)
     gain = -(size > 0).to(direction.dtype)
     return Affine(direction, constant=size.clamp(max=0), along=direction, gain=gain, mean=negative)
+
+
+_OPERATION = Operation("push_or_ablate", affine=_push_or_ablate, removes=True, uses=("negative",))
 
 
 @dataclass(frozen=True)
@@ -72,13 +86,7 @@ RUNS: Mapping[str, EditRun] = {
     # In residual units random directions are the same edit for every concept, and are run once for all of them.
     "residual": EditRun({"-1 residual norm": -1.0}, {"unit": "residual"}),
     # Subtraction and ablation are rows of one batch: alone, each is as long a chain of forward calls as both.
-    "own": EditRun(
-        {"-1 vector": -1.0, "ablation": 1.0},
-        {
-            "unit": "vector",
-            "operation": Operation("push_or_ablate", affine=_push_or_ablate, removes=True, uses=("negative",)),
-        },
-    ),
+    "own": EditRun({"-1 vector": -1.0, "ablation": 1.0}, {"unit": "vector", "operation": _OPERATION}),
 }
 GRIDS = tuple(f"{place}, {name}" for place in PLACES for name in RUNS)
 """Names under which ``grids=`` takes what was run already."""
@@ -159,16 +167,13 @@ def read_inside(
 ) -> xr.Dataset:
     """Put what is along directions in the place of the recorded activations, and number the images of each concept.
 
-    `grid`: of a sweep that recorded activations and the logit lens at the last prompt token.
-    `vectors`, `probes`: of the grid's concepts at the last prompt token; by method ``"probe"``.
-    `library`: whose images were run.
-    `seed`: of the sweep.
+    `grid`, `seed`: of a sweep that recorded activations and the logit lens at the last prompt token. `vectors`,
+    `probes`: of the grid's concepts there; by method ``"probe"``. `library`: whose images were run.
 
     Returns: ``change``, along the direction of a row's own edit; ``change_at_block``, along that direction as it is at
-    the block that is read; ``spread`` (concept, layer, read_layer) and ``spread_at_block`` (concept, read_layer),
-    standard deviations of the unsteered images along the concept's; ``norm``, length over the unsteered one; ``probe``
-    and ``probe_unsteered``, decision value of the probe from the mean of its negatives, in standard deviations of the
-    unsteered images.
+    the block that is read; ``spread`` (concept, layer, read_layer), standard deviation of the unsteered images along
+    the concept's; ``norm``, length over the unsteered one; ``probe`` and ``probe_unsteered``, decision value of the
+    probe from the mean of its negatives, in standard deviations of the unsteered images.
     """
     steered, before = (
         _on_host(grid[name].isel({TOKEN: 0}, drop=True)) for name in (_ACTIVATION, f"{_ACTIVATION}_unsteered")
@@ -210,13 +215,11 @@ class LensReading:
         itself = {CONTROL: CONCEPT_DIRECTION, DRAW: 0}
         change = steered - before
         spread = _along(every, self.along_edit.sel(itself, drop=True)).std(SAMPLE, ddof=1)
-        at_block = _along(every, self.along_block.sel(itself, drop=True)).std(SAMPLE, ddof=1)
         of_probe = _along(every, self.weight).std(SAMPLE, ddof=1)
         variables = {
             "change": _along(change, self.along_edit),
             "change_at_block": _along(change, self.along_block),
             "spread": spread,
-            "spread_at_block": at_block,
             "norm": _length(steered) / _length(before),
             "probe": (_along(steered, self.weight) - self.threshold) / of_probe,
             "probe_unsteered": (_along(before, self.weight) - self.threshold) / of_probe,
@@ -229,12 +232,8 @@ def edited_directions(
 ) -> xr.DataArray:
     """Unit vector of every row's edit as it is read at the last prompt token.
 
-    `grid`: of a sweep.
-    `vectors`: those it was run with, at the last prompt token.
-    `seed`: of the sweep.
-    `layers`: where the vectors are taken; the grid's edited layers by default.
-
-    Returns: NaN where there is no row.
+    `grid`, `seed`: of a sweep. `vectors`: those it was run with, at the last prompt token. `layers`: where the vectors
+    are taken; the grid's edited layers by default. Returns: NaN where there is no row.
     """
     chosen = [int(layer) for layer in grid[LAYER].values] if layers is None else list(layers)
     kinds, names = grid[CONTROL].values.tolist(), vectors[CONCEPT].values.tolist()
@@ -263,10 +262,11 @@ def _length(activation: xr.DataArray) -> xr.DataArray:
     return (activation.astype(np.float64) ** 2).sum(HIDDEN, skipna=False) ** 0.5
 
 
-SURGE = 1.2
-"""How many times that of its control a change at the last block must be to be called a surge; fixed beforehand."""
+PERSISTS, COMPENSATES, GROWS, SHRINKS = "persists", "compensates", "grows", "shrinks"
+"""Words for what is left of an edit at the last block; :func:`reverse_steering` defines them."""
+NO_SIGN, NOT_KNOWN = "has no sign", "not known"
 _HEADLINE = REVERSE.headline[EDIT]
-_CHANGES = dict(zip(REVERSE.aspects[READ_ALONG], ("change", "change_at_block"), strict=True))
+_ABLATION = EDITS[-1]
 
 
 def reverse_steering(
@@ -280,7 +280,7 @@ def reverse_steering(
     store: str | Path | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Ask whether steering against a concept keeps it out of the answer, and whether it grows inside meanwhile.
+    """Ask whether steering against a concept keeps it out of the answer, and what is left of the edit inside.
 
     On images that show the concept, its vector is subtracted or ablated at one block, at the image tokens or at the
     last prompt token. Beside the answer stands what every later block holds at the last prompt token. Every number has
@@ -299,7 +299,7 @@ def reverse_steering(
         What was run already, by the names in ``GRIDS``.
     prompt : str, optional
     seed : int
-        Of the split and the random directions.
+        Of the split, the halves and the random directions.
     store : str or Path, optional
         Folder for the grids, from which a stopped study goes on.
     progress : bool
@@ -315,22 +315,21 @@ def reverse_steering(
         unsteered answer names the concept.
 
         By read_layer too, at the last prompt token: ``change`` along the direction of the edit, in the residual
-        stream's units, negative where the edit points, and ``change_size``, the mean of its size, with
-        ``change_random``, ``change_orthogonal``, that of a control along itself; both in standard deviations of
-        unsteered images (``change_in_spreads``, ``size_in_spreads``); ``change_at_block`` and
-        ``change_at_block_in_spreads``, along the vector of the block that is read; ``probe``, decision value of a probe
-        for the concept, from the mean of its negatives and in standard deviations of unsteered images, with
-        ``probe_unsteered``; ``lens``, ``lens_unsteered`` (log-probability of the concept's words by the logit lens,
-        nats); ``norm`` (length of the residual stream over the unsteered one); of the last three ``_random`` and
-        ``_orthogonal`` too.
+        stream's units, negative where the edit points, and in standard deviations of unsteered images
+        (``change_in_spreads``); ``change_at_block``, along the vector of the block that is read; ``ratio`` (…,
+        control): what is left of the edit, positive with it and negative against it, over the mean size of what is left
+        of the control's directions, each along itself; ``probe``, decision value of a probe for the concept, from the
+        mean of its negatives and in standard deviations of unsteered images, and ``lens``, log-probability of the
+        concept's words by the logit lens in nats, both with ``_unsteered``; ``norm`` (length of the residual stream
+        over the unsteered one); of the last three ``_random`` and ``_orthogonal`` too.
 
-        ``surge`` (scope, edit_kind, layer): size of ``change`` at the last block over that of random directions,
-        geometric mean over concepts, with ``surge_low``, ``surge_high`` (95 % bootstrap over concepts), and
-        ``surge_orthogonal`` with its own. ``log_ratio`` (…, concept, layer, read_along, control, half): what it is made
-        of. ``verdict`` (specification), with ``setting``: log of the ratio over 1.2, by every combination of
-        :data:`mllm_probe.studies.multiverse.REVERSE`. Attributes ``headline``, its place, and ``headline_p`` (exchange
-        of signs over concepts); ``summary`` and ``n_concepts``. Baselines (concept), on images that show it and with a
-        sentence that denies it, as :func:`mllm_probe.studies.baselines.baselines` gives them.
+        Of the last block, over concepts (scope, edit_kind, layer, control): ``ratio_mean`` with ``ratio_low``,
+        ``ratio_high``, ``ratio_control``, the same of the control's own directions (1 where all of them keep their
+        sign, as after every edit of the last prompt token), and ``outcome`` (scope, edit_kind, layer), in words.
+        ``verdict`` (specification): ``ratio_mean - ratio_control`` of edits of the last prompt token, in every way of
+        :data:`mllm_probe.studies.multiverse.REVERSE`, with what :func:`mllm_probe.studies.multiverse.asked` gives
+        beside it. Attributes ``summary``, ``details`` and ``n_concepts``. Baselines (concept), on images that show it
+        and with a sentence that denies it, as :func:`mllm_probe.studies.baselines.baselines` gives them.
 
     Raises
     ------
@@ -339,10 +338,20 @@ def reverse_steering(
 
     Notes
     -----
-    A surge is |change| at the last block above 1.2 times its control's, with an interval that excludes 1. It is read
-    along the direction that was edited in, the same at every block: along each block's own concept vector a push that
-    persists unchanged would look as if it faded, since these vectors turn from block to block. An edit of the last
-    prompt token alone is no removal: later blocks go on reading the image, which the edit of image tokens shows.
+    What is left of an edit of the last prompt token is a share of its size at the edited block. An edit of the image
+    tokens reaches that token later, so that it is given in the residual stream's units, and is not compared with the
+    ablation of random directions, which has another size and sign in every image.
+
+    An edit *persists* where the 95 % t interval over concepts of what is left of it at the last block lies above 0, and
+    *compensates* where it lies below 0: the model then holds more of the concept than without the edit. Else it has no
+    sign. One that persists *grows* where the interval of its ratio lies above that of random directions
+    (``ratio_control``), and *shrinks* where it lies below. That interval is Welch's, with the spread over concepts and
+    that over pairs ±r of random directions, since all concepts share the directions. Below 3 concepts nothing is said.
+
+    Changes are read along the direction that was edited in, the same at every block: along each block's own concept
+    vector a push that persists unchanged would look as if it faded, since these vectors turn from block to block. An
+    edit of the last prompt token alone is no removal: later blocks go on reading the image, which the edit of image
+    tokens shows.
 
     References
     ----------
@@ -356,26 +365,29 @@ def reverse_steering(
     nothing = run.nothing()
     if nothing is not None:
         return nothing
-    rows = [_measured_at(run, place) for place in PLACES]
+    rows, lefts = zip(*(_measured_at(run, place) for place in PLACES), strict=True)
     result = xr.concat(rows, xr.DataArray(list(PLACES), dims=SCOPE, name=SCOPE))
     result = result.assign_coords({CATEGORY: (CONCEPT, run.categories)})
-    ways, p = _in_every_way(run, result["log_ratio"])
-    result = result.merge(_surges(result, seed)).merge(ways)
+    ways = _in_every_way(run, lefts[PLACES.index(ANSWERING)])
     block = edited_blocks(run)[REVERSE.headline[DEPTH]]
     beside = baselines(run, run.vectors(IMAGE, LAST_PROMPT), ANSWERING.split("+"), block, strength=-1.0)
-    result = result.merge(beside).assign_attrs(run.facts, **beside.attrs)
-    result = result.assign_attrs(surge_above=SURGE, headline=ways.attrs["headline"], headline_p=p)
-    return result.assign_attrs(summary=summary_of(result))
+    result = result.merge(ways).merge(beside).assign_attrs(run.facts | ways.attrs | beside.attrs)
+    return result.assign_attrs(words_of(result))
 
 
-def _measured_at(run: StudyRuns, place: str) -> xr.Dataset:
-    """Effects of every kind of edit of these tokens (edit_kind, concept, layer[, read_layer])."""
+def _measured_at(run: StudyRuns, place: str) -> tuple[xr.Dataset, xr.DataArray]:
+    """Effects of every kind of edit of these tokens (edit_kind, concept, layer[, read_layer]), and `what_is_left`."""
     probes = run.vectors(LAST_PROMPT, layers=read_blocks(run), method="probe", shuffled_draws=0)
     parts: dict[str, xr.Dataset] = {}
+    lefts: dict[str, xr.DataArray] = {}
     for name, edits in RUNS.items():
         grid = reverse_grid(run, place, name, probes)
-        parts |= {edit: _measured(grid.sel({STRENGTH: [dose]})) for edit, dose in edits.edits.items()}
-    return xr.concat([parts[edit] for edit in EDITS], xr.DataArray(list(EDITS), dims=EDIT, name=EDIT))
+        for edit, dose in edits.edits.items():
+            some = grid.sel({STRENGTH: [dose]})
+            lefts[edit] = what_is_left(some.isel({STRENGTH: 0}, drop=True), place, edit, run.seed)
+            parts[edit] = xr.merge([_measured(some), ratios(lefts[edit])], combine_attrs="drop")
+    by_edit = xr.DataArray(list(EDITS), dims=EDIT, name=EDIT)
+    return xr.concat([parts[edit] for edit in EDITS], by_edit), xr.concat([lefts[edit] for edit in EDITS], by_edit)
 
 
 def _measured(grid: xr.Dataset) -> xr.Dataset:
@@ -395,143 +407,194 @@ def _measured(grid: xr.Dataset) -> xr.Dataset:
     for kind in KINDS:
         outside[f"named_{kind}"] = named["control_mean"].sel({CONTROL: kind}, drop=True)
     result = xr.Dataset({name: variable.reset_coords(drop=True) for name, variable in outside.items()})
-    grid = grid.isel({STRENGTH: 0}, drop=True)
-    return result.merge(_inside(grid), combine_attrs="drop").merge(_ratios(grid), combine_attrs="drop")
+    return result.merge(_inside(grid.isel({STRENGTH: 0}, drop=True)), combine_attrs="drop")
 
 
 def _inside(grid: xr.Dataset) -> xr.Dataset:
     """Measures of later blocks at the last prompt token, images averaged."""
     concept = {CONTROL: CONCEPT_DIRECTION, DRAW: 0}
-    moved, at_block = (grid[name].sel(concept, drop=True) for name in ("change", "change_at_block"))
+    moved, at_block = (grid[name].sel(concept, drop=True).mean(SAMPLE) for name in ("change", "change_at_block"))
     variables = {
-        "change": moved.mean(SAMPLE),
-        "change_size": abs(moved).mean(SAMPLE),
-        "change_in_spreads": moved.mean(SAMPLE) / grid["spread"],
-        "size_in_spreads": abs(moved).mean(SAMPLE) / grid["spread"],
-        "change_at_block": at_block.mean(SAMPLE),
-        "change_at_block_in_spreads": at_block.mean(SAMPLE) / grid["spread_at_block"],
+        "change": moved,
+        "change_in_spreads": moved / grid["spread"],
+        "change_at_block": at_block,
         "lens_unsteered": grid["logit_lens_unsteered"].mean(SAMPLE),
         "probe_unsteered": grid["probe_unsteered"].mean(SAMPLE),
     }
-    for name, source in (("lens", "logit_lens"), ("norm", "norm"), ("probe", "probe")):
+    for name, source in {"lens": "logit_lens", "norm": "norm", "probe": "probe"}.items():
         variables[name] = grid[source].sel(concept, drop=True).mean(SAMPLE)
         for kind in KINDS:
             variables[f"{name}_{kind}"] = grid[source].sel({CONTROL: kind}, drop=True).mean((DRAW, SAMPLE))
-    for kind in KINDS:
-        variables[f"change_{kind}"] = abs(grid["change"].sel({CONTROL: kind}, drop=True)).mean((DRAW, SAMPLE))
     return xr.Dataset(
         {name: variable.reset_coords(drop=True).astype(np.float64) for name, variable in variables.items()}
     )
 
 
-def _ratios(grid: xr.Dataset) -> xr.Dataset:
-    """Log of the change at the last block over that of a control (concept, layer, control, read_along, half)."""
-    last, count = grid.isel({READ_LAYER: -1}, drop=True), grid.sizes[SAMPLE]
-    halves = dict(zip(REVERSE.aspects[HALF], (slice(0, count // 2), slice(count // 2, count)), strict=True))
-    changes = xr.concat([last[name].transpose(CONCEPT, LAYER, ...) for name in _CHANGES.values()], READ_ALONG)
+def what_is_left(grid: xr.Dataset, place: str, edit: str, seed: int) -> xr.DataArray:
+    """What is left of every row's edit along its own direction, images averaged; positive with the edit.
+
+    `grid`: with ``change`` (concept, layer, control, draw, sample, read_layer), of one kind of edit. `place`: tokens
+    that were edited, of ``PLACES``. `seed`: of the halves.
+
+    Returns (half, concept, layer, control, draw, read_layer): of an edit of the last prompt token a share of its size
+    there, else in the residual stream's units. NaN for controls of an ablation of the image tokens: an ablation has the
+    size and the sign that the image has along a direction, and at the image tokens these are not recorded.
+    """
+    change = grid["change"].astype(np.float64)
+    if place == ANSWERING:
+        blocks = change[LAYER].values
+        at_edit = xr.concat([change.sel({LAYER: block, READ_LAYER: block}, drop=True) for block in blocks], LAYER)
+        at_edit = at_edit.assign_coords({LAYER: blocks})
+        size, along = abs(at_edit), change * np.sign(at_edit)
+    else:
+        size, along = xr.ones_like(change), -change
+        if edit == _ABLATION:
+            along = along.where(along[CONTROL] == CONCEPT_DIRECTION)
     parts = []
-    for half in halves.values():
-        some = changes.isel({SAMPLE: half})
-        caused = abs(some.sel({CONTROL: CONCEPT_DIRECTION, DRAW: 0}, drop=True).mean(SAMPLE))
-        drawn = abs(some.sel({CONTROL: list(KINDS)})).mean((DRAW, SAMPLE))
-        parts.append(xr.apply_ufunc(np.log, caused / drawn))
-    ratio = xr.concat(parts, HALF).assign_coords({READ_ALONG: list(_CHANGES), HALF: list(halves)})
-    return xr.Dataset({"log_ratio": ratio.astype(np.float64)})
+    for half in HALVES:
+        chosen = {SAMPLE: in_half(grid.sizes[SAMPLE], half, seed)}
+        parts.append(along.isel(chosen).mean(SAMPLE) / size.isel(chosen).mean(SAMPLE))
+    return xr.concat(parts, xr.DataArray(list(HALVES), dims=HALF, name=HALF)).reset_coords(drop=True)
 
 
-def _in_every_way(run: StudyRuns, ratio: xr.DataArray) -> tuple[xr.Dataset, float]:
-    """Whether there is a surge, by every combination of settings, and the p of the headline over concepts."""
-    blocks = edited_blocks(run)
-
-    def over(depth: float, **way: str) -> np.ndarray:
-        return ratio.sel({LAYER: blocks[depth], **way}).values - np.log(SURGE)
-
-    ways = asked(REVERSE, lambda **way: float(over(**way).mean()))
-    return ways, sign_flip_test(over(**REVERSE.headline), seed=run.seed)
+def _beside(left: xr.DataArray, kind: str) -> tuple[xr.DataArray, xr.DataArray]:
+    """What is left of concepts' edits (concept, …), and of a control's pairs ±r (draw, …), in sizes of the latter."""
+    drawn = left.sel({CONTROL: kind}, drop=True)
+    size = abs(drawn).mean(DRAW)
+    own = left.sel({CONTROL: CONCEPT_DIRECTION, DRAW: 0}, drop=True) / size
+    return own, (drawn.drop_vars(DRAW, errors="ignore").coarsen({DRAW: 2}).mean() / size).mean(CONCEPT)
 
 
-def _surges(result: xr.Dataset, seed: int) -> xr.Dataset:
-    """Size of the change at the last block over that of each control, over concepts."""
-    last = result.isel({READ_LAYER: -1}, drop=True)
-    dims = (SCOPE, EDIT, LAYER)
-    ratios: dict[str, np.ndarray] = {}
-    for kind, name in zip(KINDS, ("surge", *(f"surge_{kind}" for kind in KINDS[1:])), strict=True):
-        ratio = np.log((abs(last["change"]) / last[f"change_{kind}"]).transpose(*dims, CONCEPT).values)
-        low, high = bootstrap_interval(ratio, seed=seed)
-        ratios |= {name: ratio.mean(-1), f"{name}_low": low, f"{name}_high": high}
-    return xr.Dataset({name: (dims, np.exp(values)) for name, values in ratios.items()})
+def ratios(left: xr.DataArray) -> xr.Dataset:
+    """Variables ``ratio``, ``ratio_mean``, ``ratio_low``, ``ratio_high``, ``ratio_control`` and ``outcome``.
+
+    `left`: from :func:`what_is_left`.
+    """
+    left, parts = left.sel({HALF: HALVES[0]}, drop=True), []
+    for kind in KINDS:
+        own, drawn = _beside(left, kind)
+        last, control = (part.isel({READ_LAYER: -1}, drop=True) for part in (own, drawn))
+        half = _half_width(last.transpose(LAYER, CONCEPT).values, control.transpose(LAYER, DRAW).values)
+        mean, half_width = last.mean(CONCEPT), xr.DataArray(half, dims=LAYER)
+        ends = {"ratio_low": mean - half_width, "ratio_high": mean + half_width}
+        parts.append(xr.Dataset({"ratio": own, "ratio_mean": mean, **ends, "ratio_control": control.mean(DRAW)}))
+    result = xr.concat(parts, xr.DataArray(list(KINDS), dims=CONTROL, name=CONTROL))
+    here = result.sel({CONTROL: KINDS[0]})
+    kept = left.sel({CONTROL: CONCEPT_DIRECTION, DRAW: 0}).isel({READ_LAYER: -1}).transpose(LAYER, CONCEPT).values
+    numbers = (*t_interval(kept), *(here[f"ratio_{name}"].values for name in ("low", "high", "control")))
+    return result.assign(outcome=(LAYER, [outcome_of(*one) for one in zip(*numbers, strict=True)]))
 
 
-def summary_of(study: xr.Dataset) -> str:
-    """Say what a study of reverse steering shows, and what cannot be concluded from it.
+def _half_width(own: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Half of Welch's 95 % interval of the mean of own [..., concept] minus that of drawn [..., draw]."""
+    counts = (own.shape[-1], drawn.shape[-1])
+    if counts[0] < LEAST_OF_MANY:
+        return np.full(own.shape[:-1], np.nan)
+    errors = [part.var(-1, ddof=1) / count for part, count in zip((own, drawn), counts, strict=True)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        df = sum(errors) ** 2 / sum(error**2 / (count - 1) for error, count in zip(errors, counts, strict=True))
+    half: np.ndarray = stats.t.ppf((1 + LEVEL) / 2, df) * np.sqrt(sum(errors))
+    return half
+
+
+def outcome_of(low: float, high: float, ratio_low: float, ratio_high: float, control: float) -> str:
+    """Words by the tests of :func:`reverse_steering`, from the intervals of what is left and of its ratio to random."""
+    if not np.isfinite([low, high]).all():
+        return NOT_KNOWN
+    if low <= 0:
+        return COMPENSATES if high < 0 else NO_SIGN
+    beside = GROWS if ratio_low > control else SHRINKS if ratio_high < control else ""
+    return f"{PERSISTS} and {beside}" if beside else PERSISTS
+
+
+class _OverConcepts(Labels):
+    """Concepts against directions of a control, exchanged with each other; what is concluded rests on the concepts."""
+
+    def units(self, values: np.ndarray) -> int:
+        """Concepts with a value."""
+        return int(np.isfinite(values[self.first]).sum())
+
+
+def _in_every_way(run: StudyRuns, left: xr.DataArray) -> xr.Dataset:
+    """How much more is left of concepts' edits of the last prompt token than of a control's, in every way."""
+    last, blocks = left.isel({READ_LAYER: -1}, drop=True), edited_blocks(run)
+
+    def over(*, edit_kind: str, depth: float, control: str, half: str) -> np.ndarray:
+        some = last.sel({EDIT: edit_kind, LAYER: blocks[depth], HALF: half}, drop=True)
+        return np.concatenate([part.values for part in _beside(some, control)])
+
+    units = len(run.concepts) + DRAWS // 2
+    return asked(REVERSE, over, _OverConcepts(np.arange(units) < len(run.concepts)), seed=run.seed)
+
+
+def words_of(study: xr.Dataset) -> dict[str, str]:
+    """Attributes ``summary`` and ``details``: what a study of reverse steering shows, and what cannot be concluded.
 
     `study`: from :func:`reverse_steering`.
     """
-    lines = [f"{study.attrs['n_concepts']} concepts that the model tells apart, on images that show them."]
-    for place in PLACES:
-        lines += [_blocked(study.sel({SCOPE: place, EDIT: edit}), place, edit) for edit in EDITS]
-    lines += [_grown(study), counted(study), _probed(study), _read_again(study), *baseline_lines(study)]
-    return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))
+    middle = study.isel({LAYER: study.sizes[LAYER] // 2}).sel({EDIT: _HEADLINE})
+    last, image = (middle.sel({SCOPE: place}) for place in (ANSWERING, IMAGE))
+    named, before, random = (float(last[name].mean()) for name in ("named", "named_unsteered", "named_random"))
+    sentences = [
+        f"Asked of {study.attrs['n_concepts']} concepts that the model tells apart, on images that show them: whether "
+        "steering against a concept keeps it out of the answer, and what is left of the edit at the last block.",
+        f"By {_HEADLINE} at block {int(middle[LAYER])} of the last prompt token, answers name the concept in "
+        f"{named:.2f} (unsteered {before:.2f}, random directions {random:.2f}), and the edit {_left_text(last)}; of "
+        f"the image tokens, it {_left_text(image)}; {found(study, capital=False)}",
+        f"{conclusion(study).removesuffix('.')}; and nothing about the paper, whose measure of a surge is not known.",
+    ]
+    rows = [*_edit_rows(study), *_inside_rows(study, last), *multiverse_rows(study), *baseline_rows(study)]
+    return in_words(sentences, rows + few_concepts(list(study[CATEGORY].values.astype(str))))
 
 
-def _blocked(some: xr.Dataset, place: str, edit: str) -> str:
-    layer = some[LAYER].values[int(np.nanargmin(some["logprob"].mean(CONCEPT).values))]
-    at = some.sel({LAYER: layer})
-    named, before, random = (float(at[name].mean()) for name in ("named", "named_unsteered", "named_random"))
-    clear = int((at["clear"] & (at["logprob"] < 0)).sum())
-    return (
-        f"{place}, {edit}, block {layer}: answers name the concept in {named:.2f} (unsteered {before:.2f}, random "
-        f"directions {random:.2f}); log-probability {float(at['logprob'].mean()):+.1f} nats against random, lower and "
-        f"clear of them for {clear} of {at.sizes[CONCEPT]} concepts."
-    )
+def _left_text(cell: xr.Dataset) -> str:
+    """Outcome of one cell over concepts, with the ratio to random directions."""
+    at = cell.sel({CONTROL: KINDS[0]})
+    mean, low, high, control = (float(at[f"ratio_{name}"]) for name in ("mean", "low", "high", "control"))
+    outcome = str(cell["outcome"].values)
+    outcome = f"has no outcome below {LEAST_OF_MANY} concepts" if outcome == NOT_KNOWN else outcome
+    if not np.isfinite(mean):
+        return f"{outcome} (not comparable with random directions)"
+    interval = f" [{low:.2f}, {high:.2f}]" if np.isfinite(low) else ""
+    return f"{outcome}: {mean:+.2f}{interval} of the size that random directions leave (which have {control:+.2f})"
 
 
-def surging(study: xr.Dataset) -> xr.DataArray:
-    """Where there is a surge by the definition, bool (scope, edit_kind, layer).
-
-    `study`: from :func:`reverse_steering`.
-    """
-    return (study["surge"] > study.attrs["surge_above"]) & (study["surge_low"] > 1)
-
-
-def _grown(study: xr.Dataset) -> str:
-    last = study.sel({SCOPE: ANSWERING})
-    above, cell = surging(last), last.sel({EDIT: _HEADLINE})
-    middle = cell.isel({LAYER: cell.sizes[LAYER] // 2})
-    share = float(above.mean())
-    verdict = "a surge" if share >= 0.8 else "no surge" if share <= 0.2 else "the settings disagree"
-    return (
-        f"Inside, edited at the last prompt token ({_HEADLINE}, block {int(middle[LAYER])}): at the last block "
-        f"the change along the edit's own direction is {float(middle['surge']):.2f} times that of a random direction "
-        f"[{float(middle['surge_low']):.2f}, {float(middle['surge_high']):.2f}]; above {SURGE} in {int(above.sum())} "
-        f"of {above.size} settings: {verdict}."
-    )
+def _edit_rows(study: xr.Dataset) -> Iterator[tuple[str, str]]:
+    """Rows about every edit: the answers where it does most to the concept's words, and what is left of it."""
+    for place, edit in itertools.product(PLACES, EDITS):
+        some = study.sel({SCOPE: place, EDIT: edit})
+        at = some.isel({LAYER: int(np.nanargmin(some["logprob"].mean(CONCEPT).values))})
+        named, before, random = (float(at[name].mean()) for name in ("named", "named_unsteered", "named_random"))
+        clear = int((at["clear"] & (at["logprob"] < 0)).sum())
+        yield (
+            f"answers, {place}, {edit}",
+            f"block {int(at[LAYER])}: name the concept in {named:.2f} (unsteered {before:.2f}, random directions "
+            f"{random:.2f}); log-probability {float(at['logprob'].mean()):+.1f} nats against random, lower and clear "
+            f"of them for {clear} of {at.sizes[CONCEPT]} concepts",
+        )
+        cells = (some.isel({LAYER: number}) for number in range(some.sizes[LAYER]))
+        text = "; ".join(f"block {int(cell[LAYER])} {_left_text(cell)}" for cell in cells)
+        yield f"left at the last block, {place}, {edit}", text
 
 
-def _probed(study: xr.Dataset) -> str:
-    """Line about the probe at the last block."""
-    middle = study.sel({SCOPE: ANSWERING, EDIT: _HEADLINE})
-    middle = middle.isel({LAYER: middle.sizes[LAYER] // 2, READ_LAYER: -1})
-    probe, before, random, orthogonal = (
-        float(middle[name].mean()) for name in ("probe", "probe_unsteered", "probe_random", "probe_orthogonal")
-    )
-    return (
-        f"Probe at the last block after the same edit: {probe:+.1f} standard deviations of unsteered images from "
-        f"images without the concept (unsteered {before:+.1f}, random directions {random:+.1f}, orthogonal ones "
-        f"{orthogonal:+.1f})."
-    )
-
-
-def _read_again(study: xr.Dataset) -> str:
-    """Line about the lens of later blocks after ablation of the last token, and of the image tokens."""
-    some = study.sel({EDIT: "ablation"}).isel({LAYER: 0})
-    block = int(some[LAYER])
-    words = []
-    for place in (ANSWERING, IMAGE):
-        lens = some.sel({SCOPE: place})["lens"].mean(CONCEPT)
-        words.append(f"{float(lens.sel({READ_LAYER: block})):.1f} to {float(lens[-1]):.1f} ({place} edited)")
-    unsteered = float(some["lens_unsteered"].isel({SCOPE: 0, READ_LAYER: -1}).mean())
-    return (
-        f"Logit lens after ablation at block {block}, from there to the last block: {', '.join(words)}; unsteered "
-        f"{unsteered:.1f} nats. What rises again after an edit of the last token alone is read from the image."
-    )
+def _inside_rows(study: xr.Dataset, middle: xr.Dataset) -> list[tuple[str, str]]:
+    """Rows about the probe at the last block, and the lens after ablation of the last token and of the image."""
+    at = middle.isel({READ_LAYER: -1})
+    probes = [float(at[f"probe{kind}"].mean()) for kind in ("", "_unsteered", "_random", "_orthogonal")]
+    ablated = study.sel({EDIT: _ABLATION}).isel({LAYER: 0})
+    block = int(ablated[LAYER])
+    ends = ablated["lens"].mean(CONCEPT).sel({READ_LAYER: [block, int(study[READ_LAYER][-1])]})
+    curves = [f"{first:.1f} to {last:.1f} ({place})" for place, (first, last) in zip(PLACES, ends.values, strict=True)]
+    unsteered = float(ablated["lens_unsteered"].isel({SCOPE: 0, READ_LAYER: -1}).mean())
+    return [
+        (
+            f"probe at the last block, {ANSWERING}, {_HEADLINE}",
+            "{:+.1f} standard deviations of unsteered images from those without the concept (unsteered {:+.1f}, random "
+            "directions {:+.1f}, orthogonal ones {:+.1f})".format(*probes),
+        ),
+        (
+            f"logit lens after ablation at block {block}",
+            f"from there to the last block {', '.join(curves)}; "
+            f"unsteered {unsteered:.1f} nats: what rises again after an edit of the last token is read from the image",
+        ),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,15 +32,25 @@ from mllm_probe.schema import (
 from mllm_probe.studies.baselines import GRIDS as EVERY_WAY
 from mllm_probe.studies.baselines import (
     Halves,
-    baseline_lines,
+    baseline_rows,
     baselines,
     contrast,
     contrast_in_every_way,
     every_way,
     halves_of,
+    in_gaps,
 )
 from mllm_probe.studies.effect import effect, value_by_image
-from mllm_probe.studies.multiverse import SCALING, counted
+from mllm_probe.studies.multiverse import (
+    EVERY_IMAGE,
+    HALVES,
+    SCALING,
+    conclusion,
+    found,
+    in_half,
+    in_words,
+    multiverse_rows,
+)
 from mllm_probe.studies.readout import IMAGE, LAST_PROMPT, read_out_of
 from mllm_probe.studies.study_runs import StudyRuns, few_concepts
 
@@ -52,7 +63,9 @@ MATCHED = 1.0
 STATISTICS = ("best", "matched", "natural", "best_depth", "effective_layers", "effective_share", "centre_depth")
 FEWEST_MODELS = 5
 """Models with fewer of which no trend is concluded: three points of one family are on some line by chance."""
-_IMAGES, _DRAWS, _METRIC = 8, 4, "logprob"
+FEWEST_DEPTHS = 3
+"""The same for depths: between two every difference is a trend."""
+_IMAGES, _DRAWS, _METRIC = 8, 8, "logprob"
 
 
 def scaling(
@@ -89,18 +102,20 @@ def scaling(
     Returns
     -------
     Dataset, host memory, float64
-        By (rung, concept): ``best``, effect in nats of the best block and dose at the last prompt token, chosen on one
+        By (rung, concept): ``gap``, log-probability of the concept's words on images with it minus that without it in
+        this model, nats (:func:`mllm_probe.check`). In shares of it, so that a model that is surer of everything has no
+        larger effects for that: ``best``, effect of the best block and dose at the last prompt token, chosen on one
         half of the images and measured on the other; ``best_random``, what random directions do at that cell;
         ``matched``, the same with the dose held at one residual norm; ``natural``, with the vector's own length, which
-        differs from model to model; ``best_depth`` (relative) and ``best_layer``; ``effective_layers``,
+        differs from model to model. Besides: ``best_depth`` (relative) and ``best_layer``; ``effective_layers``,
         ``effective_share``, ``centre_depth`` of the read-out profile of the image tokens. Per rung: ``blocks``,
         ``parameters``. By (trend, statistic): ``slope``, change per doubling of the blocks of the category's mean,
         and ``monotone``, whether it rises (1) or falls (-1) from each depth to the next, else 0. By (rung, statistic):
         ``difference``, ``low``, ``high``, ``p`` of abstract minus entity, where both are there. ``verdict``
         (specification): growth of the effect per doubling of the blocks, abstract minus entity, in every way of
-        :mod:`mllm_probe.studies.multiverse`, with ``setting`` (specification, aspect). Baselines (rung, concept) as
-        :func:`mllm_probe.studies.baselines.baselines` gives them. Attributes ``summary``, ``n_concepts``, ``headline``,
-        ``headline_p``.
+        :data:`mllm_probe.studies.multiverse.SCALING`, with what :func:`mllm_probe.studies.multiverse.asked` gives
+        beside it. Baselines (rung, concept) as :func:`mllm_probe.studies.baselines.baselines` gives them. Attributes
+        ``summary``, ``details``, ``n_concepts``.
 
     Raises
     ------
@@ -142,7 +157,7 @@ def scaling(
     facts |= {"baseline_cell": f"{LAST_PROMPT}, each model's best block, {MATCHED:+g} residual norm"}
     result = result.merge(_trends(result)).merge(_differences(result, seed)).merge(every_way)
     result = result.assign_attrs(facts | every_way.attrs)
-    return result.assign_attrs(summary=summary_of(result))
+    return result.assign_attrs(words_of(result))
 
 
 def scaling_grids(
@@ -208,10 +223,15 @@ def _measured(run: StudyRuns, concepts: Sequence[str], seed: int) -> xr.Dataset:
     grids = _grids(run)
     residual, natural, shown = (grids[name] for name in GRIDS)
     profile = read_out_of(value_by_image(shown, _METRIC).sel({STRENGTH: 1.0}, drop=True), IMAGE, seed=seed)
-    best = best_held_out(residual)
+    best = best_held_out(residual, seed=seed)
     best = best.assign(
-        matched=best_held_out(residual.sel({STRENGTH: [MATCHED]}))["best"],
-        natural=best_held_out(natural)["best"],
+        matched=best_held_out(residual.sel({STRENGTH: [MATCHED]}), seed=seed)["best"],
+        natural=best_held_out(natural, seed=seed)["best"],
+    )
+    gaps = run.subject.seen["gap"]
+    best = best.assign({name: in_gaps(best[name], gaps) for name in ("best", "best_random", "matched", "natural")})
+    best = best.assign(
+        gap=gaps.sel({CONCEPT: best[CONCEPT].values}),
         best_depth=relative_depth_of(best["best_layer"], len(run.model.layers)),
         effective_layers=profile["effective_layers"],
         effective_share=profile["effective_share"],
@@ -228,18 +248,18 @@ def relative_depth_of(layer: xr.DataArray, blocks: int) -> xr.DataArray:
     return xr.apply_ufunc(lambda values: relative_depth(values, blocks), layer)
 
 
-def best_held_out(grid: xr.Dataset, metric: str = _METRIC) -> xr.Dataset:
+def best_held_out(grid: xr.Dataset, metric: str = _METRIC, *, seed: int = 0) -> xr.Dataset:
     """Effect at the best layer and strength, chosen on one half of the images and measured on the other, both ways.
 
-    `grid`: of a sweep with random controls. Returns: ``best`` and ``best_random``, means of the two ways;
-    ``best_layer`` and ``best_strength``, of all images.
+    `grid`: of a sweep with random controls. `seed`: of the halves. Returns: ``best`` and ``best_random``, means of the
+    two ways; ``best_layer`` and ``best_strength``, of all images.
     """
     values = value_by_image(grid, metric).transpose(CONCEPT, LAYER, STRENGTH, SAMPLE)
     controls = effect(grid, metric)["control_mean"].sel({CONTROL: "random"}, drop=True)
     unsteered = grid[f"{metric}_unsteered"].mean(SAMPLE)
     random = (controls - unsteered).transpose(CONCEPT, LAYER, STRENGTH).values.reshape(values.sizes[CONCEPT], -1)
     scores = values.values.reshape(values.sizes[CONCEPT], -1, values.sizes[SAMPLE])
-    halves = [np.arange(scores.shape[-1]) % 2 == part for part in (0, 1)]
+    halves = [in_half(scores.shape[-1], half, seed) for half in _OTHER]
     means = [mean(scores[..., half]) for half in halves]
     best, beside = np.zeros(len(scores)), np.zeros(len(scores))
     rows = np.arange(len(scores))
@@ -267,32 +287,62 @@ def _largest(values: np.ndarray) -> np.ndarray:
 
 def _in_every_way(runs: Sequence[StudyRuns], seed: int) -> xr.Dataset:
     """Growth of the effect of abstract concepts minus that of entities, in every way."""
-    several = [every_way(run) for run in runs]
-    doublings = np.log2([float(len(run.model.layers)) for run in runs])
+    several = [every_way(run, (RESIDUAL,)) for run in runs]
+    blocks = [len(run.model.layers) for run in runs]
+    doublings = np.log2(np.array(blocks, np.float64))
     known = {} if not all(several) or not np.ptp(doublings) else several[0]
-    readers = [halves_of(grids) for grids in several]
+    readers = [halves_of(grids, seed, run.subject.seen["gap"]) for grids, run in zip(several, runs, strict=True)]
 
     def growth(*, layers: str, half: str, **cell: Any) -> xr.DataArray:
         rungs = [_at_blocks(halves, layers, half, **cell) for halves in readers]
         joined = xr.concat(rungs, RUNG, join="inner", coords="minimal", compat="override")
-        slope = np.polyfit(doublings, joined.transpose(RUNG, CONCEPT).values, 1)[0]
+        values = joined.transpose(RUNG, CONCEPT).values
+        slope = np.full(values.shape[1], np.nan)
+        complete = np.isfinite(values).all(0)
+        slope[complete] = np.polyfit(doublings, values[:, complete], 1)[0]
         return joined.isel({RUNG: 0}, drop=True).copy(data=slope)
 
-    return contrast_in_every_way(SCALING, known, growth, seed)
+    return contrast_in_every_way(SCALING, known, growth, seed, few_models(blocks))
+
+
+def few_models(blocks: Sequence[int]) -> str:
+    """Why a ladder shows no trend, as a clause; empty where it has enough models and depths.
+
+    `blocks`: of each model.
+    """
+    depths = len(set(blocks))
+    if len(blocks) < FEWEST_MODELS:
+        coin = ", and between two depths whether something rises is a coin toss" if depths < FEWEST_DEPTHS else ""
+        return f"a trend needs {FEWEST_MODELS} models or more, and this ladder has {len(blocks)}{coin}"
+    if depths < FEWEST_DEPTHS:
+        return f"a trend needs {FEWEST_DEPTHS} depths or more, and this ladder has {depths}: a coin toss"
+    return ""
+
+
+_OTHER = dict(zip(HALVES[1:], HALVES[:0:-1], strict=True))
+"""For each half of the images the one on which its best block is chosen."""
 
 
 def _at_blocks(halves: Halves, layers: str, half: str, **cell: Any) -> xr.DataArray:
-    """Effect of one model by concept: the mean over blocks, or at the block that is best on the other half."""
-    scores = halves(half, **cell)
-    values = mean(scores.transpose(CONCEPT, LAYER, SAMPLE).values)
+    """Effect of one model by concept: the mean over blocks, or at the block that is best on the other half.
+
+    On all images, the mean of the two halves, each at the block that is best on the other.
+    """
+    scores = halves(half, unit=RESIDUAL, **cell)
     if layers == "mean":
-        numbers = mean(values)
+        numbers = mean(mean(_by_block(scores)))
     else:
-        other = halves("second" if half == "first" else "first", **cell)
-        numbers = values[np.arange(len(values)), _largest(mean(other.transpose(CONCEPT, LAYER, SAMPLE).values))]
+        means = {name: mean(_by_block(halves(name, unit=RESIDUAL, **cell))) for name in _OTHER}
+        reported = [name for name in _OTHER if half in (name, EVERY_IMAGE)]
+        rows = np.arange(len(means[reported[0]]))
+        numbers = mean(np.stack([means[name][rows, _largest(means[_OTHER[name]])] for name in reported], -1))
     return xr.DataArray(
         numbers, {CONCEPT: scores[CONCEPT].values, CATEGORY: (CONCEPT, scores[CATEGORY].values)}, (CONCEPT,)
     )
+
+
+def _by_block(scores: xr.DataArray) -> np.ndarray:
+    return scores.transpose(CONCEPT, LAYER, SAMPLE).values
 
 
 def _trends(result: xr.Dataset) -> xr.Dataset:
@@ -328,40 +378,51 @@ def _differences(result: xr.Dataset, seed: int) -> xr.Dataset:
     return xr.Dataset({name: ((RUNG, STATISTIC), values) for name, values in tables.items()})
 
 
-def summary_of(study: xr.Dataset) -> str:
-    """Say which trends there are over a ladder, which survive equal doses, and on how many models they rest.
+def words_of(study: xr.Dataset) -> dict[str, str]:
+    """Attributes ``summary`` and ``details``: what a ladder was asked, what it shows, and what it cannot show.
 
     `study`: from :func:`scaling`.
     """
-    rungs = ", ".join(
-        f"{name} ({int(blocks)} blocks, {parameters / 1e6:.1f} M)"
-        for name, blocks, parameters in zip(
-            study[RUNG].values, study["blocks"].values, study["parameters"].values, strict=True
-        )
-    )
-    lines = [f"{study.attrs['n_concepts']} concepts that every model tells apart; ladder: {rungs}."]
+    rungs = list(zip(study[RUNG].values, study["blocks"].values, study["parameters"].values, strict=True))
+    sentences = [
+        f"Asked of {study.attrs['n_concepts']} concepts in {len(rungs)} models of {int(study['blocks'].min())} to "
+        f"{int(study['blocks'].max())} blocks: how steering changes with depth, and whether abstract concepts gain "
+        "more than entities.",
+        found(study),
+        conclusion(study),
+    ]
+    rows = [(str(name), f"{int(blocks)} blocks, {size / 1e6:.1f} M parameters") for name, blocks, size in rungs]
+    depths = len(np.unique(study["blocks"].values))
     for category in study[TREND].values:
-        lines.append(_trend_line(study.sel({TREND: category}), str(category)))
+        rows += _trend_rows(study.sel({TREND: category}), str(category), depths)
     for rung in study[RUNG].values:
         here = study.sel({RUNG: rung, STATISTIC: "effective_share"})
         if np.isfinite(here["difference"]):
-            lines.append(
-                f"{rung}: abstract minus entity, share of the blocks that read it out {float(here['difference']):+.2f} "
-                f"[{float(here['low']):+.2f}, {float(here['high']):+.2f}], p {chance(float(here['p']))}."
+            text = (
+                f"share of the blocks that read it out {float(here['difference']):+.2f} [{float(here['low']):+.2f}, "
+                f"{float(here['high']):+.2f}], p {chance(float(here['p']))}"
             )
-    lines += [counted(study), *baseline_lines(study)]
-    if study.sizes[RUNG] < FEWEST_MODELS:
-        lines.append(
-            f"The trends rest on {study.sizes[RUNG]} models: with fewer than {FEWEST_MODELS} nothing is concluded."
-        )
-    return "\n".join(lines + few_concepts(list(study[CATEGORY].values.astype(str))))
+            rows.append((f"{rung}, abstract - entity", text))
+    rows += [("permutation", "of categories over concepts, within these models: it says nothing of other models")]
+    rows += [*multiverse_rows(study), *baseline_rows(study)]
+    return in_words(sentences, rows + few_concepts(list(study[CATEGORY].values.astype(str))))
 
 
-def _trend_line(some: xr.Dataset, category: str) -> str:
-    parts = []
-    for name, unit in (("matched", "nats"), ("natural", "nats"), ("effective_layers", "blocks"), ("best_depth", "")):
+_SHOWN = {
+    "matched": "of the gap, dose of 1 residual norm",
+    "natural": "of the gap, the vector's own length",
+    "effective_layers": "blocks that read it out",
+    "best_depth": "relative depth of the best block",
+}
+
+
+def _trend_rows(some: xr.Dataset, category: str, depths: int) -> list[tuple[str, str]]:
+    """Change of a category's means per doubling of the blocks, and how often chance alone makes such steps."""
+    by_chance = f", as one random ladder in {math.factorial(depths)} does"
+    rows = []
+    for name, unit in _SHOWN.items():
         cell = some.sel({STATISTIC: name})
-        way = {1.0: "rises", -1.0: "falls", 0.0: "no steady trend"}[float(cell["monotone"])]
+        way = {1.0: "rises" + by_chance, -1.0: "falls" + by_chance, 0.0: "no steady trend"}[float(cell["monotone"])]
         known = f" ({way})" if np.isfinite(cell["slope"]) else ""
-        parts.append(f"{name.replace('_', ' ')} {signed(float(cell['slope']), 2, unit)}{known}")
-    return f"{category}, per doubling of the blocks: {', '.join(parts)}."
+        rows.append((f"{category}, per doubling", f"{signed(float(cell['slope']), 2, unit)}{known}"))
+    return rows

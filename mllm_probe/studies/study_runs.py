@@ -18,7 +18,7 @@ from mllm_probe.activations.store_layout import open_group, write_group
 from mllm_probe.activations.store_places import as_folder
 from mllm_probe.concepts import ConceptLibrary, Picture, neutral_images
 from mllm_probe.concepts.drawn import library_call
-from mllm_probe.metrics.statistics import LEAST_IMAGES, LEVEL, wilson_interval
+from mllm_probe.metrics.statistics import LEAST_IMAGES, LEVEL, t_interval, wilson_interval
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.argument_checks import described, finite_number, path_of, require_one_of, whole_number
 from mllm_probe.models.bundled import bundled_folder
@@ -32,7 +32,12 @@ from mllm_probe.vectors.pooling import Progress
 _SHOWN = 6
 MINIMUM_GAP = 0.5
 """Nats by which the images of a concept must raise its word over their counterparts, on average."""
-NOT_SEPARATED = "the model does not tell its images apart"
+NAMED, NOT_NAMED, NOT_DISTINGUISHED = "distinguished and named", "distinguished, not named", "not distinguished"
+"""States of a concept in a `check`. Only what is named too is fit to be studied."""
+WHY_UNFIT = {
+    NOT_NAMED: "the model distinguishes its images, but does not name it more often on them",
+    NOT_DISTINGUISHED: "the model does not distinguish its images",
+}
 _NOT_SCORED = "no word for it can be scored in this model"
 
 
@@ -47,7 +52,7 @@ def check(
 ) -> xr.Dataset:
     """Rates at which a model names each concept on images with and without it, and the concepts fit to be studied.
 
-    Nothing is steered: a concept that the model does not tell apart has no cause to be found in it.
+    Nothing is steered: a concept whose images the model does not distinguish has no cause to be found in it.
 
     Parameters
     ----------
@@ -70,11 +75,13 @@ def check(
         ``named_positive``, ``named_negative``: share of the images with and without the concept whose answer names it,
         each with ``_low`` and ``_high`` (95 % Wilson); ``gap`` with ``gap_low``, ``gap_high``: log-probability of its
         words on positives minus that on negatives, in nats, with its 95 % t interval, over pairs where the concept is
-        paired, else of two samples (Welch); ``positives``, ``negatives``: images; ``fit``: the gap is at least
-        ``minimum_gap``, its interval excludes 0, and positives are answered with the concept more often than negatives
-        (``named_p`` ≤ .05, one-sided, Fisher's exact test): of many concepts, some are named more often by chance.
-        With fewer than 6 images on a side the interval is NaN and the concept is not fit. With vectors, ``unlike``:
-        share of the concept's images that are farther from those of the vectors than 95 % of these are themselves.
+        paired, else of two samples (Welch); ``positives``, ``negatives``: images. ``state``: ``"distinguished and
+        named"`` where the gap is at least ``minimum_gap``, its interval excludes 0, and positives are answered with the
+        concept more often than negatives (``named_p`` ≤ .05, one-sided, Fisher's exact test: of many concepts, some
+        are named more often by chance); ``"distinguished, not named"`` where only the gap holds; else ``"not
+        distinguished"``; empty where that is not known: with fewer than 6 images on a side, whose interval is NaN.
+        ``fit``: the state is the first one. With vectors, ``unlike``: share of the concept's images that are farther
+        from those of the vectors than 95 % of these are themselves.
 
     Raises
     ------
@@ -102,7 +109,6 @@ def check(
         scores = grid.sel({CONCEPT: name})
         sides = [[place[image.id] for image in side] for side in (concept.positive, concept.negative)]
         row = _compared(scores["logprob_unsteered"].values, scores["named_unsteered"].values, sides, concept.paired)
-        row["fit"] = bool(row["gap"] >= minimum_gap and row["gap_low"] > 0 and row["named_p"] <= LARGEST_P)
         if unlike is not None:
             row["unlike"] = float(unlike[[image.id for image in concept.pictures]].mean())
         for key, value in row.items():
@@ -110,25 +116,37 @@ def check(
     coords = {CONCEPT: list(library), CATEGORY: (CONCEPT, [str(c.category) for c in library.values()])}
     facts = {"prompt": grid.attrs.get("prompt"), "minimum_gap": minimum_gap, "concepts": library.fingerprint}
     data = {key: (CONCEPT, np.array(values), _ATTRS.get(key, {})) for key, values in columns.items()}
-    return xr.Dataset(data, coords, provenance(model, **facts))
+    return _judged(xr.Dataset(data, coords, provenance(model, **facts)))
+
+
+def _judged(seen: xr.Dataset) -> xr.Dataset:
+    """Numbers of a `check` with the ``state`` of each concept, and whether it is ``fit``."""
+    known = (seen["positives"] >= LEAST_IMAGES) & (seen["negatives"] >= LEAST_IMAGES)
+    distinguished = (seen["gap"] >= seen.attrs["minimum_gap"]) & (seen["gap_low"] > 0)
+    named = seen["named_p"] <= LARGEST_P
+    state = np.select([~known, ~distinguished, ~named], ["", NOT_DISTINGUISHED, NOT_NAMED], NAMED)
+    variables = {"state": (CONCEPT, state, _ATTRS["state"]), "fit": (CONCEPT, state == NAMED, _ATTRS["fit"])}
+    return seen.assign(variables)
 
 
 def fitness_text(seen: xr.Dataset) -> str:
-    """Say of a `check` how many concepts the model tells apart, and which it does not."""
-    fit = seen["fit"].values
-    unfit = [str(name) for name in seen[CONCEPT].values[~fit]]
-    if (seen["positives"] < LEAST_IMAGES).all() or (seen["negatives"] < LEAST_IMAGES).all():
-        return f"fewer than {LEAST_IMAGES} images of each concept: not known which the model tells apart"
-    listed = f"; not {', '.join(unfit[:_SHOWN])}{', …' if len(unfit) > _SHOWN else ''}" if unfit else ""
-    return f"tells {int(fit.sum())} of {fit.size} concepts apart{listed}"
+    """Say of a `check` how many concepts the model distinguishes and names, and which others are in which state."""
+    if not (seen["state"] != "").any():
+        return f"fewer than {LEAST_IMAGES} images of each concept: not known which the model distinguishes"
+    parts = [f"distinguishes and names {int(seen['fit'].sum())} of {seen.sizes[CONCEPT]} concepts"]
+    for state in (NOT_NAMED, NOT_DISTINGUISHED):
+        names = seen[CONCEPT].values[seen["state"].values == state].tolist()
+        if names:
+            parts.append(f"{state}: {', '.join(names[:_SHOWN])}{', …' if len(names) > _SHOWN else ''}")
+    return "; ".join(parts)
 
 
 def unfit_concepts(seen: xr.Dataset) -> dict[str, str]:
     """Concepts of a `check` that are not fit to be studied, each with why; none of those with too few images."""
-    known = (seen["positives"] >= LEAST_IMAGES) & (seen["negatives"] >= LEAST_IMAGES)
-    unfit = seen.sel({CONCEPT: (known & ~seen["fit"]).values})
-    reasons = np.where(np.isfinite(unfit["gap"].values), NOT_SEPARATED, _NOT_SCORED)
-    return dict(zip(unfit[CONCEPT].values.tolist(), reasons.tolist(), strict=True))
+    unfit = seen.sel({CONCEPT: ((seen["state"] != "") & ~seen["fit"]).values})
+    scored = np.isfinite(unfit["gap"].values)
+    states = zip(unfit[CONCEPT].values.tolist(), unfit["state"].values.tolist(), scored, strict=True)
+    return {name: WHY_UNFIT[state] if known else _NOT_SCORED for name, state, known in states}
 
 
 def scoring_vectors(model: ProbeModel, library: ConceptLibrary) -> xr.Dataset:
@@ -192,7 +210,8 @@ _ATTRS = {
     "named_p": {"long_name": "p: positives are named no more often than negatives, Fisher's exact test", "units": "1"},
     "gap": {"long_name": "log-probability of the concept on images with it minus that without it", "units": "nats"},
     "unlike": {"long_name": "share of images that are unlike those of the vectors", "units": "1"},
-    "fit": {"long_name": "the model tells the concept's images apart: fit to be studied"},
+    "state": {"long_name": "whether the model distinguishes the concept's images, and names it"},
+    "fit": {"long_name": "the model distinguishes the concept's images and names it: fit to be studied"},
 }
 
 
@@ -259,7 +278,7 @@ def _seen(
     kept = store / f"check {model.fingerprint} {library.fingerprint} {asked}.zarr"
     if not kept.is_dir():
         write_group(check(model, library, prompt, progress=progress), kept)
-    return open_group(kept).load()
+    return _judged(open_group(kept).load())  # one of an earlier version has no states
 
 
 def _some_of(library: ConceptLibrary) -> ConceptLibrary:
@@ -399,7 +418,7 @@ class StudyRuns:
         return sorted({max(0, round(depth * len(self.model.layers)) - 1) for depth in depths})
 
     def nothing(self) -> xr.Dataset | None:
-        """The study's dataset if the model tells no concept apart, else None."""
+        """The study's dataset if no concept is fit to be studied, else None."""
         if self.subject.fitted is not None:
             return None
         return xr.Dataset(attrs={**self.facts, "summary": nothing_to_study(self.subject.seen)})
@@ -446,7 +465,7 @@ class StudyRuns:
         lacking = [concept for concept in wanted if concept not in grid[CONCEPT].values]
         if lacking:
             raise ValueError(
-                f"grid {name!r} lacks the concept '{lacking[0]}', which the model tells apart; it has "
+                f"grid {name!r} lacks the concept '{lacking[0]}', which is fit to be studied; it has "
                 f"{', '.join(map(str, grid[CONCEPT].values))}. Run it with all of them, or give a library without it."
             )
         return grid.sel({CONCEPT: wanted})
@@ -515,18 +534,34 @@ def _require_same_origin(grids: Mapping[str, xr.Dataset], vectors: xr.Dataset | 
 
 
 def nothing_to_study(seen: xr.Dataset) -> str:
-    """Summary of a study of a model that tells no concept apart."""
+    """Summary of a study of a model of which no concept is fit to be studied."""
+    only = int((seen["state"] == NOT_NAMED).sum())
+    rest = f", {only} it distinguishes without naming them" if only else ""
     return (
-        f"Nothing to study: of {seen.sizes[CONCEPT]} concepts the model tells none apart on the library's images "
-        "(mp.check): there is no cause to be found in it."
+        f"Nothing to study: of {seen.sizes[CONCEPT]} concepts the model distinguishes and names none on the library's "
+        f"images (mp.check){rest}: there is no cause to be found in it."
     )
 
 
-def few_concepts(categories: Sequence[str]) -> list[str]:
-    """Sentences about categories with too few concepts to conclude anything."""
+def few_concepts(categories: Sequence[str]) -> list[tuple[str, str]]:
+    """Row of a study's table of details about categories with too few concepts to conclude anything."""
     few = [name for name in dict.fromkeys(categories) if list(categories).count(name) < FEWEST_CONCEPTS]
-    if not few:
-        return []
-    return [
-        f"Fewer than {FEWEST_CONCEPTS} concepts of {', '.join(few)}: nothing can be concluded about these categories."
-    ]
+    return (
+        [(f"fewer than {FEWEST_CONCEPTS} concepts", f"{', '.join(few)}: nothing can be concluded about them")]
+        if few
+        else []
+    )
+
+
+def mean_text(values: np.ndarray, units: str, digits: int = 1) -> str:
+    """Mean over concepts with its 95 % t interval, and of how many it is.
+
+    `values`: float array [concept]; NaN does not count. Returns: without interval below 3 concepts.
+    """
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return "not known"
+    low, high = t_interval(known)
+    interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if np.isfinite(low) else ""
+    few = f", of {len(known)} of {len(values)} concepts" if len(known) < len(values) else ""
+    return f"{known.mean():.{digits}f}{interval} {units}{few}"

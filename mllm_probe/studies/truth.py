@@ -391,7 +391,7 @@ def plant(
     hf = planted_llava(layers, axes.signals, moves, heads, axes.turn, axes.end, axes.rest, confidence=gain / 2)
     facts = {"default_prompt": PROMPT, "suggestions": (PROMPT,)}
     model = wrap(hf, processor(names, contents), name=f"planted-{layers}l", facts=facts)
-    concepts = (_concept(name, names, contents, noise, pairs, seed) for name in names)
+    concepts = (planted_pairs(name, names, contents, noise, pairs, seed) for name in names)
     settings = {"gain": gain, "block": block, "superposition": cosine, "pixel_noise": noise, "seed": seed}
     return PlantedTruth(
         model, ConceptLibrary(concepts, source="planted truth"), _truth(model, names, moves, axes, settings)
@@ -478,7 +478,7 @@ def _truth(
     )
 
 
-def _concept(name: str, names: Sequence[str], contents: int, noise: float, pairs: int, seed: int) -> Concept:
+def planted_pairs(name: str, names: Sequence[str], contents: int, noise: float, pairs: int, seed: int) -> Concept:
     """Pairs that differ in one concept and in noise; other concepts are there in half of them, distractors vary."""
     sides: tuple[list[Picture], list[Picture]] = ([], [])
     index, pixels = names.index(name), image_side(contents)

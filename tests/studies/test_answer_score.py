@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mllm_probe.studies.answer_score import answer_score, broken_answers
+from mllm_probe.studies.cell_scores import answer_score, broken_answers
 from mllm_probe.studies.effect import effect
 
 IMAGES = 12

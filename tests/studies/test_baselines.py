@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.studies.baselines import IMAGES, baseline_lines, baselines, prompt_sentence, related_concepts
+from mllm_probe.studies.baselines import IMAGES, baseline_rows, baselines, prompt_sentence, related_concepts
 from mllm_probe.studies.study_runs import StudyRuns
 
 NAMES = ["cat", "house", "neon", "sketch", "order"]
@@ -65,13 +65,13 @@ def test_numbers_are_those_of_prompts_and_edits_alone(run, beside):
 def test_what_is_not_known_is_named_with_its_reason(run, beside):
     assert np.isnan(beside.told_named.sel(concept="order")) and np.isnan(beside.told_logprob.sel(concept="order"))
     assert np.isnan(beside.related.sel(concept="order")) and beside.plain_named.notnull().all()
-    told, related = baseline_lines(beside)
-    assert "Not known for order: the tokenizer lacks words of the sentences." in told
+    told, related = (text for _, text in baseline_rows(beside))
+    assert told.endswith("not known for order: the tokenizer lacks words of the sentences")
     assert "last_prompt, block 2, +1 residual norm" in related
     few = beside.sel(concept=["order"])
-    assert baseline_lines(few) == [
-        "Told in words: no sentence is known. Not known for order: the tokenizer lacks words of the sentences.",
-        "Related concepts: no category has two concepts.",
+    assert [text for _, text in baseline_rows(few)] == [
+        "no sentence is known; not known for order: the tokenizer lacks words of the sentences",
+        "no category has two concepts",
     ]
 
 
@@ -83,7 +83,7 @@ def test_a_negative_dose_is_compared_with_a_sentence_that_denies_the_concept(run
     assert (found.own.sel(concept=["cat", "neon"]) < -1).all()
 
 
-def test_lines_speak_of_all_rungs_of_a_ladder(beside):
+def test_rows_speak_of_all_rungs_of_a_ladder(beside):
     names = xr.DataArray(["a", "b"], dims="rung", name="rung")
     ladder = xr.concat([beside, beside], names).assign_attrs(beside.attrs)
-    assert baseline_lines(ladder) == baseline_lines(beside)
+    assert baseline_rows(ladder) == baseline_rows(beside)

@@ -248,16 +248,59 @@ def test_a_ratio_is_given_in_doublings():
     assert found.difference.attrs["units"] == "doublings" and "log2" in found["mean"].attrs["long_name"]
 
 
-@pytest.mark.parametrize("metric", ["score", "named"])
-def test_draws_that_all_score_nothing_are_no_proof_that_the_next_one_must(metric):
-    data = grid(metric="named").drop_vars("named_unsteered")
-    data["named"][:] = xr.where(data.named.notnull(), 0.0, np.nan)
-    data.named[{"strength": 1, "layer": 0, "control": 0, "draw": 0}] = 1.0
-    data["named_unsteered"] = (("concept", "sample"), np.zeros((1, IMAGES)))
+def shares(concepts=1, draws=DRAWS, unit="residual", metric="named"):
+    """A grid of answers of which no draw names anything, and every one under the first concept names it at layer 2."""
+    one = grid(metric="named").drop_vars("named_unsteered").isel(draw=np.arange(draws) % DRAWS)
+    data = xr.concat([one.assign_coords(concept=[f"c{number}"]) for number in range(concepts)], "concept")
+    data["named"][:] = 0.0
+    data["named"] = data.named.where((data.control != "concept") | (data.draw == 0))
+    data.named[{"concept": 0, "strength": 1, "layer": 0, "control": 0, "draw": 0}] = 1.0
+    data["named_unsteered"] = (("concept", "sample"), np.zeros((concepts, IMAGES)))
     data["perplexity"], data["perplexity_unsteered"] = xr.ones_like(data.named), xr.ones_like(data.named_unsteered)
     data["repetition"], data["repetition_unsteered"] = xr.zeros_like(data.named), xr.zeros_like(data.named_unsteered)
-    found = effect(data, metric).sel(concept="cat", layer=2, strength=1)
-    held = 0.5 / (IMAGES + 1)
-    error = np.sqrt(held * (1 - held) / IMAGES)
-    expected = 2 * stats.t.sf(1 / error, DRAWS - 1)
-    assert found.p.values == pytest.approx([expected] * 2) and expected > 0
+    return effect(data.assign_attrs(unit=unit), metric)
+
+
+@pytest.mark.parametrize("metric", ["score", "named"])
+def test_draws_that_all_score_nothing_are_no_proof_that_the_next_one_must(metric):
+    few = shares(metric=metric).sel(concept="c0", layer=2, strength=1)
+    assert few.p.values == pytest.approx([1 / 13] * 2) and not few.clear_of_controls  # two cells of six draws
+    assert str(few.reason.values) == "needs 10 draws"
+    many = shares(concepts=5, metric=metric).sel(concept="c0", layer=2, strength=1)
+    assert many.p.values == pytest.approx([1 / 61] * 2) and many.n_draws.values.tolist() == [6, 6]
+    assert many.clear_of_controls and 0.5 < float(many.low) < float(many.high) <= 1
+    apart = shares(concepts=5, unit="vector", metric=metric).sel(concept="c0", layer=2, strength=1)
+    assert apart.p.values == pytest.approx([1 / 61] * 2)
+
+
+def test_cells_in_which_nothing_names_the_concept_stay_in_the_family_and_have_a_band():
+    found = shares(concepts=5).sel(strength=1)
+    assert (found.p.isel(concept=slice(1, None)) == 1).all()
+    assert float(found.q.max()) == 1 and float(found.q[0, 0]) == pytest.approx(10 / 61)
+    assert str(found.reason[0, 0].values) == "clear, not in the grid (q .16; needs 20 draws)"
+    assert (found.control_high - found.control_low > 0.1).all() and float(found.control_low.min()) == 0
+    none = found.isel(concept=1)
+    assert ((none.low < 0) & (none.high > 0)).all()
+
+
+def library_grid(positive=3.0):
+    """A grid on six images with the concept and six without it."""
+    data = grid(spread=0.1)
+    shown = np.repeat([1, -1], IMAGES // 2)[None]
+    data["logprob_unsteered"] = data.logprob_unsteered * 0 - 5.0 + positive * (shown == 1)
+    return data.assign_coords(shown=(("concept", "sample"), shown))
+
+
+def test_an_effect_is_a_share_of_the_concepts_own_gap():
+    data = library_grid()
+    found = effect(data).sel(concept="cat", layer=2, strength=1)
+    for name, number in (("gap_share", "difference"), ("gap_share_low", "low"), ("gap_share_high", "high")):
+        assert float(found[name]) == pytest.approx(float(found[number]) / 3)
+    assert np.isnan(effect(library_grid(0.4)).gap_share).all()
+    assert np.isnan(effect(grid()).gap_share).all()
+    checked = xr.Dataset({"gap": ("concept", [2.0])}, {"concept": ["cat"]})
+    for gaps in ({"cat": 2.0}, checked, checked.gap):
+        given = effect(data, gaps=gaps).sel(concept="cat", layer=2, strength=1)
+        assert float(given.gap_share) == pytest.approx(float(given.difference) / 2)
+    with pytest.raises(ValueError, match=r"gaps: expected numbers by concept, or what mp\.check .* got 3"):
+        effect(data, gaps=3)

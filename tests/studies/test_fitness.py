@@ -1,12 +1,21 @@
-"""Which concepts a model tells apart before any steering."""
+"""Which concepts a model distinguishes and names before any steering."""
+
+import shutil
 
 import numpy as np
 import pytest
 from scipy import stats
 
 import mllm_probe as mp
+from mllm_probe.activations.store_layout import write_group
 from mllm_probe.metrics.text import named
-from mllm_probe.studies.study_runs import CHECKED_PAIRS, fitness_text, subject_of, unfit_concepts
+from mllm_probe.studies.study_runs import (
+    CHECKED_PAIRS,
+    fitness_text,
+    nothing_to_study,
+    subject_of,
+    unfit_concepts,
+)
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +28,7 @@ def model():
     return mp.load("scenes-4l")
 
 
-def test_a_trained_model_tells_its_concepts_apart(model, library):
+def test_a_trained_model_distinguishes_and_names_its_concepts(model, library):
     seen = mp.check(model, library)
     assert seen.fit.all() and (seen.gap > 1).all() and (seen.gap_low > 0).all()
     assert (seen.named_positive >= 0.75).all() and (seen.named_negative <= 0.25).all()
@@ -54,26 +63,46 @@ def test_nothing_is_fit_in_a_model_whose_weights_are_shuffled(model, library):
         assert not mp.check(mp.randomised(model, seed), library).fit.any()
 
 
-def test_a_sentence_says_what_is_told_apart(model, library):
-    seen = mp.check(model, library)
-    assert fitness_text(seen) == "tells 3 of 3 concepts apart"
-    seen["fit"][1] = False
-    assert fitness_text(seen) == "tells 2 of 3 concepts apart; not neon"
-    assert fitness_text(seen.assign(positives=seen.positives * 0 + 5)).startswith("fewer than 6 images")
-
-
-def test_what_is_not_fit_has_a_reason_and_nothing_is_said_of_too_few_images(model, library):
-    seen = mp.check(model, library)
-    assert unfit_concepts(seen) == {}
-    seen["fit"][:2] = False
-    seen["gap"][0] = np.nan
-    first, second, _ = library
+def test_a_gap_without_names_is_distinguished_and_not_fit(model, library):
+    """Of 8 pairs of a model that sees the concept and seldom says it, the gap holds, and Fisher's test does not."""
+    shuffled = mp.concepts.scenes(concepts=["hatched"], pairs=24)
+    seen = mp.check(mp.randomised(model), shuffled)
+    assert (seen.gap_low > 0).all() and (seen.named_p > 0.05).all()
+    assert seen.state.values.tolist() == ["distinguished, not named"] and not seen.fit.any()
+    assert fitness_text(seen) == "distinguishes and names 0 of 1 concepts; distinguished, not named: hatched"
     assert unfit_concepts(seen) == {
-        first: "no word for it can be scored in this model",
-        second: "the model does not tell its images apart",
+        "hatched": "the model distinguishes its images, but does not name it more often on them"
     }
-    seen["negatives"][1] = 5
-    assert list(unfit_concepts(seen)) == [first]
+    assert "none on the library's images (mp.check), 1 it distinguishes without naming" in nothing_to_study(seen)
+
+
+def test_the_three_states_and_their_sentences(model, library):
+    seen = mp.check(model, library)
+    assert seen.state.values.tolist() == ["distinguished and named"] * 3 and seen.fit.all()
+    assert fitness_text(seen) == "distinguishes and names 3 of 3 concepts" and unfit_concepts(seen) == {}
+    other = mp.check(model, library, minimum_gap=float(np.sort(seen.gap.values)[1]))
+    lowest = str(seen.concept[int(seen.gap.values.argmin())].values)
+    assert dict(zip(other.concept.values, other.state.values, strict=True))[lowest] == "not distinguished"
+    assert fitness_text(other) == f"distinguishes and names 2 of 3 concepts; not distinguished: {lowest}"
+    assert unfit_concepts(other) == {lowest: "the model does not distinguish its images"}
+    unscored = other.assign(gap=other.gap * np.nan)
+    assert unfit_concepts(unscored) == {lowest: "no word for it can be scored in this model"}
+
+
+def test_nothing_is_said_of_too_few_images(model):
+    seen = mp.check(model, mp.concepts.scenes(concepts=["cat"], pairs=5))
+    assert seen.state.values.tolist() == [""] and unfit_concepts(seen) == {}
+    assert fitness_text(seen) == "fewer than 6 images of each concept: not known which the model distinguishes"
+
+
+def test_a_kept_check_without_states_is_given_them(model, library, tmp_path):
+    first = subject_of(model, library, store=tmp_path, progress=False)
+    (kept,) = tmp_path.glob("check *.zarr")
+    write_group(first.seen.drop_vars("state"), tmp_path / "old.zarr")
+    shutil.rmtree(kept)
+    (tmp_path / "old.zarr").rename(kept)
+    again = subject_of(model, library, store=tmp_path, progress=False)
+    assert again.seen.state.values.tolist() == first.seen.state.values.tolist()
 
 
 def test_progress_is_told_and_ends_the_run_by_an_error(model, library):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mllm_probe.studies.answer_score import fluent_range, perplexity_by_dose
+from mllm_probe.studies.cell_scores import fluent_range, perplexity_by_dose
 
 
 def grid():

@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.studies.localization_study import MEASURES, STATISTICS, _contrasts, localization, summary_of
-from mllm_probe.studies.multiverse import LOCALIZATION, asked
+from mllm_probe.studies.localization_study import MEASURES, STATISTICS, _contrasts, localization, words_of
+from mllm_probe.studies.multiverse import LOCALIZATION, Labels, asked, details_of
 
 BLOCK, LAYERS = 4, 6
 
@@ -63,7 +63,10 @@ def test_what_was_run_already_is_taken(planted, study):
 
 
 def test_with_few_concepts_the_summary_concludes_nothing(study):
-    assert "Fewer than 8 concepts of planted: nothing can be concluded" in study.attrs["summary"]
+    assert dict(details_of(study))["fewer than 8 concepts"] == "planted: nothing can be concluded about them"
+    summary = study.attrs["summary"].splitlines()
+    assert len(summary) == 3 and summary[2].startswith("Nothing is concluded: it cannot be computed in any of 8 ways")
+    assert summary[1].startswith("planted (3): read out by "), "without a contrast, what is known of the categories"
     assert study.attrs["n_concepts"] == 3 and study.sizes["contrast"] == 0
     assert list(study.measure.values) == list(MEASURES)
 
@@ -79,9 +82,16 @@ def made_up(values):
     data |= dict.fromkeys(beside, ("concept", np.full(2 * count, np.nan)))
     categories = ["entity"] * count + ["abstract"] * count
     coords = {"measure": list(MEASURES), "concept": names, "category": ("concept", categories), "layer": range(LAYERS)}
-    ways = asked(LOCALIZATION, lambda **way: float(values[:, count:].mean() - values[:, :count].mean()))
-    result = xr.Dataset(data, coords, {"n_concepts": 2 * count, "headline_p": 0.001, **ways.attrs})
+    headline = np.where(np.isfinite(values).any(0), np.nanmean(np.where(np.isfinite(values), values, 0), 0), np.nan)
+    ways = asked(LOCALIZATION, lambda **way: headline, Labels(np.array(categories) == "abstract"))
+    result = xr.Dataset(data, coords, {"n_concepts": 2 * count, **ways.attrs})
     return result.merge(_contrasts(result, 0)).merge(ways).assign_attrs(result.attrs)
+
+
+def said(study):
+    """All that a study says, its table as lines."""
+    words = words_of(study)
+    return "\n".join([words["summary"], *(": ".join(row) for row in details_of(xr.Dataset(attrs=words)))])
 
 
 def without(values, measures, concepts, n=0):
@@ -93,32 +103,24 @@ def without(values, measures, concepts, n=0):
     return found
 
 
-def test_a_contrast_that_is_not_known_says_why_and_claims_no_agreement():
+def test_a_contrast_that_is_not_known_says_why():
     values = np.random.default_rng(1).normal(3, 0.3, (4, 16))
     values[:, 8:] += 2
-    said = summary_of(without(values, [0, 1], range(16)))
-    assert not re.search(r"\bnan\b", said) and "measures agree" not in said
+    text = said(without(values, [0, 1], range(16)))
+    assert not re.search(r"\bnan\b", text)
     assert (
-        "abstract - entity: not known, 0 of 8 abstract concepts and 0 of 8 entity concepts have a number of blocks by "
-        "interchange, insert, and 2 of each are needed. The others: positive in 2 and negative in 0 of 2 measures; "
-        "nothing is concluded."
-    ) in said
+        "abstract - entity, interchange, insert: not known: 0 of 8 abstract concepts and 0 of 8 entity concepts have a "
+        "number of blocks, and 2 of each are needed"
+    ) in text
     assert (
         "entity (8): not known by interchange, insert: 8 of 8 concepts have fewer than 6 pairs whose images change the "
-        "answer."
-    ) in said
-    one_left = summary_of(without(values, [0], range(7), n=8))
+        "answer"
+    ) in text
+    one_left = said(without(values, [0], range(7), n=8))
     assert "8 of 8 abstract concepts and 1 of 8 entity concepts have a number of blocks" in one_left
-    assert "(over concepts of the 1 that are known" in one_left and "measures agree" not in one_left
-    disagree = summary_of(without(values, [0], range(8), n=8))
+    assert re.search(r"entity \(8\): read out by 3\.\d blocks, of 1 of 8 concepts \(interchange, insert\)", one_left)
+    disagree = said(without(values, [0], range(8), n=8))
     assert "8 of 8 concepts have halves of the images that do not agree on a profile" in disagree
-
-
-def test_one_measure_agrees_with_no_other():
-    values = np.random.default_rng(1).normal(3, 0.3, (4, 16))
-    values[:, 8:] += 2
-    said = summary_of(without(values, [1, 2, 3], range(16)))
-    assert "no other measure is known, so that nothing is concluded" in said and "measures agree" not in said
 
 
 def test_a_contrast_beside_the_changed_tokens_needs_more_concepts():
@@ -126,18 +128,34 @@ def test_a_contrast_beside_the_changed_tokens_needs_more_concepts():
     values[:, 2:] += 2
     few = made_up(values).assign(changed_tokens=("concept", [1.0, 1.0, 2.0, 2.0]))
     few = few.drop_dims("contrast").merge(_contrasts(few.drop_dims("contrast"), 0)).assign_attrs(few.attrs)
-    said = summary_of(few)
-    assert "beside the number of changed image tokens not known; positive in" in said
-    assert not re.search(r"\bnan\b", said)
+    text = said(few)
+    assert "beside the number of changed image tokens not known" in text
+    assert not re.search(r"\bnan\b", text)
 
 
-def test_a_difference_is_concluded_only_where_the_measures_agree():
-    rng = np.random.default_rng(1)
-    values = rng.normal(3, 0.3, (4, 16))
+def test_the_ways_conclude_and_the_measures_are_a_table():
+    values = np.random.default_rng(1).normal(3, 0.3, (4, 16))
     values[:, 8:] += 2
-    agreed = summary_of(made_up(values))
-    assert "abstract - entity: +2.1 blocks" in agreed or "abstract - entity: +2.0 blocks" in agreed
-    assert "positive in 4 and negative in 0 of 4 measures: the measures agree." in agreed
-    assert "positive in 128 of 128, negative in 0" in agreed and "the headline holds" in agreed
-    values[2:, 8:] -= 4
-    assert "positive in 2 and negative in 2 of 4 measures: the measures disagree" in summary_of(made_up(values))
+    asked_of, found, concluded = words_of(made_up(values))["summary"].splitlines()
+    assert asked_of.startswith("Asked of 16 concepts") and concluded.startswith("Concluded")
+    assert "positive in 8 of 8 ways, negative in 0; headline +1." in found and "p < .001 for all ways together" in found
+    text = said(made_up(values))
+    assert len(re.findall(r"abstract - entity, (interchange|steering)", text)) == 4
+    assert "steering, residual: +" in text and text.count("no vote: the dose grows with the stream") == 1
+    assert "agree" not in text, "measures are shown, and have no vote beside the ways"
+    same = np.random.default_rng(2).normal(3, 0.3, (4, 16))
+    assert "Nothing is concluded: the ways together do not differ from chance" in said(made_up(same))
+
+
+def test_numbers_of_blocks_and_tokens_lie_where_such_numbers_lie(study):
+    known = study.effective_layers.values[np.isfinite(study.effective_layers.values)]
+    assert (known >= 1).all() and (known <= LAYERS).all()
+    tokens = study.effective_tokens.values[np.isfinite(study.effective_tokens.values)]
+    assert (tokens >= 1).all()
+    made = made_up(np.full((4, 6), 3.0)).assign(effective_tokens=("concept", [17.0, 17.5, 18.0, 4.0, np.nan, np.nan]))
+    text = said(made)
+    assert (
+        "entity, carried by: 17.5 [16.3, 18.7] image tokens, each exchanged by itself; a pair's images differ in"
+        in text
+    )
+    assert "abstract, carried by: 4.0 image tokens, each exchanged by itself, of 1 of 3 concepts" in text

@@ -7,7 +7,14 @@ import pytest
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.studies.readout import NO_CAUSE, causal_verdict, read_out, read_out_of, read_out_of_patches
+from mllm_probe.studies.readout import (
+    NO_CAUSE,
+    NOT_DISTINGUISHABLE,
+    causal_verdict,
+    read_out,
+    read_out_of,
+    read_out_of_patches,
+)
 
 LAYERS = 8
 ONE_BLOCK = np.eye(LAYERS)[5]
@@ -175,10 +182,11 @@ def test_verdicts_need_an_effect_that_is_clear_of_controls():
     data = grid([ONE_BLOCK, EQUAL, np.zeros(LAYERS)], noise=0.001)
     profile, effect = read_out(data, "logit"), mp.effect(data, "logit")
     verdicts = causal_verdict(profile, effect).sel(strength=1)
-    assert verdicts.values.tolist() == ["block 5", "8.0 of 8 blocks", NO_CAUSE]
-    assert set(causal_verdict(profile, effect).sel(strength=0).values) == {NO_CAUSE}
+    assert verdicts.values.tolist() == ["block 5", "8.0 of 8 blocks", NOT_DISTINGUISHABLE]
     unclear = effect.assign(clear_of_controls=xr.zeros_like(effect["clear_of_controls"]))
-    assert set(causal_verdict(profile, unclear).values.ravel()) == {NO_CAUSE}
+    assert set(causal_verdict(profile, unclear.drop_vars(SHARE, errors="ignore")).values.ravel()) == {
+        NOT_DISTINGUISHABLE
+    }
     with pytest.raises(ValueError, match="the read-out profile lacks variable 'effective_layers'"):
         causal_verdict(effect, effect)
     with pytest.raises(ValueError, match="the effect lacks variable 'clear_of_controls'"):
@@ -237,3 +245,39 @@ def test_patches_of_few_pairs_or_small_gaps_have_no_profile():
         read_out_of_patches(patches([ONE_BLOCK]), "logit", group="text")
     with pytest.raises(ValueError, match="the grid of mp.patch lacks"):
         read_out_of_patches(grid([ONE_BLOCK]), "logit")
+
+
+def test_the_number_of_layers_lies_where_numbers_of_layers_lie():
+    """Shares of both signs, or noise, carry the ratio beyond: a tenth of a block, or 9 blocks of 8."""
+    cancelling = np.zeros(LAYERS)
+    cancelling[[2, 5]] = 1, -0.8
+    assert read_out_of(values(cancelling), "image")["effective_layers"] == 1
+    noisy = read_out_of(values(np.tile(EQUAL, (200, 1)), noise=0.1, images=6), "image")["effective_layers"]
+    one = read_out_of(values(np.tile(ONE_BLOCK, (200, 1)), noise=0.3, images=6), "image")["effective_layers"]
+    for found in (noisy.values, one.values):
+        known = found[np.isfinite(found)]
+        assert len(known) > 50 and (known >= 1).all() and (known <= LAYERS).all()
+    assert (noisy == LAYERS).any() and (one == 1).any(), "some would have lain beyond"
+
+
+SHARE = ["gap_share", "gap_share_low", "gap_share_high"]
+
+
+def test_no_cause_is_said_only_where_the_whole_interval_of_the_gap_share_is_near_zero():
+    """A decoy whose controls reach as far, since only part of its vector is causal, has an effect and no verdict."""
+    data = grid([ONE_BLOCK, EQUAL, np.zeros(LAYERS)], noise=0.001)
+    profile, effect = read_out(data, "logit"), mp.effect(data, "logit")
+    none = xr.zeros_like(effect["difference"])
+
+    def verdicts(low, high, clear=False):
+        shares = {"gap_share_low": none + low, "gap_share_high": none + high}
+        found = effect.assign(**shares, clear_of_controls=(none + clear).fillna(0).astype(bool))
+        return causal_verdict(profile, found).sel(strength=1).values.tolist()
+
+    assert verdicts(-0.09, 0.1) == [NO_CAUSE] * 3
+    assert verdicts(-0.09, 0.11) == verdicts(-0.2, 0.05) == verdicts(0.2, 0.6) == [NOT_DISTINGUISHABLE] * 3
+    assert verdicts(np.nan, np.nan) == [NOT_DISTINGUISHABLE] * 3
+    assert verdicts(-0.05, 0.05, clear=True) == ["block 5", "8.0 of 8 blocks", NOT_DISTINGUISHABLE]
+    once = none.where(none["layer"] != 3, 0.5)
+    found = effect.assign(gap_share_low=none, gap_share_high=once, clear_of_controls=none.astype(bool))
+    assert set(causal_verdict(profile, found).values.ravel()) == {NOT_DISTINGUISHABLE}

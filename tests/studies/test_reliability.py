@@ -8,11 +8,13 @@ import xarray as xr
 from scipy import stats
 
 import mllm_probe as mp
+from mllm_probe.studies.multiverse import details_of, in_half
 from mllm_probe.studies.reliability_study import (
     PREDICTORS,
     STRENGTHS,
+    _foretelling,
+    _foretold,
     rank_correlation,
-    rank_permutation_p,
     reliability,
     slope_over_doses,
 )
@@ -78,7 +80,7 @@ def test_images_that_are_turned_round_are_counted(planted, study):
     np.testing.assert_allclose(abs(found.slope.sel(layer=layer)), abs(study.slope.sel(layer=layer)), rtol=1e-4)
     share = found.anti_steerable.sel(layer=layer)
     np.testing.assert_allclose(share, 0.5, atol=0.1)
-    assert "more than one in ten for 2 concepts" in found.attrs["summary"]
+    assert "on more than one in ten for 2 concepts" in found.attrs["summary"]
 
 
 def test_what_is_known_before_is_of_images_that_did_not_make_the_vector(planted, study):
@@ -99,9 +101,9 @@ def test_what_is_known_before_is_of_images_that_did_not_make_the_vector(planted,
     above = np.triu_indices(len(difference), 1)
     assert here.pair_cosine == pytest.approx((difference @ difference.T)[above].mean(), abs=1e-4)
     assert list(study.predictor.values) == list(PREDICTORS) and np.isnan(study.foretells).all(), "two concepts"
-    assert "norm: not known, fewer than 4 concepts have it" in study.attrs["summary"]
-    assert not re.search(r"\bnan\b", study.attrs["summary"])
-    assert "nothing can be concluded" in study.attrs["summary"]
+    assert dict(details_of(study))["norm"].startswith("not known, fewer than 4 concepts have it")
+    assert not re.search(r"\bnan\b", study.attrs["summary"] + study.attrs["details"])
+    assert len(study.attrs["summary"].splitlines()) == 3 and "Nothing is concluded" in study.attrs["summary"]
 
 
 def test_transfer_to_other_styles_correlates_mean_slopes_over_concepts():
@@ -115,23 +117,41 @@ def test_transfer_to_other_styles_correlates_mean_slopes_over_concepts():
     inside, outside = (np.array([style in one for one in shown]) for style in styles)
     expected = stats.spearmanr(np.nanmean(slopes[:, inside], 1), np.nanmean(slopes[:, outside], 1)).statistic
     assert float(study.style_transfer.sel(style="neon")) == pytest.approx(expected)
-    assert "with those in other styles" in study.attrs["summary"]
+    assert "with those on images in other styles" in study.attrs["details"]
     settings, last = study.setting.to_pandas(), study.layer.values[-1]
-    way = (settings["predictor"] == "norm") & (settings["depth"] == "1.0") & (settings["half"] == "second")
-    half = study.slope.sel(layer=last).transpose("concept", "sample").values[:, 1::2]
-    expected = stats.spearmanr(study.norm.sel(layer=last), np.nanmean(half, 1)).statistic
-    assert float(study.verdict.values[way.values].item()) == pytest.approx(expected)
-    assert "of 32" in study.attrs["summary"]
+    (way,) = np.flatnonzero((settings["predictor"] == "norm") & (settings["depth"] == "1.0"))
+    slopes = study.slope.sel(layer=last).transpose("concept", "sample").values
+    second = in_half(slopes.shape[1], "second", 0)
+    for value, some in (
+        (study.verdict[way], slopes),
+        (study.again.sel(replication="half second")[way], slopes[:, second]),
+    ):
+        expected = stats.spearmanr(study.norm.sel(layer=last), np.nanmean(some, 1)).statistic
+        assert float(value) == pytest.approx(expected)
+    assert "of 16 ways" in study.attrs["summary"]
 
 
-def test_p_of_a_rank_correlation_is_by_permutation():
-    g = np.random.default_rng(3)
-    one = g.standard_normal(8)
-    assert rank_permutation_p(one, one**3) == pytest.approx(2 / 40320, abs=5e-4)
-    drawn = [rank_permutation_p(g.standard_normal(8), g.standard_normal(8), permutations=199) for _ in range(200)]
-    assert 0.01 <= np.mean(np.array(drawn) <= 0.05) <= 0.1
-    assert np.isnan(rank_permutation_p(one[:3], one[:3])) and np.isnan(rank_permutation_p(one, np.ones(8)))
+def test_four_predictors_of_nothing_foretell_something_in_one_study_of_twenty(monkeypatch):
+    """Each by its own interval, one of the four did in more than one of ten."""
+    from mllm_probe.studies import reliability_study
+
+    monkeypatch.setattr(reliability_study, "PERMUTATIONS", 199)
+    g, tries = np.random.default_rng(5), 300
+    by_interval = by_largest = 0
+    for seed in range(tries):
+        columns = {name: ("concept", g.standard_normal(16)) for name in (*PREDICTORS, "steerability", "anti_steerable")}
+        found = _foretold(xr.Dataset(columns), seed)
+        by_interval += bool(((found.rho_low > 0) | (found.rho_high < 0)).any())
+        by_largest += bool((found.foretells_p <= 0.05).any())
+    low, high = stats.binom.interval(0.999, tries, 0.05)
+    assert low <= by_largest <= high < by_interval
+    one = g.standard_normal(16)
+    columns = {name: ("concept", g.standard_normal(16)) for name in (*PREDICTORS, "anti_steerable")}
+    found = _foretold(xr.Dataset(columns | {"norm": ("concept", -one), "steerability": ("concept", one)}), 0)
+    said = _foretelling(found.sel(predictor="norm"))
+    assert said.startswith("foretells the opposite of steerability") and "p .005 as one of 4" in said
+    assert _foretelling(found.sel(predictor="separation")).startswith("does not foretell")
 
 
 def test_without_styles_their_transfer_is_not_known(study):
-    assert study.sizes["style"] == 0 and "Transfer to other styles is not known" in study.attrs["summary"]
+    assert study.sizes["style"] == 0 and dict(details_of(study))["other styles"].startswith("not known")

@@ -76,3 +76,11 @@ def test_another_patch_is_refused():
         effective_tokens(grid.assign_coords(group=["image"] * TOKENS).isel(group=[0]))
     with pytest.raises(ValueError, match="in both directions; it has groups patch 0,0"):
         effective_tokens(grid.sel(direction=["insert"]))
+
+
+def test_the_number_of_tokens_lies_within_those_that_there_are():
+    noisy = [effective_tokens(patched(carried(25), noise=0.02, seed=seed)).effective_tokens for seed in range(40)]
+    assert (np.array(noisy) <= TOKENS).all() and (np.array(noisy) == TOKENS).any()
+    cancelling = np.zeros((PAIRS, TOKENS))
+    cancelling[:, :2] = 1, -0.8
+    assert effective_tokens(patched(cancelling)).effective_tokens == 1
