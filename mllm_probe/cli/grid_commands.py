@@ -88,8 +88,7 @@ def effect(
     untested = table["q"].isna()
     if untested.any():  # no verdict, which is another thing than a cell that does not pass
         table = table.assign(clear_in_grid=table["clear_in_grid"].astype(object).where(~untested, None))
-        least = shown.attrs["least_images"]
-        caption += f" · without q: not tested (medians, fewer than {least} images, or nothing differs)"
+        caption += " · without q: no verdict, and the reason says why"
     if table.empty:
         caption += " · no cell passes" if passing else " · no cell was run with its controls"
     if csv:

@@ -13,7 +13,7 @@ import xarray as xr
 from mllm_probe import schema
 from mllm_probe.activations.store_layout import with_plain_texts
 from mllm_probe.metrics.metric import chance
-from mllm_probe.metrics.statistics import bootstrap_interval, mean
+from mllm_probe.metrics.statistics import mean, t_interval
 from mllm_probe.models.argument_checks import described, require_one_of
 from mllm_probe.plots.effects import nice_ceiling, origin
 from mllm_probe.plots.palette import OTHER_COLOURS, category_colour
@@ -151,7 +151,10 @@ class Chart:
         return " · ".join(self.chosen.values()) or self.title
 
 
-INTERVAL = "Lines are means over concepts, whose number is in brackets; bars are 95 % bootstrap intervals over them."
+INTERVAL = (
+    "Lines are means over concepts, whose number is in brackets; small marks are single concepts; bars are 95 % t "
+    "intervals over them, with 3 or more."
+)
 MULTIVERSE = "multiverse"
 _RANDOM = "random"
 
@@ -244,7 +247,7 @@ def multiverse_chart(of: xr.Dataset) -> Chart:
 
 def _counts(of: xr.Dataset) -> str:
     more, less, total = agreement(of)
-    if "headline_p" in of.attrs:
+    if "curve_p" in of.attrs:
         return counted(of)
     return f"Positive in {more} of {total} ways, negative in {less}, not known or zero in {total - more - less}."
 
@@ -262,22 +265,20 @@ def _read_out(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
 def _reverse(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
     selected = of.sel(chosen)
     caption = [
-        "Size of the change along the direction of the edit, over that of random directions along themselves; a surge "
-        f"would be above the dashed line at {of.attrs['surge_above']:g} in the last block. 1: as large as random.",
+        "Change along the direction of the edit, over the mean size of that of random directions along themselves: "
+        "above 0 with the edit (it persists), below 0 against it (it compensates). 1: as much as of random directions "
+        "that persist.",
         INTERVAL,
     ]
     read, lines = selected[schema.READ_LAYER].values.astype(int), []
-    ratio = (abs(selected["change"]) / selected["change_random"]).transpose(
-        schema.LAYER, schema.CONCEPT, schema.READ_LAYER
-    )
+    ratio = selected["ratio"].sel({schema.CONTROL: "random"}).transpose(schema.LAYER, schema.CONCEPT, schema.READ_LAYER)
     for number, block in enumerate(ratio[schema.LAYER].values.astype(int)):
         later = read >= block
         profiles = _lines(of, read[later], ratio.values[number][:, later], f"edited: block {block}", _colour(number))
         lines += [replace(line, layer=int(block)) for line in profiles]
     title = f"What is left of an edit ({', '.join(chosen.values())})"
     axis = Axis("block that is read", schema.READ_LAYER, tuple(read.tolist()))
-    levels = (1.0, float(of.attrs["surge_above"]))
-    return _chart(of, title, caption, axis, Axis("ratio"), lines=tuple(lines), levels=levels)
+    return _chart(of, title, caption, axis, Axis("ratio"), lines=tuple(lines), levels=(0.0, 1.0))
 
 
 def _reliability(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
@@ -303,8 +304,10 @@ def _scaling(of: xr.Dataset, chosen: Mapping[str, str]) -> Chart:
     values = of[statistic].transpose(schema.CONCEPT, schema.RUNG)
     blocks = of["blocks"].values.astype(float)
     few = f"The trend rests on {of.sizes[schema.RUNG]} models: {', '.join(map(str, of[schema.RUNG].values))}."
-    units = {"best": "[nats]", "matched": "[nats]", "natural": "[nats]", "effective_layers": "[blocks]"}
-    label = f"{statistic.replace('_', ' ')} {units.get(statistic, '')}".strip()
+    # Studies of before effects were in shares of the gap say no units: those are nats.
+    units = {"best": "nats", "matched": "nats", "natural": "nats", "effective_layers": "blocks"}
+    unit = values.attrs.get("units", units.get(statistic, ""))
+    label = statistic.replace("_", " ") + (f" [{unit}]" if unit else "")
     lines = _by_category_lines(of, blocks, values.values)
     if statistic in ("best", "matched"):
         random = of["best_random"].mean(schema.CONCEPT).values
@@ -425,7 +428,7 @@ _DRAWN: dict[str, tuple[_Drawing, ...]] = {
     "scaling": (_Drawing("ladder", _scaling, ("blocks", "best_random"), {schema.STATISTIC: "matched"}),),
     "reverse_steering": (
         _Drawing(
-            "change", _reverse, ("change", "change_random"),
+            "change", _reverse, ("ratio",),
             {schema.SCOPE: "last_prompt+generated", schema.EDIT: "-1 residual norm"},
         ),
     ),
@@ -538,10 +541,9 @@ def _concept_lines(names: Iterable[str], x: np.ndarray, values: np.ndarray, grou
 
 
 def _mean_line(x: np.ndarray, values: np.ndarray, name: str, colour: str) -> Line:
-    """Mean over the concepts that have all points of values [concept, point], with its bootstrap interval."""
+    """Mean over the concepts that have all points of values [concept, point], with its t interval."""
     known = values[np.isfinite(values).all(1)]
     words = name.replace("_", " ")
     if not len(known):
         return Line(name, f"{words}: none known", colour, np.empty(0), np.empty(0))
-    low, high = bootstrap_interval(known, axis=0) if len(known) > 1 else (known[0], known[0])
-    return Line(name, f"{words} ({len(known)})", colour, x, known.mean(0), low, high)
+    return Line(name, f"{words} ({len(known)})", colour, x, known.mean(0), *t_interval(known, axis=0))

@@ -15,8 +15,10 @@ import numpy as np
 import xarray as xr
 
 from mllm_probe import schema
+from mllm_probe.metrics.statistics import LEAST_UNITS
 from mllm_probe.plots.palette import MARKS
-from mllm_probe.studies.clear_cells import spread_over_layers, verdict_caption
+from mllm_probe.schema import CONTROL
+from mllm_probe.studies.clear_cells import verdict_caption
 from mllm_probe.studies.effect import effect as effect_of
 
 MOST_BROKEN = 0.5
@@ -34,16 +36,33 @@ def grid_caption(effect: xr.Dataset) -> str:
         return ""
     if effect.attrs.get("average") == "single":
         return "one image is not tested: clear cells lie beyond the interval of the draws of every control"
-    caption = verdict_caption(effect)
-    if not np.isfinite(effect["q"]).any():
-        return caption
+    unfinished, known = unfinished_cells(effect), np.isfinite(effect["q"])
+    if not known.any():
+        enough = (effect["n"] >= int(effect.attrs.get("least_images", 0))) & unfinished
+        return f"no verdict: {_unfinished_text(effect, unfinished)}" if enough.any() else verdict_caption(effect)
+    caption = f"whole grid: {verdict_caption(effect)}"
+    if unfinished.any():
+        caption += f"; unfinished: {_unfinished_text(effect, unfinished)}"
+    return caption
+
+
+def unfinished_cells(effect: xr.Dataset) -> xr.DataArray:
+    """Cells that were run on too few images or with too few draws: they have an effect, and no interval for it."""
+    difference = effect["difference"]
+    if "low" not in effect or effect.attrs.get("average", "mean") != "mean":
+        return xr.zeros_like(difference, bool)
+    few = effect["low"].isnull()
+    if "n_draws" in effect:
+        few = few | (effect["n_draws"] < LEAST_UNITS).any(CONTROL)
+    return difference.notnull() & few
+
+
+def _unfinished_text(effect: xr.Dataset, unfinished: xr.DataArray) -> str:
+    """How many cells are unfinished for want of images, and of draws."""
     least = int(effect.attrs.get("least_images", 0))
-    untested = {
-        f"with fewer than {least} images": (effect["n"] > 0) & (effect["n"] < least),
-        "that do not differ from the controls": (effect["n"] >= least) & effect["q"].isnull(),
-    }
-    rest = " and ".join(f"{int(cells.sum())} {why}" for why, cells in untested.items() if cells.any())
-    return f"whole grid: {caption}; not tested: {rest}" if rest else f"whole grid: {caption}"
+    few = effect["n"] < least
+    counts = {f"fewer than {least} images": unfinished & few, "too few draws of the controls": unfinished & ~few}
+    return " and ".join(f"{int(cells.sum())} with {why}" for why, cells in counts.items() if cells.any())
 
 
 def marks_of(effect: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -88,9 +107,9 @@ class Series:
     `clear` (ndarray of bool [point]): passes in the grid: clear of every kind of control, at a false discovery rate of
         .05 over the grid.
     `depth` (ndarray [point]): relative depth, where ``x`` are layers.
-    `spread`: peak layer and spread in words, where ``x`` are layers.
     `q` (ndarray [point]): the false discovery rate at which a point passes.
     `marks` (dict of str to ndarray of bool [point]): by the names of `palette.MARKS`.
+    `reason` (ndarray of str [point]): why a point passes or does not, where the effect says so.
     """
 
     concept: str
@@ -102,9 +121,9 @@ class Series:
     n: np.ndarray
     clear: np.ndarray
     depth: np.ndarray | None = None
-    spread: str = ""
     q: np.ndarray | None = None
     marks: dict[str, np.ndarray] = field(default_factory=dict)
+    reason: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -203,7 +222,6 @@ _CLEAR_READING = (
     "Lines: concept minus the mean of random directions, with 95 % intervals over images and draws. "
     "Filled: clear of every control."
 )
-_SPREAD = "peak at layer {}, spread {:.1f} layers"
 _SHOWN_PROMPTS = 3
 
 
@@ -258,7 +276,6 @@ def verdict(effect: xr.Dataset) -> xr.DataArray:
 def describe(effect: xr.Dataset, dim: str, *, title: str, x_label: str, caption: str = "") -> Curves:
     """Describe the figure of an effect along ``dim``, its only dimension beside ``concept`` and ``control``."""
     attributes = effect["difference"].attrs
-    spread = spread_over_layers(effect) if dim == schema.LAYER else None
     reading = READING if "clear_in_grid" in effect else _CLEAR_READING
     return Curves(
         title=title,
@@ -267,14 +284,14 @@ def describe(effect: xr.Dataset, dim: str, *, title: str, x_label: str, caption:
         x_label=x_label,
         y_label=effect_label(str(attributes.get("units", ""))),
         series=[
-            _series(effect.isel(at), dim, None if spread is None else spread.isel(at))
+            _series(effect.isel(at), dim)
             for at in ({schema.CONCEPT: place} for place in range(effect.sizes[schema.CONCEPT]))
         ],
         bands=_bands(effect, dim),
     )
 
 
-def _series(profile: xr.Dataset, dim: str, spread: xr.Dataset | None) -> Series:
+def _series(profile: xr.Dataset, dim: str) -> Series:
     values = {name: np.asarray(profile[name].values) for name in ("low", "high", "n")}
     has_depth = schema.RELATIVE_DEPTH in profile.coords and dim == schema.LAYER
     return Series(
@@ -287,9 +304,7 @@ def _series(profile: xr.Dataset, dim: str, spread: xr.Dataset | None) -> Series:
         q=profile["q"].values if "q" in profile else None,
         marks={name: mark.values for name, mark in marks_of(profile).items()},
         depth=profile[schema.RELATIVE_DEPTH].values if has_depth else None,
-        spread=""
-        if spread is None or not np.isfinite(spread["peak_layer"])
-        else _SPREAD.format(schema.layer_name(int(spread["peak_layer"])), float(spread["participation_ratio"])),
+        reason=profile["reason"].values.astype(str) if "reason" in profile else None,
     )
 
 

@@ -189,8 +189,6 @@ def paint(curves: Curves, x_name: str, ticks: Sequence[float]) -> figure:
     tips += [("n", "@n"), *_verdict_tips(curves)]
     if any(line.depth is not None for line in curves.series):
         tips.insert(2, ("relative depth", "@depth{0.00}"))
-    if any(line.spread for line in curves.series):
-        tips.append(("over the layers", "@spread"))
     named = len(curves.series) <= NAMED
     points = [_paint_series(plot, line, number, named) for number, line in enumerate(curves.series)]
     _paint_marks(plot, curves.series)
@@ -204,6 +202,8 @@ def _verdict_tips(curves: Curves) -> list[tuple[str, str]]:
     """Whether a point passes, and what is marked on it, for the text under the pointer."""
     tested = any(line.q is not None for line in curves.series)
     verdict = [("passes in the grid", "@clear"), ("q", "@q{0.000}")] if tested else [("clear of controls", "@clear")]
+    if any(line.reason is not None for line in curves.series):
+        verdict.append(("reason", "@reason"))
     return [*verdict, *[("answers", "@marks")] * any(line.marks for line in curves.series)]
 
 
@@ -270,10 +270,11 @@ def _source(line: Series) -> ColumnDataSource:
         "fill": np.where(line.clear, category_colour(line.category), LIGHT["paper"]),
         "concept": [line.concept] * len(line.x),
         "category": [line.category] * len(line.x),
-        "spread": [line.spread] * len(line.x),
     }
     if line.q is not None:
         data["q"] = line.q
+    if line.reason is not None:
+        data["reason"] = line.reason
     if line.marks:
         labels = [[MARKS[name]["label"] for name in line.marks if line.marks[name][i]] for i in range(len(line.x))]
         data["marks"] = ["; ".join(names) for names in labels]

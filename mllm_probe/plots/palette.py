@@ -1,4 +1,4 @@
-"""Colours, names of controls, marks and verdicts of cells of every figure: one table, also of the front-end's build."""
+"""Colours, names of controls, and marks of cells of every figure: one table, also of the front-end's build."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ OTHER_COLOURS: list[str] = _TABLE["other_categories"]
 MARKS: dict[str, dict[str, Any]] = _TABLE["marks"]
 """What is marked on a cell, the last one where several are: ``label``, ``sign`` for legends, Bokeh's ``marker``, and
 ``strokes``, lines in a square of side 1 whose corner 0, 0 is at the upper left."""
-REASONS: dict[str, str] = _TABLE["reasons"]
-"""Why a cell passes or not, in words, by the names of `mllm_probe.studies.clear_cells.REASONS` and in their order. The
-front-end fills them in: ``q``, ``cells`` that are tested together, and of the control that reaches as far its name, the
-limit of one more draw, and the mean, both beyond the control that effects are differences from (whose mean is 0)."""
+FADED: float = _TABLE["faded"]
+"""Opacity of the colour of a cell that is unfinished."""
 _CONTROLS: dict[str, dict[str, str]] = _TABLE["controls"]
 _OTHER = "random"
 """A control without a colour of its own takes that of random directions."""

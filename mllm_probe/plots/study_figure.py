@@ -93,6 +93,9 @@ def _line_figure(chart: Chart) -> figure:
     options = {"x_axis_type": "log"} if chart.x.logarithmic else {}
     plot = painting.new_figure(chart.title, list(chart.caption), chart.x.label, chart.y.label, **options)
     means = [line for line in chart.lines if not line.concept]
+    for line in chart.lines:
+        if line.concept:
+            plot.scatter(line.x, line.y, size=4, alpha=0.45, color=line.colour, name=f"concept {line.concept}")
     painted = [_paint_line(plot, line) for line in means] + [_paint_points(plot, points) for points in chart.points]
     for level in chart.levels:
         plot.hspan(y=level, line_dash="dashed", line_color=control_colour("random"), line_width=1.5)

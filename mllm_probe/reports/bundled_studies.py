@@ -32,14 +32,13 @@ from mllm_probe.activations.store_layout import open_group, write_group
 from mllm_probe.concepts import ConceptLibrary, scenes
 from mllm_probe.loading import load, randomised
 from mllm_probe.loading.pretrained import wrap
-from mllm_probe.metrics.metric import chance
 from mllm_probe.models import ProbeModel
 from mllm_probe.models.argument_checks import cache_root, whole_number
 from mllm_probe.models.bundled import other_seeds
 from mllm_probe.reports import StudySection, studies_report
 from mllm_probe.scenes.language import OPPOSITES
 from mllm_probe.scenes.scene import names
-from mllm_probe.studies.multiverse import FEWEST_CONCEPTS, agreement, concluded
+from mllm_probe.studies.multiverse import FEWEST_CONCEPTS, concluded, details_of, found, why_not
 
 SPECIAL = (
     "<pad>", "<bos>", "<eos>", "<unk>", "<image>", "<user>", "<assistant>", "<video>", "<vision_start>", "<vision_end>",
@@ -159,7 +158,8 @@ class Finding:
     """A finding of the paper as a study asks for it.
 
     `heading`, `paper`: the question, and what the paper says. `sign`: of the verdict, if the paper's finding is there;
-    0 where there is no finding of the paper. `limits`: what cannot be concluded whatever comes out.
+    0 where there is no finding of the paper. `limits`: what cannot be concluded whatever comes out. `unknown`: what of
+    the paper's measure is not known, as a clause; such a finding is neither confirmed nor contradicted.
     """
 
     study: str
@@ -167,6 +167,7 @@ class Finding:
     paper: str
     sign: int
     limits: str
+    unknown: str = ""
 
 
 _FEW_SEEDS = "There are one or two seeds of each depth, all trained on the same drawings."
@@ -189,18 +190,17 @@ FINDINGS = (
         "reverse_steering",
         "3 · Steering against a concept",
         "The paper finds that steering against a concept keeps it out of the answer while latent activations surge. "
-        "Which activations it means is not known to us; the measure here was fixed beforehand.",
+        "Which activations it means is not known to us.",
         1,
         "Whether the paper's own measure would show a surge.",
+        "which activations the paper's surge is measured on is not known",
     ),
     Finding(
         "recognition_vs_reasoning",
         "4 · Recognising a relation and reasoning from it",
         "The paper finds that relations are recognised without triggering the procedure that a problem needs.",
         1,
-        "Whether this holds for other problems: there are four relations, and one problem that turns them round. Half "
-        "of the ways push the last token, where a word is named and nothing is left to be worked out: read those that "
-        "edit the image by themselves.",
+        "Whether this holds for other problems: there are four relations, and one problem that turns them round.",
     ),
     Finding("atlas", "5 · How concept vectors lie to each other", "", 0, "The geometry of words: these models have one "
             "token for each."),
@@ -303,8 +303,16 @@ def run_bundled_studies(
     sections = [_section(finding, {job: result for job, result in results.items() if job.study == finding.study})
                 for finding in FINDINGS if finding.study in asked]  # fmt: skip
     written = studies_report(sections, page, "What the bundled models say")
-    lines = [f"{job.study} · {job.model}\n{result.attrs['summary']}\n" for job, result in results.items()]
+    lines = [_in_text(job, result) for job, result in results.items()]
     return [*lines, *_verdicts(results), "", f"{written.path} ({written.size / 1e6:.1f} MB)"]
+
+
+def _in_text(job: StudyJob, study: xr.Dataset) -> str:
+    """A study's summary and its details as a terminal shows them."""
+    rows = details_of(study)
+    width = max((len(name) for name, _ in rows), default=0)
+    lines = [f"  {name.ljust(width)}  {text}" for name, text in rows]
+    return "\n".join([f"{job.study} · {job.model}", str(study.attrs["summary"]), *lines, ""])
 
 
 def _known(what: str, given: Sequence[str] | None, available: list[str]) -> list[str]:
@@ -386,24 +394,21 @@ def _section(finding: Finding, results: Mapping[StudyJob, xr.Dataset]) -> StudyS
 
 
 def verdict_on(finding: Finding, study: xr.Dataset) -> str:
-    """Say in words whether a study agrees with the paper.
+    """Say in words whether a study agrees with the paper, which it does only where it concludes at all.
 
-    `study`: of that study.
+    `study`: of that study. Without a finding of the paper: what the study found.
     """
     if not study.data_vars:
         return str(study.attrs["summary"])
     if "verdict" not in study or not finding.sign:
         return str(study.attrs["summary"]).splitlines()[1]
-    more, less, total = agreement(study)
-    sign = concluded(study)
-    outcome = (
-        "agrees with the paper" if sign == finding.sign else "contradicts the paper" if sign else "concludes nothing"
-    )
-    headline = float(study["verdict"].values[study.attrs["headline"]])
-    return (
-        f"{outcome} ({study['verdict'].attrs['long_name']}: positive in {more} of {total} ways, negative in {less}; "
-        f"headline {headline:+.2f}, p {chance(float(study.attrs['headline_p']))})."
-    )
+    if "curve_p" not in study.attrs:
+        return "cannot tell, because the study is of an earlier version of the package: run it again."
+    why, shown = finding.unknown or why_not(study), found(study, capital=False)
+    if why:
+        return f"cannot tell, because {why} ({shown.removesuffix('.')})."
+    agrees = concluded(study) == finding.sign
+    return f"{'agrees with' if agrees else 'contradicts'} the paper ({shown.removesuffix('.')})."
 
 
 def _verdicts(results: Mapping[StudyJob, xr.Dataset]) -> list[str]:

@@ -37,7 +37,7 @@ _LABELS = {
     "refused_paths": "cheaper ways that were not exact",
 }
 _VERSION = "version_"
-_LEFT_OUT = {"controls", "metrics", "progress", "metric", "summary"}
+_LEFT_OUT = {"controls", "metrics", "progress", "metric", "summary", "details"}
 
 
 def provenance_rows(data: xr.Dataset) -> list[tuple[str, object]]:

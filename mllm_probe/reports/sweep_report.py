@@ -15,8 +15,8 @@ from mllm_probe.plots.effects import counted, grid_caption, prompts_text
 from mllm_probe.plots.palette import MARKS, control_label
 from mllm_probe.reports.study_report import provenance_rows, study_report, unfinished
 from mllm_probe.schema import CATEGORY, CONCEPT, CONTROL, DRAW, LAYER, SAMPLE, STEP, STRENGTH, WORDS, layer_name
-from mllm_probe.studies.answer_score import content_checked
-from mllm_probe.studies.clear_cells import BestCells, best_cells, clear_cells, spread_over_layers, strongest_cell
+from mllm_probe.studies.cell_scores import content_checked
+from mllm_probe.studies.clear_cells import BestCells, best_cells, clear_cells, strongest_cell
 from mllm_probe.studies.effect import effect as effect_of
 from mllm_probe.studies.effect import sample_labels
 from mllm_probe.typing import JsonObject
@@ -74,11 +74,10 @@ def best_table(best: BestCells, data: xr.Dataset, unit: str) -> str:
     kinds = [str(kind) for kind in best.reported[CONTROL].values]
     score = [_SCORE + (", fit images" if best.held_out else "")] if best.by_score else []
     heads = ["concept", "category", "layer", "strength", *score, f"steered [{unit}]" if unit else "steered"]
-    heads += ["beyond random [95 %]", *map(control_label, kinds), "peak layer", "spread [layers]"]
-    heads += [*["content kept"] * (best.kept is not None), "n", "q", "passes in the grid"]
-    spread = spread_over_layers(best.reported)
+    heads += ["beyond random [95 %]", *map(control_label, kinds)]
+    heads += [*["content kept"] * (best.kept is not None), "n", "q", "verdict"]
     rows = [
-        _best_row(best, spread, name, kinds, bool(score))
+        _best_row(best, name, kinds, bool(score))
         if name in best.cells
         else [*_names(best, name), *["–"] * (len(heads) - 4), 0, "not run"]
         for name in map(str, best.reported[CONCEPT].values)
@@ -88,38 +87,25 @@ def best_table(best: BestCells, data: xr.Dataset, unit: str) -> str:
     return choice + table(heads, rows, numbers=numbers, search="best cells", name="best-cells")
 
 
-def verdict(cell: xr.Dataset, least: int) -> str:
-    """Whether a cell of an effect passes in the grid, or why that is not known."""
-    if int(cell["n"]) < least:
-        return f"no verdict: {int(cell['n'])} of {least} images"
-    if "q" not in cell:
-        return "yes" if bool(cell["clear_of_controls"]) else "no"
-    return ("yes" if bool(cell["clear_in_grid"]) else "no") if np.isfinite(cell["q"]) else "not tested"
-
-
 def _names(best: BestCells, name: str) -> list[str]:
     concept = best.reported.sel({CONCEPT: name})
     return [name, words(str(concept[CATEGORY].values)) if CATEGORY in concept.coords else ""]
 
 
-def _best_row(best: BestCells, spread: xr.Dataset, name: str, kinds: list[str], scored: bool) -> list[object]:
+def _best_row(best: BestCells, name: str, kinds: list[str], scored: bool) -> list[object]:
     layer, strength = best.cells[name].layer, best.cells[name].strength
     cell = best.reported.sel({CONCEPT: name, LAYER: layer, STRENGTH: strength})
-    over = spread.sel({CONCEPT: name, STRENGTH: strength})
     digits = digits_for(max(abs(float(cell["difference"])), 1e-9))
     values: list[object] = [
         *[plain(best.cells[name].score, 2)] * scored,
         plain(float(cell["mean"]), digits) if "mean" in cell else "–",
         f"{signed(float(cell['difference']), digits)} {interval(float(cell['low']), float(cell['high']), digits)}",
         *(_around(cell.sel({CONTROL: kind}), digits) for kind in kinds),
-        str(layer_name(int(over["peak_layer"]))) if np.isfinite(over["peak_layer"]) else "–",
-        plain(float(over["participation_ratio"])),
     ]
     if best.kept is not None:
         values.append(plain(float(best.kept.sel({CONCEPT: name, LAYER: layer, STRENGTH: strength})), 2))
     values += [int(cell["n"]), chance(float(cell["q"])) if "q" in cell else "–"]
-    least = int(best.reported.attrs.get("least_images", 0))
-    return [*_names(best, name), layer_name(layer), dose(strength), *values, verdict(cell, least)]
+    return [*_names(best, name), layer_name(layer), dose(strength), *values, str(cell["reason"].values)]
 
 
 def _around(control: xr.Dataset, digits: int) -> str:
@@ -273,9 +259,9 @@ _READING = (
     *(f"{mark['sign']} in a cell: {mark['label']}." for mark in MARKS.values()),
     "n is the number of images that count: at strengths that bring the concept, images that lack it and whose "
     "unsteered answer does not name it; at those that take it away, images whose unsteered answer names it.",
-    "Peak · spread, at the right of the map: the layer of the largest effect v, and the participation ratio "
-    "(Σv)² / Σv² over the layers whose effect has the sign of that peak, in layers: 1 where one layer carries the "
-    "effect, L where L layers carry it equally. Noise at weak layers raises it.",
+    "The line at the right of a row is its effect over the layers, with its sign, on the scale of the colours, the "
+    "same for all rows. Faded cells are unfinished: they have too few images, or too few draws of the controls, for an "
+    "interval, and no verdict.",
     "Where every new token is steered, an answer may repeat one word, most of all at late layers: rank cells by the "
     "score of their answers, and read the answers.",
 )

@@ -63,7 +63,7 @@ def report_is_explored(page: Page) -> None:
     lab.repainted(canvas, [before])
     canvas.hover(position=lab.in_cell(canvas, 0, 1))
     expect(read).to_contain_text("cat · layer 3")
-    expect(read).to_contain_text("nats · too few images for a verdict · n = 3 of 6 images")
+    expect(read).to_contain_text("nats · 3 of 6 images · n = 3 images")
     expect(page.get_by_test_id("map-caption")).to_have_text("no verdict: 3 of 6 images")
     canvas.click(position=lab.in_cell(canvas, 0, 2))
     page.mouse.move(2, 2)

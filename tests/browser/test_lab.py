@@ -13,7 +13,7 @@ from tests.browser import lab
 pytestmark = pytest.mark.browser
 FOLDED = ("patches", "tokens", "pairs", "code")
 THEMES = ("JupyterLab Dark", "JupyterLab Light")
-WHY = "the model does not tell its images apart"
+WHY = "the model does not distinguish its images"
 
 MAKE = """
 import time

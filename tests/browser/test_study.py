@@ -72,10 +72,15 @@ def click_on(chart: Locator, name: str, place: int) -> None:
 def test_a_study_is_read_selected_and_looked_at_in_its_charts(page: Page) -> None:
     chart, readout = page.get_by_test_id("study-chart"), page.get_by_test_id("study-chart-readout")
     expect(page.get_by_test_id("study-summary")).to_contain_text("Nothing is <b>concluded</b>.")
-    point_at(chart, "house", 3)
-    expect(readout).to_have_text(f"house · block 3 · {float(localization().read_out[0, 2, 3]):.2f}")
-    click_on(chart, "house", 3)
-    selected(page, chart, "house", 3)
+    details = page.get_by_test_id("study-details")
+    details.locator("summary").click()
+    expect(details.get_by_role("row")).to_have_text(
+        ["entity (3)read out by 2.0 blocks", "abstract (3)not <b>known</b>"]
+    )
+    point_at(chart, "house", 1)
+    expect(readout).to_have_text(f"house · block 1 · {float(localization().read_out[0, 2, 1]):.2f}")
+    click_on(chart, "house", 1)
+    selected(page, chart, "house", 1)
     chart.focus()
     for key, text in {"Escape": "", "ArrowRight": "entity (3) · block 0"}.items():
         chart.press(key)
@@ -109,7 +114,7 @@ def selected(page: Page, chart: Locator, concept: str, layer: int) -> None:
 def every_way_to_ask_is_read_with_its_setting(page: Page) -> None:
     ways, place = page.get_by_test_id("study-multiverse"), page.get_by_test_id("study-multiverse-ways")
     readout = page.get_by_test_id("study-multiverse-ways-readout")
-    expect(ways).to_contain_text("positive in 2 of 4, negative in 1, neither or not known in 1")
+    expect(ways).to_contain_text("positive in 2 of 4 ways, negative in 1, not known in 1")
     place.focus()
     place.press("ArrowRight")
     expect(readout).to_have_text("way 1 of 4 · −1.00 blocks · dose 0.5, token scope last_prompt")

@@ -24,7 +24,7 @@ from mllm_probe.sweeps.runner import Limits
 CPU = ["--model", "scenes-4l", "--device", "cpu"]
 DRAWN = ["--library", "scenes", "--concepts", "cat", "house", "--negative", "remove", "--library-seed", "1"]
 LIBRARY = [*CPU, *DRAWN, "--split-seed", "2", "--pairs", "12"]
-SWEEP = [*LIBRARY, "--layers", "1", "2", "--strengths", "1", "--metrics", "logprob", "--draws", "4", "--seed", "3"]
+SWEEP = [*LIBRARY, "--layers", "1", "2", "--strengths", "1", "--metrics", "logprob", "--draws", "8", "--seed", "3"]
 SWEEP += ["--tokens", "last_prompt", "--unit", "vector", "--method", "pca", "--prompt", "Describe the picture."]
 VECTORS = [*LIBRARY, "--shuffled-draws", "2", "--seed", "3", "--tokens", "last_prompt", "--no-probe-accuracy"]
 """Other values than the defaults, so that a setting that is not written down changes the repeated run."""
@@ -326,7 +326,7 @@ def test_cells_that_were_not_tested_are_no_cells_that_do_not_pass(
     assert main(["effect", *grid, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert all(cell["clear_in_grid"] is None and cell["q"] is None for cell in told["cells"])
-    assert "without q: not tested (medians, fewer than 6 images, or nothing differs)" in told["caption"]
+    assert "without q: no verdict, and the reason says why" in told["caption"]
     assert main(["effect", *grid, "--passing"]) == 0
     shown = capsys.readouterr().out
     assert "no cell passes" in shown and "Empty DataFrame" not in shown

@@ -6,12 +6,13 @@ import xarray as xr
 CATEGORIES = ["entity"] * 3 + ["abstract"] * 3
 NAMES = [f"c{i}" for i in range(6)]
 FACTS = {"model": "scenes-8l", "prompt": "What do you see?", "n_concepts": 6, "seed": 0, "version_xarray": "1"}
+DETAILS = "entity (3)\tread out by 2.0 blocks\nabstract (3)\tnot <b>known</b>"
 SUMMARY = "6 concepts that the model tells apart.\nNothing is <b>concluded</b>."
 
 
 def dataset(data, coords, **attrs):
     with_categories = {"concept": NAMES, "category": ("concept", CATEGORIES), **coords}
-    return xr.Dataset(data, with_categories, {**FACTS, "summary": SUMMARY, **attrs})
+    return xr.Dataset(data, with_categories, {**FACTS, "summary": SUMMARY, "details": DETAILS, **attrs})
 
 
 def localization():
@@ -33,14 +34,13 @@ def unknown():
 
 def reverse():
     g = np.random.default_rng(1)
-    dims = ("scope", "edit_kind", "concept", "layer", "read_layer")
-    change = -g.uniform(1, 2, (2, 1, 6, 2, 4))
+    dims = ("scope", "edit_kind", "concept", "layer", "control", "read_layer")
+    ratio = g.uniform(-0.5, 1.5, (2, 1, 6, 2, 2, 4))
     coords = {
         "scope": ["image", "last_prompt+generated"], "edit_kind": ["-1 residual norm"], "layer": [1, 2],
-        "read_layer": np.arange(4),
+        "control": ["random", "orthogonal"], "read_layer": np.arange(4),
     }  # fmt: skip
-    data = {"change": (dims, change), "change_random": (dims, np.full(change.shape, 2.0))}
-    return dataset(data, coords, study="reverse_steering", surge_above=1.2)
+    return dataset({"ratio": (dims, ratio)}, coords, study="reverse_steering")
 
 
 def reliability():
@@ -112,7 +112,9 @@ def with_multiverse(study):
     return study.assign(
         verdict=("specification", [2.0, -1.0, np.nan, 1.0], about),
         setting=(("specification", "aspect"), settings),
-    ).assign_coords(aspect=["dose", "token_scope"]).assign_attrs(headline=3, headline_p=0.2)  # fmt: skip
+    ).assign_coords(aspect=["dose", "token_scope"]).assign_attrs(
+        headline=3, headline_p=0.2, curve_p=0.3, n_units=6, compares="concepts", fewest=8, lacking="",
+    )  # fmt: skip
 
 
 STUDIES = {

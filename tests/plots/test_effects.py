@@ -73,16 +73,19 @@ def test_a_layer_profile_shows_the_numbers_of_the_effect(effect):
     assert list(line["n"]) == [24] * 4 and np.allclose(line["depth"], [0.25, 0.5, 0.75, 1])
 
 
-def test_a_layer_profile_says_where_each_concept_peaks_and_how_far_it_spreads(effect):
-    effect["difference"].loc[{"concept": "cat", "strength": 2}] = [0, 3, 3, -1]
-    effect["difference"].loc[{"concept": "neon", "strength": 2}] = np.nan
-    figure = layer_profile(effect, strength=2)
-    assert set(data(figure, "points cat")["spread"]) == {"peak at layer 1, spread 2.0 layers"}
-    assert set(data(figure, "points neon")["spread"]) == {""}
-    (hover,) = [tool for tool in figure.tools if hasattr(tool, "tooltips")]
-    assert ("over the layers", "@spread") in hover.tooltips
-    (hover,) = [tool for tool in dose_response(effect, layer=1).tools if hasattr(tool, "tooltips")]
-    assert ("over the layers", "@spread") not in hover.tooltips
+def test_the_reason_of_each_point_is_under_the_pointer_and_no_spread(effect):
+    words = np.where(effect["clear_in_grid"], "passes", "on_manifold reaches as far: +1.2 [0.3, 2.1]")
+    told = effect.assign(reason=(effect["clear_in_grid"].dims, words))
+    for figure, at in (
+        (layer_profile(told, strength=2), {"strength": 2}),
+        (dose_response(told, layer=1), {"layer": 1}),
+    ):
+        source = data(figure, "points cat")
+        assert source["reason"].tolist() == told["reason"].sel(concept="cat", **at).values.tolist()
+        (hover,) = [tool for tool in figure.tools if hasattr(tool, "tooltips")]
+        assert ("reason", "@reason") in hover.tooltips and "spread" not in source
+    (hover,) = [tool for tool in layer_profile(effect).tools if hasattr(tool, "tooltips")]
+    assert ("reason", "@reason") not in hover.tooltips
 
 
 def test_the_input_of_block_0_is_marked_by_its_name(effect):
@@ -90,9 +93,6 @@ def test_the_input_of_block_0_is_marked_by_its_name(effect):
     shifted = effect.assign_coords(schema.layer_coordinates(layers, 4))
     figure = layer_profile(shifted)
     assert figure.xaxis[0].ticker.ticks == layers and figure.xaxis[0].major_label_overrides == {-1: "input"}
-    peaked = shifted.copy()
-    peaked["difference"] = peaked["difference"] + (peaked.layer == schema.INPUT) * 20.0
-    assert data(layer_profile(peaked), "points cat")["spread"][0].startswith("peak at layer input, spread 1.")
     assert layer_profile(effect).xaxis[0].major_label_overrides == {}
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import stats
 
-from mllm_probe.plots.charts import multiverse_chart, study_chart, study_charts
+from mllm_probe.plots.charts import _mean_line, multiverse_chart, study_chart, study_charts
 from mllm_probe.plots.palette import category_colour
 from tests.plots.studies_by_hand import STUDIES, localization, recognition, reverse, scaling, unknown, with_multiverse
 
@@ -73,7 +74,10 @@ def test_ways_that_are_not_known_come_last_and_are_counted():
     np.testing.assert_array_equal(of.values, [-1, 1, 2, np.nan])
     assert of.chosen.tolist() == [[0, 1], [1, 1], [0, 0], [1, 0]] and of.headline == 1
     assert chart.title == "Abstract concepts are read out later" and chart.y.label == "verdict [blocks]"
-    assert "nothing is concluded" in chart.caption[0]
+    assert "Nothing is concluded: it compares 6 concepts, and 8 are needed." in chart.caption[0]
+    made = with_multiverse(localization())
+    del made.attrs["curve_p"]
+    assert multiverse_chart(made).caption[0].startswith("Positive in 2 of 4 ways"), "a study of an earlier version"
 
 
 def test_a_study_without_drawing_or_numbers_has_no_charts_and_what_is_none_is_refused():
@@ -89,3 +93,18 @@ def test_a_study_without_drawing_or_numbers_has_no_charts_and_what_is_none_is_re
         study_charts(3)
     with pytest.raises(ValueError, match="the place of one specification"):
         multiverse_chart(with_multiverse(localization()).drop_attrs(deep=False))
+
+
+def test_bars_over_concepts_are_t_intervals_and_there_are_none_below_three():
+    """A percentile bootstrap over 2, 3 and 4 concepts covers 51, 74 and 80 % where it says 95."""
+    of = localization()
+    means = {one.name: one for one in study_chart(of).lines if not one.concept}
+    profiles = of.read_out[0, :3].values
+    wanted = stats.ttest_1samp(profiles, 0).confidence_interval(0.95)
+    np.testing.assert_allclose([means["entity"].low, means["entity"].high], wanted)
+    assert means["abstract"].label == "abstract (2)"
+    assert np.isnan(means["abstract"].low).all() and np.isnan(means["abstract"].high).all()
+    values = np.random.default_rng(0).standard_normal((4000, 3, 1))
+    bars = [_mean_line(np.zeros(1), one, "some", "") for one in values]
+    assert 0.94 <= np.mean([bar.low[0] <= 0 <= bar.high[0] for bar in bars]) <= 0.96
+    assert all("95 % t" in " ".join(one.caption) for one in study_charts(of))

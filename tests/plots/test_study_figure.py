@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from mllm_probe.plots import multiverse, study
+from mllm_probe.plots.charts import study_chart
 from mllm_probe.plots.palette import diverging
 from tests.plots.studies_by_hand import (
     atlas,
@@ -39,6 +40,8 @@ def test_lines_of_localization_are_means_over_the_concepts_that_have_a_profile()
         data(other, "mean entity")["y"], of.read_out.isel(measure=1, concept=slice(0, 3)).mean("concept")
     )
     assert "6 concepts" in texts(figure)
+    np.testing.assert_allclose(data(figure, "concept c4")["y"], of.read_out[0, 4])
+    assert np.isnan(data(figure, "interval abstract")["low"]).all(), "two concepts have no interval"
 
 
 def test_a_figure_without_numbers_says_why_in_place_of_empty_axes():
@@ -57,9 +60,10 @@ def test_reverse_steering_is_seen_against_random_directions_from_the_edited_bloc
     of = reverse()
     drawn = data(study(of), "mean edited: block 2")
     assert drawn["x"].tolist() == [2, 3]
-    expected = abs(of.change.sel(scope="last_prompt+generated").isel(edit_kind=0, layer=1)) / 2
-    np.testing.assert_allclose(drawn["y"], expected.mean("concept").values[2:])
-    assert "1.2" in texts(study(of, scope="image"))
+    chosen = of.ratio.sel(scope="last_prompt+generated", control="random").isel(edit_kind=0, layer=1)
+    np.testing.assert_allclose(drawn["y"], chosen.mean("concept").values[2:])
+    assert "below 0 against it (it compensates)" in texts(study(of, scope="image"))
+    assert chosen.values.min() < 0 and study_chart(of).levels == (0.0, 1.0)
 
 
 def test_reliability_has_a_point_for_each_concept_and_the_share_of_random_directions():
@@ -135,7 +139,7 @@ def test_the_multiverse_shows_verdicts_in_rising_order_with_the_headline_and_wha
     assert data(above, "verdicts")["setting"][0] == "dose 0.5, token scope last_prompt"
     (headline,) = [one for one in above.renderers if one.name == "headline"]
     assert headline.data_source.data["x"] == [1] and headline.data_source.data["y"] == [1.0]
-    assert "positive in 2 of 4, negative in 1, neither or not known in 1" in texts(above)
+    assert "positive in 2 of 4 ways, negative in 1, not known in 1" in texts(above)
     dots = data(below, "settings")
     assert list(zip(dots["x"], dots["y"], strict=True))[:2] == [
         (0, ("dose", "0.5")),

@@ -13,16 +13,16 @@ def effect():
     return fakes.effect(answers=True)
 
 
-def test_a_caption_is_over_the_whole_grid_and_says_what_was_not_tested(effect):
+def test_a_caption_is_over_the_whole_grid_and_says_what_is_unfinished(effect):
     cells = effect["q"].size
     passing = int(effect["clear_in_grid"].sum())
     assert grid_caption(effect).startswith(f"whole grid: {passing} of {cells} cells pass (expected false: at most ")
     assert "not tested" not in grid_caption(effect)
-    effect["n"][0, 0, 0], effect["q"][0, 0, 0] = 5, np.nan
-    assert grid_caption(effect).endswith("; not tested: 1 with fewer than 6 images")
-    effect["q"][1, :2, 0] = np.nan
-    both = "; not tested: 1 with fewer than 6 images and 2 that do not differ from the controls"
-    assert grid_caption(effect).endswith(both)
+    effect["n"][0, 0, 0], effect["q"][0, 0, 0], effect["low"][0, 0, 0] = 5, np.nan, np.nan
+    few = "; unfinished: 1 with fewer than 6 images"
+    assert grid_caption(effect).endswith(few)
+    drawn = effect.assign(n_draws=effect["n"].expand_dims(control=["random"]) * 0 + 3)
+    assert grid_caption(drawn).endswith(f"{few} and {cells - 1} with too few draws of the controls")
 
 
 def test_a_caption_says_why_nothing_is_tested(effect):

@@ -7,18 +7,22 @@ import pytest
 import xarray as xr
 
 from mllm_probe.cli import WRONG_INPUT, main
-from mllm_probe.metrics.metric import chance
 from mllm_probe.models import bundled
 from mllm_probe.reports import bundled_studies as home
 from mllm_probe.reports.bundled_studies import FINDINGS, LADDER, SCALING, SHUFFLED, UNTRAINED, StudyJob, verdict_on
-from mllm_probe.studies.multiverse import LOCALIZATION, asked
+from mllm_probe.studies import multiverse, scaling_study
+from mllm_probe.studies.multiverse import Labels, asked
 
 EVERY = [finding.study for finding in FINDINGS]
 
 
-def study(values, p):
-    ways = asked(LOCALIZATION, lambda **way: values)
-    return ways.assign_attrs(headline_p=p, summary="first\nsecond", study="localization", n_concepts=16)
+BY_STUDY = {finding.study: finding for finding in FINDINGS}
+CERTAIN = np.r_[np.ones(8), np.zeros(8)] + np.arange(16) / 100
+
+
+def study(values, of=multiverse.LOCALIZATION, lacking=""):
+    ways = asked(of, lambda **way: values, Labels(np.arange(16) < 8), lacking=lacking)
+    return ways.assign_attrs(summary="first\nsecond", study="localization", n_concepts=16)
 
 
 def test_every_model_has_every_study_and_the_ladder_one(tmp_path):
@@ -43,17 +47,38 @@ def test_the_deepest_models_go_first_and_a_ladder_waits_for_its_grids(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "values, p, said",
-    [(1.0, 0.01, "agrees with the paper"), (-1.0, 0.01, "contradicts the paper"), (1.0, 0.3, "concludes nothing")],
-)
-def test_agreement_with_the_paper_is_what_the_ways_say(values, p, said):
-    told = verdict_on(FINDINGS[0], study(values, p))
-    assert told.startswith(said) and "of 128 ways" in told and f"p {chance(p)}" in told
+    "values, said",
+    [(CERTAIN, "agrees with the paper ("), (-CERTAIN, "contradicts the paper ("),
+     (CERTAIN * np.tile([1, -1], 8), "cannot tell, because the ways together do not differ from chance ("),
+     (CERTAIN * np.where(np.arange(16) == 3, np.nan, 1), "cannot tell, because it compares 7 concepts of the smaller")],
+)  # fmt: skip
+def test_agreement_with_the_paper_is_what_a_study_concludes(values, said):
+    told = verdict_on(BY_STUDY["localization"], study(values))
+    assert told.startswith(said) and "of 8 ways" in told and "for all ways together)." in told
+
+
+def test_a_ladder_of_two_models_neither_agrees_nor_contradicts():
+    """Whatever the ways say: the ladder of two that agreed with the paper is a coin toss."""
+    few = study(CERTAIN, multiverse.SCALING, scaling_study.few_models([4, 8]))
+    assert verdict_on(BY_STUDY["scaling"], few).startswith(
+        "cannot tell, because a trend needs 5 models or more, and this ladder has 2"
+    )
+    enough = study(CERTAIN, multiverse.SCALING, scaling_study.few_models([4, 4, 8, 8, 16]))
+    assert verdict_on(BY_STUDY["scaling"], enough).startswith("agrees with the paper")
+
+
+def test_a_measure_that_the_paper_is_not_known_to_use_neither_agrees_nor_contradicts():
+    for values in (CERTAIN, -CERTAIN):
+        told = verdict_on(BY_STUDY["reverse_steering"], study(values))
+        assert told.startswith("cannot tell, because which activations the paper's surge is measured on is not known")
+    old = study(CERTAIN)
+    del old.attrs["curve_p"]
+    assert "of an earlier version" in verdict_on(BY_STUDY["localization"], old)
 
 
 def test_questions_without_a_finding_of_the_paper_show_their_own_line():
-    atlas = next(finding for finding in FINDINGS if finding.study == "atlas")
-    assert verdict_on(atlas, study(np.nan, np.nan)) == "second"
+    atlas = BY_STUDY["atlas"]
+    assert verdict_on(atlas, study(CERTAIN * np.nan)) == "second"
     assert verdict_on(atlas, xr.Dataset(attrs={"summary": "Nothing to study"})) == "Nothing to study"
 
 
@@ -75,7 +100,7 @@ def test_a_second_seed_in_the_cache_joins_under_its_folders_name(tmp_path, monke
 def test_what_is_there_is_not_run_again_and_models_that_know_nothing_say_so(tmp_path, monkeypatch, capsys):
     settings = {"processes": 1, "models": [UNTRAINED], "only": ["recognition_vs_reasoning"]}
     lines = home.run_bundled_studies(tmp_path / "work", tmp_path / "page.html", **settings)
-    assert any("Nothing to study: of 4 concepts the model tells none apart" in line for line in lines)
+    assert any("Nothing to study: of 4 concepts the model distinguishes and names none" in line for line in lines)
     assert "recognition_vs_reasoning in" in capsys.readouterr().err
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "What cannot be concluded" in page and "Nothing to study" in page

@@ -79,6 +79,8 @@ def effect(
         "clear_of_controls": (dims, np.abs(difference) > 0.4),
         "clear_in_grid": (dims, np.abs(difference) > 0.8),
     }
+    reason = np.where(np.abs(difference) > 0.8, "passes", "interval includes 0")
+    variables["reason"] = dims, np.where(run, reason, "")
     variables |= {f"control_{end}": ((*dims, "control"), random + by) for end, by in ENDS.items()}
     if answers:
         variables["never_named"] = dims, run & (np.arange(layers) == 0)[None, :, None]

@@ -9,7 +9,6 @@ import pytest
 import xarray as xr
 
 from mllm_probe.plots.effects import grid_caption
-from mllm_probe.studies.clear_cells import spread_over_layers
 from mllm_probe.studies.effect import effect
 from mllm_probe.widgets import LayerConceptHeatmap
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import RateLimiter
@@ -51,18 +50,51 @@ def test_rows_are_grouped_by_category_in_the_order_of_their_first_concepts():
     assert groups == [["entity", [0, 2]], ["visual style", [1]], ["", [3]]] and row_groups([]) == []
 
 
-def test_peak_and_spread_are_those_of_the_effect_from_the_shown_control():
+def test_the_mean_over_concepts_is_that_of_the_effect_from_the_shown_control():
     data = fakes.effect()
     shifted = (data["difference"] + 0.4).expand_dims(control=["shuffled"])
     both = xr.concat([data["difference"].expand_dims(control=["random"]), shifted], "control")
     data = xr.concat([data, data.assign_coords(control=["shuffled"])], "control", data_vars="minimal")
     data = data.assign(difference_from=both, difference_low=both - 1, difference_high=both + 1)
-    for kind, control in (("random", None), ("shuffled", "shuffled")):
-        cells, spread = cells_of(data, kind), spread_over_layers(data, control)
-        for name, dims in (("peak_layer", ("concept", "strength")), ("mean_over_concepts", ("layer", "strength"))):
-            wanted = spread[name].transpose(*dims).values.astype(np.float32)
-            np.testing.assert_array_equal(np.frombuffer(cells[name], np.float32).reshape(wanted.shape), wanted)
-    assert cells_of(data, "random")["participation_ratio"] != cells_of(data, "shuffled")["participation_ratio"]
+    for kind, shown in (("random", data["difference"]), ("shuffled", data["difference"] + 0.4)):
+        mean = np.frombuffer(cells_of(data, kind)["mean_over_concepts"], np.float32)
+        wanted = shown.mean("concept").transpose("layer", "strength").values
+        np.testing.assert_allclose(mean.reshape(wanted.shape), wanted, rtol=1e-5)
+    data["difference"][:, 0] = np.nan
+    assert np.isnan(np.frombuffer(cells_of(data)["mean_over_concepts"], np.float32)[0])
+
+
+def test_reasons_are_those_of_the_effect_each_told_once():
+    data = fakes.effect(done=0.8)
+    without = cells_of(data.drop_vars("reason"))
+    assert (without["reason"], without["reasons"]) == (b"", [])
+    clear = data["clear_in_grid"].values
+    words = np.where(np.isnan(data["difference"]), "", np.where(clear, "passes", "interval includes 0"))
+    words[0, 0, 0] = "random reaches as far: +1.2 [0.3, 2.1]"
+    cells = cells_of(data.assign(reason=(("concept", "layer", "strength"), words)))
+    words[0, 0, 0] = "random reaches as far"  # its numbers are sent once, with the controls
+    assert [cells["reasons"][place] for place in np.frombuffer(cells["reason"], np.uint16)] == words.ravel().tolist()
+    assert len(cells["reasons"]) == len(set(words.ravel()))
+
+
+def test_cells_with_too_few_images_or_draws_are_unfinished_and_the_caption_says_so():
+    data = fakes.effect()
+    assert cells_of(data)["unfinished"] == b"" and "faded" not in cells_of(data)["note"]
+    coarse = data.assign({name: data[name] * np.nan for name in ("low", "high", "q")})
+    coarse = coarse.assign(clear_in_grid=data["clear_in_grid"] & False)
+    cells = cells_of(coarse)
+    assert np.frombuffer(cells["unfinished"], np.float32).all() and "faded: unfinished" in cells["note"]
+    assert cells["caption"] == f"no verdict: {data['q'].size} with too few draws of the controls"
+    few = data["layer"] < 2
+    some = coarse.assign({name: data[name].where(~few) for name in ("low", "high", "q")})
+    some["n"] = some["n"].where(data["layer"] != 0, 4)
+    half = data["q"].size // 8
+    assert cells_of(some)["caption"].endswith(
+        f"; unfinished: {half} with fewer than 6 images and {half} with too few draws of the controls"
+    )
+    unfinished = np.frombuffer(cells_of(some)["unfinished"], np.float32).reshape(data["q"].shape)
+    np.testing.assert_array_equal(unfinished, np.broadcast_to(few.values[None, :, None], unfinished.shape))
+    assert cells_of(coarse.assign_attrs(average="median"))["unfinished"] == b"", "medians are not tested at all"
 
 
 def test_random_directions_are_told_as_differences_from_unsteered():
@@ -81,7 +113,7 @@ def test_it_tells_which_cells_pass_and_what_their_answers_are():
     marks = numbers(heatmap, "marks")
     np.testing.assert_array_equal(marks % 2 == 1, data["never_named"].values)
     np.testing.assert_array_equal(marks >= 2, data["broken"].values >= 0.5)
-    assert set(np.unique(marks)) == {0, 1, 2, 3} and heatmap.least_images == 6
+    assert set(np.unique(marks)) == {0, 1, 2, 3}
     assert heatmap.caption == grid_caption(data) and "whole grid: " in heatmap.caption
     heatmap.show(fakes.effect())
     assert heatmap.marks == b"" and "answers" not in heatmap.note
@@ -89,14 +121,16 @@ def test_it_tells_which_cells_pass_and_what_their_answers_are():
 
 def test_one_image_medians_and_too_few_images_have_no_verdict_and_a_map_says_so():
     heatmap = LayerConceptHeatmap(raw_grid())
-    assert np.isfinite(numbers(heatmap, "q")).all() and "hatched: does not pass in the grid" in heatmap.note
+    tested = np.isfinite(numbers(heatmap, "q"))
+    assert tested.all((0, 1)).tolist() == [True, False, True], "strength 0 edits nothing"
+    assert "hatched: does not pass in the grid" in heatmap.note
     heatmap.average = "single"
-    assert (heatmap.q, heatmap.least_images) == (b"", 1) and "hatched: not clear of the controls" in heatmap.note
+    assert heatmap.q == heatmap.unfinished == b"" and "hatched: not clear of the controls" in heatmap.note
     assert heatmap.caption.startswith("one image is not tested")
     heatmap.average = "median"
     assert np.isnan(numbers(heatmap, "q")).all() and heatmap.caption == "medians have no test against controls"
     few = LayerConceptHeatmap(raw_grid(pictures=4))
-    assert (few.caption, few.least_images) == ("no verdict: 4 of 6 images", 6)
+    assert few.caption == "no verdict: 4 of 6 images" and numbers(few, "unfinished").all()
     assert not numbers(few, "clear").any() and np.isnan(numbers(few, "q")).all()
 
 

@@ -220,7 +220,7 @@ def test_without_a_recommended_setting_the_lab_opens_at_the_largest_fluent_dose(
     library = mp.concepts.scenes(concepts=["cat", "neon"], pairs=16)
     lab = mp.explore("scenes-4l", library, strengths=(0.5, 0.75), draws=4)
     assert lab.wait(SOON) and lab.panel.safe_high == 0.75 == lab.panel.strength
-    assert lab.bar.title.endswith("tells 2 of 2 concepts apart")
+    assert lab.bar.title.endswith("distinguishes and names 2 of 2 concepts")
     lab.panel.choose(strength=0.5)
     lab.panel.choose(concept="neon")
     assert lab.wait(SOON) and lab.panel.strength == 0.5

@@ -15,8 +15,8 @@ import mllm_probe as mp
 from mllm_probe import cli
 from mllm_probe.reports import StudySection, studies_report
 from mllm_probe.reports.study_report import provenance_rows, unfinished
-from mllm_probe.reports.sweep_report import answers_of, choice_of
-from mllm_probe.studies.clear_cells import best_cells, spread_over_layers, verdict_caption
+from mllm_probe.reports.sweep_report import answers_of, choice_of, verdict
+from mllm_probe.studies.clear_cells import best_cells, verdict_caption
 from mllm_probe.widgets.base.numbers import chance, plain
 from tests.plots.studies_by_hand import STUDIES, atlas, comparison, localization, reliability, scaling, with_multiverse
 from tests.widgets import fakes
@@ -24,7 +24,7 @@ from tests.widgets import fakes
 HOSTILE = fakes.HOSTILE[0]
 
 
-def grid(concepts=("cat", HOSTILE), layers=4, samples=6, draws=3, seed=0) -> xr.Dataset:
+def grid(concepts=("cat", HOSTILE), layers=4, samples=6, draws=4, seed=0) -> xr.Dataset:
     """A grid of a sweep; every concept is named at layer 2 and strength 1, random directions never."""
     rng = np.random.default_rng(seed)
     dims = ("concept", "layer", "strength", "control", "draw", "sample")
@@ -75,7 +75,7 @@ def test_a_report_says_how_it_was_made_and_how_large_it_is(tmp_path):
     facts = dict(table(text, "all-facts"))
     assert facts["weights fingerprint"] == "f" * 12 and facts["edited tokens"] == "last_prompt+generated"
     assert facts["prompt"] == "what &lt;b&gt;do&lt;/b&gt; you see ?" and facts["computed by"] == "shared prefix"
-    assert facts["images"] == "6 (3 fit, 3 held out)" and facts["controls"] == "random, 3 draws each"
+    assert facts["images"] == "6 (3 fit, 3 held out)" and facts["controls"] == "random, 4 draws each"
     assert "torch 2.13" in facts["versions"]
 
 
@@ -101,14 +101,12 @@ def test_the_best_cell_is_chosen_on_fit_pictures_and_reported_on_held_out_ones(t
     assert rows[0][5:7] == ["0.75", f"+0.75 [+{float(cell['low']):.2f}, +{float(cell['high']):.2f}]"]
     assert "Selected by the mean score of the answers on fit images and evaluated on held-out ones" in text
     assert "mean score of the answers, fit images</th>" in text
-    spread = spread_over_layers(named)
-    over = spread.sel(concept="cat", strength=1)
-    peak, ratio = int(over["peak_layer"]), f"{float(over['participation_ratio']):.1f}"
     q = chance(float(cell["q"]))
     around = [float(cell[f"control_{end}"].sel(control="random")) for end in ("mean", "low", "high")]
     mean, low, high = (plain(one, 2) for one in around)
-    assert rows[0][7:] == [f"{mean} [{low}, {high}]", str(peak), ratio, "0.50", "12", html.escape(q), "yes"]
-    assert peak == 3, "the named share alone would choose another layer"
+    assert rows[0][7:] == [f"{mean} [{low}, {high}]", "0.50", "12", html.escape(q), verdict(cell, 10)]
+    peak = named["difference"].sel(concept="cat", strength=1).argmax("layer")
+    assert int(peak) == 3, "the named share alone would choose another layer"
 
 
 def test_without_two_splits_the_numbers_are_called_optimistic():
@@ -142,7 +140,7 @@ def test_cells_that_clear_their_controls_stand_beside_them(tmp_path):
 def test_cells_of_too_few_images_have_no_verdict(tmp_path):
     text = page(with_fluency(grid(samples=4)), tmp_path)
     assert table(text, "clear-cells") == [] and "No verdict: 4 of 6 images. " in text
-    assert {row[-1] for row in table(text, "best-cells")} == {"no verdict: 2 of 10 images"}
+    assert {row[-1] for row in table(text, "best-cells")} == {"2 of 10 images"}
 
 
 def answered_grid(**sizes) -> xr.Dataset:
@@ -154,7 +152,7 @@ def answered_grid(**sizes) -> xr.Dataset:
 
 
 def test_where_answers_were_generated_their_score_is_shown_and_chooses_the_cells(tmp_path):
-    data = answered_grid(samples=24)
+    data = answered_grid(samples=24, draws=8)
     text = page(data, tmp_path)
     model = state(text)["models"][0]["state"]
     assert (model["metric"], model["metrics"][0]) == ("score", "score") and model["layer"] == 2
@@ -163,7 +161,7 @@ def test_where_answers_were_generated_their_score_is_shown_and_chooses_the_cells
         "whole grid: "
     )
     rows = table(text, "best-cells")
-    assert rows[0][:6] == ["cat", "entity", "2", "1", "0.50", "1.00"] and rows[0][-1] == "yes"
+    assert rows[0][:6] == ["cat", "entity", "2", "1", "0.50", "1.00"] and rows[0][-1] == "passes"
     assert "Selected by the mean score of the answers on fit images" in text
     unlabelled = data.assign(kept=data["kept"] * np.nan, kept_unsteered=data["kept_unsteered"] * np.nan)
     text = page(unlabelled, tmp_path)

@@ -6,12 +6,9 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-from mllm_probe.studies.clear_cells import spread_over_layers
 from mllm_probe.widgets import LayerConceptHeatmap
-from mllm_probe.widgets.base.numbers import plain
 from mllm_probe.widgets.pictures import drawing as fonts
 from mllm_probe.widgets.pictures.drawing import Box, Line, Text
 from mllm_probe.widgets.pictures.static_picture import picture_of_panel, pieces
@@ -44,22 +41,16 @@ def test_the_lab_is_drawn_in_full_and_as_wide_as_its_answers():
     written = " ".join(shape.text for shape in drawing.shapes if isinstance(shape, Text))
     right = max(shape.x + shape.width for shape in drawing.shapes if isinstance(shape, Box))
     assert "a-model-with-a-long-name · last_prompt + generated + image · add" in written and "…" not in written
-    (heading,) = (shape for shape in drawing.shapes if isinstance(shape, Text) and shape.text == "peak · spread")
-    assert drawing.width == 640 and 540 < right < heading.x
+    assert drawing.width == 640 and 600 < right <= 640 and "spread" not in written
 
 
-def test_peak_and_spread_stand_beside_each_concept_as_the_study_gives_them():
+def test_unfinished_cells_are_faded():
     effect = fakes.effect()
-    effect["difference"][3] = np.nan
-    heatmap = LayerConceptHeatmap(effect)
-    drawing = heatmap.drawing()
-    spread = spread_over_layers(effect).sel(strength=heatmap.strength)
-    rows = {shape.text: shape.y for shape in drawing.shapes if isinstance(shape, Text) and shape.anchor == "end"}
-    beside = {shape.y: shape.text for shape in drawing.shapes if isinstance(shape, Text) and shape.x > 556}
-    for name, peak, ratio in zip(heatmap.concepts, spread["peak_layer"], spread["participation_ratio"], strict=True):
-        known = bool(np.isfinite(peak))
-        assert beside[rows[name]] == (f"{int(peak)} · {plain(float(ratio))}" if known else ""), name
-    assert int(np.isfinite(spread["peak_layer"]).sum()) == len(heatmap.concepts) - 1
+    for name in ("low", "high"):
+        effect[name] = effect[name].where(effect["layer"] > 2)
+    drawing = LayerConceptHeatmap(effect).drawing()
+    cells = [shape for shape in drawing.shapes if isinstance(shape, Box) and shape.fill and shape.height > 9]
+    assert sum(shape.opacity < 1 for shape in cells) == 3 * effect.sizes["concept"]
 
 
 def test_marks_and_the_caption_are_on_the_still_image(tmp_path):

@@ -31,6 +31,7 @@ def test_every_study_is_plain_data_without_nan(name):
     state = {key: value for key, value in state.items() if not hasattr(value, "comm")}
     json.dumps(state, allow_nan=False)
     assert view.study == name and view.summary == SUMMARY.splitlines() and view.charts
+    assert view.details == [["entity (3)", "read out by 2.0 blocks"], ["abstract (3)", "not <b>known</b>"]]
     assert view.chart == view.charts[0]["key"] and view.multiverse["specifications"]["headline"] == 1
     assert view.multiverse["specifications"]["values"] == [-1, 1, 2, None]
 

@@ -1,5 +1,4 @@
 /** Numbers of a small map that can be told by their place. */
-import palette from "../../mllm_probe/plots/palette.json";
 import type { Cells, RowGroup } from "../src/heatmap/map_cells";
 
 /** Rows of the small map: its first and third concept share a category. */
@@ -7,9 +6,6 @@ export const GROUPS: RowGroup[] = [
   ["entity", [0, 2]],
   ["style", [1]],
 ];
-
-/** Place of a reason by its name. */
-export const reason = (name: keyof typeof palette.reasons): number => Object.keys(palette.reasons).indexOf(name);
 
 /** Three concepts, four layers, two strengths; each value is its index. */
 export function cells(): Cells {
@@ -30,16 +26,14 @@ export function cells(): Cells {
     clear: value.map((_, i) => i % 2),
     q: value.map((_, i) => (i % 2 ? 0.0125 : 0.5)),
     marks: empty,
-    reason: value.map((_, i) => (i % 2 ? reason("passes") : reason("not_clear"))),
-    reachedBy: value.map(() => Number.NaN),
-    leastImages: 6,
+    unfinished: empty,
+    reason: Uint16Array.from(value, (_, i) => i % 2),
+    reasons: ["interval includes 0", "passes", "2 of 6 images", "random reaches as far"],
     controls: [],
     against: 0,
     control: empty,
     controlLow: empty,
     controlHigh: empty,
-    peakLayer: empty,
-    participationRatio: empty,
     meanOverConcepts: empty,
   };
 }

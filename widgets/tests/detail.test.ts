@@ -100,17 +100,21 @@ describe("copies", () => {
     const lines = csvOf(controlled(), window, shown).trim().split("\n");
     expect(lines).toHaveLength(5);
     expect(lines[0]).toBe(
-      "concept,category,layer,strength,strength_unit,metric,average,against,difference,low,high,unit,n,q,clear_in_grid,answers," +
+      "concept,category,layer,strength,strength_unit,metric,average,against,difference,low,high,unit,n,q,clear_in_grid,reason,answers," +
         "random_mean,random_low,random_high,shuffled_mean,shuffled_low,shuffled_high",
     );
-    expect(lines[1]).toBe("line_art,style,1,-1,residual,logprob,mean,random,10,9,11,nats,24,0.5,false,,1,-1,3,3,2,4");
+    expect(lines[1]).toBe(
+      "line_art,style,1,-1,residual,logprob,mean,random,10,9,11,nats,24,0.5,false,interval includes 0,,1,-1,3,3,2,4",
+    );
   });
   it("say what is marked, and of an effect without q that it is clear of the controls alone", () => {
     const some = cells();
     some.marks = some.value.map((_, i) => (i === 10 ? 3 : 0));
     const lines = csvOf(some, window, shown).split("\n");
-    expect(lines[1]).toMatch(/,0\.5,false,no answer names the concept; at least half of the answers broken$/);
-    expect(csvOf({ ...some, q: new Float32Array(0) }, window, shown)).toMatch(/n,q,clear_of_controls,answers/);
+    expect(lines[1]).toMatch(
+      /,0\.5,false,interval includes 0,no answer names the concept; at least half of the answers broken$/,
+    );
+    expect(csvOf({ ...some, q: new Float32Array(0) }, window, shown)).toMatch(/n,q,clear_of_controls,reason,answers/);
   });
   it("quote what needs it and let no cell begin a formula", () => {
     const odd = { ...cells(), concepts: ['=1+"2",x'] };

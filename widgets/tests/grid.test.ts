@@ -25,6 +25,10 @@ describe("image of the cells", () => {
   it("is transparent where nothing was run", () => {
     expect(at(1, 3)).toEqual([0, 0, 0, 0]);
   });
+  it("is faded where a cell is unfinished", () => {
+    const faded = { ...some, unfinished: some.value.map((_, i) => (i === 1 ? 1 : 0)) };
+    expect([...pixels(faded, layout, 1, 16, COLOURS).slice(0, 8)]).toEqual([136, 0, 7, 89, 152, 0, 7, 255]);
+  });
   it("is that of the strength", () => {
     expect([...pixels(some, layout, 0, 16, COLOURS).slice(0, 4)]).toEqual([128, 0, 7, 255]);
   });

@@ -5,11 +5,11 @@ import { paintMarks } from "../src/heatmap/cell_marks";
 import { Names } from "../src/heatmap/labels";
 import { cellAt, edgesAt, layerAt, layoutMap, move } from "../src/heatmap/layout";
 import { type Cells, floats, indexOf, nearest, profile } from "../src/heatmap/map_cells";
-import { paintColumnProfile, paintMargin } from "../src/heatmap/margins";
+import { heightOn, paintColumnProfile, paintMargin } from "../src/heatmap/margins";
 import { readout } from "../src/heatmap/readout";
 import type { Scene } from "../src/heatmap/scene";
 import { dragTo, fromTraits, onKey, select, span, toTraits } from "../src/heatmap/selection";
-import { cells, GROUPS, reason } from "./cells";
+import { cells, GROUPS } from "./cells";
 
 describe("cells", () => {
   it("are read from buffers that start anywhere", () => {
@@ -49,7 +49,7 @@ describe("layout", () => {
       for (const layers of [4, 8, 40]) {
         const made = layoutMap(GROUPS, layers, { width, nameWidth: 150 });
         expect(made.left + layers * made.cellWidth).toBeLessThanOrEqual(width);
-        if (made.margin !== null) expect(made.margin + 100).toBeLessThanOrEqual(width);
+        if (made.margin !== null) expect(made.margin + 80).toBeLessThanOrEqual(width);
       }
     }
     expect(layoutMap(GROUPS, 40, { width: 480, nameWidth: 60 }).margin).toBeNull();
@@ -88,7 +88,7 @@ describe("readout", () => {
       "1 × residual norm",
       "+13.0 nats",
       "[+12.0, +14.0]",
-      "passes in the grid, q = .013",
+      "passes, q = .013",
       "n = 24 images",
     ]);
   });
@@ -100,50 +100,33 @@ describe("readout", () => {
     readout({ ...cells(), ...some }, { concept, layer: 2 }, 1, units)
       .map((piece) => piece.text)
       .slice(5);
-  it("says whether a cell passes, of how many images, and what its answers are", () => {
+  it("says why a cell passes or not in the words of the kernel, of how many images, and what its answers are", () => {
     const all = cells().value;
-    const said = (name: Parameters<typeof reason>[0], some: Partial<Cells> = {}) =>
-      verdict({ reason: all.map(() => reason(name)), ...some });
-    expect(said("passes")).toEqual(["passes in the grid, q = .013", "n = 24 images"]);
-    expect(said("not_in_grid", { q: all.map((_, i) => (i < 4 ? Number.NaN : 0.056)) })[0]).toBe(
-      "clear of the controls, does not pass in the grid: q = .056 among 20 cells",
-    );
-    expect(said("against_intention")[0]).toBe("does not pass: against the intended sign");
-    expect(said("few_images", { n: all.map(() => 4) })).toEqual(["too few images for a verdict", "n = 4 of 6 images"]);
-    expect(verdict({ clear: new Float32Array(0) })).toEqual(["n = 24 images"]);
-    expect(verdict({ n: all.map(() => 1), leastImages: 1, q: new Float32Array(0) }).at(-1)).toBe("n = 1 image");
+    const said = (place: number, some: Partial<Cells> = {}) =>
+      verdict({ reason: Uint16Array.from(all, () => place), ...some });
+    expect(said(1)).toEqual(["passes, q = .013", "n = 24 images"]);
+    expect(said(1, { q: new Float32Array(0) })[0]).toBe("passes");
+    expect(said(2, { n: all.map(() => 2) })).toEqual(["2 of 6 images", "n = 2 images"]);
+    expect(said(3)[0]).toBe("random direction reaches as far");
+    expect(verdict({ reason: new Uint16Array(0) })).toEqual(["n = 24 images"]);
+    expect(verdict({ n: all.map(() => 1) }).at(-1)).toBe("n = 1 image");
     expect(verdict({ marks: all.map(() => 3) }).slice(1, 3)).toEqual([
       "no answer names the concept",
       "at least half of the answers broken",
     ]);
   });
-  it("names the control that reaches as far, on the scale of the effect", () => {
+  it("gives the numbers of the control that it is compared with, and of another one that reaches as far", () => {
     const all = cells().value;
-    const of = (random: number, on: number) => Float32Array.from([...all.map(() => random), ...all.map(() => on)]);
-    const some = {
-      ...{
-        controls: ["random", "on_manifold"],
-        control: of(1.5, 0.5),
-        controlLow: of(-2, -9),
-        controlHigh: of(3, 14.6),
-      },
-      ...{ reason: all.map(() => reason("control_reaches")), reachedBy: all.map(() => 1) },
-    };
-    // 14.6 and 0.5 from unsteered; the effect, +13, is what it is beyond random directions, which reach 1.5.
-    expect(verdict(some)).toEqual([
-      "does not pass: on-manifold directions (in which activations differ) reach +13.1, mean −1.0",
-      "n = 24 images",
-      "random direction +1.5 [−2.0, +3.0] over unsteered",
+    const both = Float32Array.from([...all.map(() => 1), ...all.map(() => 2)]);
+    const with_controls = { controls: ["random", "on_manifold"], control: both, controlLow: both, controlHigh: both };
+    const numbers = (reason: string) => verdict({ ...with_controls, reasons: ["", reason] }).slice(2);
+    const random = "random direction +1.0 [+1.0, +1.0] over unsteered";
+    expect(numbers("passes")).toEqual([random]);
+    expect(numbers("random reaches as far")).toEqual([random]);
+    expect(numbers("on_manifold reaches as far")).toEqual([
+      random,
+      "on-manifold direction +2.0 [+2.0, +2.0] over unsteered",
     ]);
-    expect(verdict({ ...some, against: 1 })[0]).toBe(
-      "does not pass: on-manifold directions (in which activations differ) reach +14.1",
-    );
-    const less = { ...some, value: all.map(() => -13), reachedBy: all.map(() => 0) };
-    expect(verdict(less)[0]).toBe("does not pass: random directions reach −3.5");
-    const may = { ...some, reason: all.map(() => reason("control_may_reach")) };
-    expect(verdict(may)[0]).toContain(
-      "one more draw of on-manifold directions (in which activations differ) may reach",
-    );
   });
   it("says why a concept is grey, measured or not", () => {
     const grey = { ...cells(), unfit: { cat: "not told apart" } };
@@ -248,13 +231,29 @@ describe("margins", () => {
   };
   const scene = (some: Cells) => ({ cells: some, layout, strength: 1, limit: 24 }) as Scene;
   const theme = { font: "serif" } as Theme;
-  it("write the kernel's peak and spread, and nothing beside a concept without them", () => {
+  it("draw the effect of each row with its sign, on one scale for all rows", () => {
     const some = cells();
-    some.peakLayer = Float32Array.from([0, 12, 0, Number.NaN, 0, 3]);
-    some.participationRatio = Float32Array.from([1, 2.25, 1, Number.NaN, 1, 4]);
+    some.value = some.value.map((_, i) => (i < 8 ? 12 : i < 16 ? -12 : 3));
+    some.value[17] = Number.NaN;
+    const steps: [string, number, number][] = [];
     const { written, pen: seen } = pen();
-    paintMargin(seen, scene(some), theme);
-    expect(written).toEqual(["peak · spread", "12 · 2.3", "3 · 4.0"]);
+    const recording = Object.assign(seen, {
+      moveTo: (x: number, y: number) => steps.push(["move", x, y]),
+      lineTo: (x: number, y: number) => steps.push(["line", x, y]),
+    });
+    paintMargin(recording, { ...scene(some), unit: "nats" }, theme);
+    expect(written).toEqual(["± 24 nats"]);
+    const rows = layout.rows.map(({ concept, y }) => ({ concept, zero: y + heightOn(layout, 0, 24) }));
+    const above = (concept: number) => {
+      const { zero = 0 } = rows.find((row) => row.concept === concept) ?? {};
+      return steps.filter(([, , y]) => Math.abs(y - zero) < layout.rowHeight / 2).map(([, , y]) => zero - y);
+    };
+    const half = (layout.rowHeight - 5) / 4;
+    expect(above(0)).toEqual([half, half, half, half].map((y) => expect.closeTo(y, 6)));
+    expect(above(1)).toEqual([half, half, half, half].map((y) => expect.closeTo(-y, 6)));
+    expect(above(2)).toEqual([half, half, half].map((y) => expect.closeTo(y / 4, 6)));
+    expect(steps.filter(([kind]) => kind === "move").length).toBe(3);
+    expect(heightOn(layout, 99, 24)).toBe(heightOn(layout, 24, 24));
   });
   it("draw a bar for each of the kernel's means", () => {
     const some = cells();

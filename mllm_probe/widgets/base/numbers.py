@@ -31,9 +31,8 @@ __all__ = [
     "words",
 ]
 
-_CELLS = ("values", "low", "high", "n", "clear", "q", "marks")
+_CELLS = ("values", "low", "high", "n", "clear", "unfinished", "q", "marks")
 _CONTROLS = ("control", "control_low", "control_high")
-_SPREAD = ("peak_layer", "participation_ratio")
 _FINEST = {"nats": 1.0, "doublings": 1.0, "": 0.1}
 """No scale is finer than this, or noise would look like an effect while the first cells arrive."""
 
@@ -43,14 +42,13 @@ class MapNumbers:
     """Data of a heatmap.
 
     `row_groups`: rows from top to bottom: the words of a category and the places of its concepts.
-    `values`, `low`, `high`, `n`, `clear`, `q`, `marks` (float32 array [concept, layer, strength]): NaN where nothing
-        was run, or the effect lacks it. ``marks`` are sums of 2 to the place of each mark in `palette.MARKS`.
+    `values`, `low`, `high`, `n`, `clear`, `unfinished`, `q`, `marks` (float32 array [concept, layer, strength]): NaN
+        where nothing was run, or the effect lacks it. ``marks`` are sums of 2 to the place of each mark in
+        `palette.MARKS`.
     `note`, `caption`: legend of the marks of the map, and how many of its cells pass.
     `controls` (dict of str to tuple of arrays [concept, layer, strength]): for each kind of control its mean and the
         ends of the interval of its draws, as differences from unsteered.
     `against`: the control that ``values`` are differences from.
-    `peak_layer`, `participation_ratio` (float32 array [concept, strength]): from `spread_over_layers`; NaN where
-        nothing was run.
     """
 
     concepts: list[str]
@@ -65,14 +63,13 @@ class MapNumbers:
     high: np.ndarray
     n: np.ndarray
     clear: np.ndarray
+    unfinished: np.ndarray
     q: np.ndarray
     marks: np.ndarray
     note: str
     caption: str
     controls: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
     against: str
-    peak_layer: np.ndarray
-    participation_ratio: np.ndarray
 
     @classmethod
     def of(cls, state: object) -> MapNumbers:
@@ -96,7 +93,6 @@ class MapNumbers:
             caption=get("caption"),
             controls=controls,
             against=get("against"),
-            **{name: _array(get(name), (shape[0], shape[2])) for name in _SPREAD},
         )
 
     def strength_index(self, wanted: float) -> int:
@@ -122,16 +118,20 @@ def _array(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
     return np.frombuffer(data, np.float32).reshape(shape) if data else np.full(shape, np.nan, np.float32)
 
 
-def map_note(against: str, *, tested: bool, outliers: bool, marks: Collection[str] = ()) -> str:
+def map_note(
+    against: str, *, tested: bool, outliers: bool, unfinished: bool = False, marks: Collection[str] = ()
+) -> str:
     """Legend of the marks of a map.
 
     `against`: the kind of control that effects are differences from.
     `tested`: whether cells are tested in the grid, so that hatching goes by that.
     `outliers`: whether any cell lies beyond the scale.
+    `unfinished`: whether any cell has too few images or draws for a verdict.
     `marks`: names of `palette.MARKS` that any cell has.
     """
     hatched = "does not pass in the grid" if tested else "not clear of the controls"
     parts = [f"beyond {control_label(against)}", f"hatched: {hatched}"]
+    parts += ["faded: unfinished"] * unfinished
     parts += [f"{mark['sign']}\N{NO-BREAK SPACE}{mark['label']}" for name, mark in MARKS.items() if name in marks]
     return " · ".join([*parts, "corner: beyond the scale"] if outliers else parts)
 

@@ -101,7 +101,9 @@ class LayerConceptHeatmap(ProbeWidget):
     """Concepts × layers as a map; hover reads a cell, a click, a drag or the arrow keys select cells and windows.
 
     Colour is the effect beyond a control; hatched cells do not pass in the grid (``clear_in_grid`` of
-    `mllm_probe.effect`), and the caption says how many do. Cells of which no answer names the concept, or at least half
+    `mllm_probe.effect`), and the caption says how many do. Faded ones are unfinished: they have too few images or draws
+    for a verdict. The line at the right of a row is its effect over the layers, signed, on the scale of the colours,
+    the same for all rows. Cells of which no answer names the concept, or at least half
     of the answers are broken, are marked. The selected cell's dose-response curve is drawn below, with its controls.
 
     Parameters
@@ -133,20 +135,17 @@ class LayerConceptHeatmap(ProbeWidget):
         Scale of the columns.
     values : bytes
         float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run. Likewise ``low``,
-        ``high``, ``n``, ``q``, ``clear`` (1 where the cell passes in the grid) and ``marks`` (1 no answer names the
-        concept, 2 at least half of the answers broken, 3 both; empty where no cell is marked); ``reason`` (place in
-        `mllm_probe.studies.clear_cells.REASONS`) and ``reached_by`` (place in ``controls``, else NaN); ``control``,
+        ``high``, ``n``, ``q``, ``clear`` (1 where the cell passes in the grid), ``unfinished`` (1 where it has too few
+        images or draws; empty where none has), ``marks`` (1 no answer names the concept, 2 at least half of the answers
+        broken, 3 both; empty where no cell is marked) and ``reason`` (place in ``reasons``); ``control``,
         ``control_low``, ``control_high`` hold one after the other for each of ``controls``, as differences from
-        unsteered.
+        unsteered. ``mean_over_concepts`` is layer × strength.
+    reasons : list of str
+        The different reasons why cells pass or do not, from ``reason`` of `mllm_probe.effect`.
     unfit : dict of str to str
         Concepts whose names are greyed, each with why, such as those that `mllm_probe.check` finds not fit.
     note, caption : str
         Legend of the marks, and how many cells of the whole grid pass.
-    least_images : int
-        Images below which a cell has no interval, no q, and does not pass.
-    peak_layer, participation_ratio : bytes
-        float32, concept × strength: the layer of the largest effect, and over how many layers the effect of the peak's
-        sign extends, (Σv)² / Σv²; NaN where nothing was run.
     detail : {"dose_response", "off_target"}
         View below the map. ``off_target`` is float32, steered × scored concept, at the selected layer and
         strength, for grids with metric ``"off_target"``.
@@ -175,20 +174,18 @@ class LayerConceptHeatmap(ProbeWidget):
     clear = _float_trait()
     q = _float_trait()
     marks = _float_trait()
+    unfinished = _float_trait()
     reason = _float_trait()
-    reached_by = _float_trait()
+    reasons = traitlets.List(traitlets.Unicode()).tag(sync=True)
     control = _float_trait()
     control_low = _float_trait()
     control_high = _float_trait()
-    peak_layer = _float_trait()
-    participation_ratio = _float_trait()
     mean_over_concepts = _float_trait()
     unit = traitlets.Unicode("").tag(sync=True)
     strength_unit = traitlets.Unicode("residual").tag(sync=True)
     limit = traitlets.Float(1.0).tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
     caption = traitlets.Unicode("").tag(sync=True)
-    least_images = traitlets.Int(0).tag(sync=True)
     provenance = traitlets.Dict().tag(sync=True)
     recipe = traitlets.List(traitlets.Unicode()).tag(sync=True)
     progress = traitlets.Float(0.0).tag(sync=True)

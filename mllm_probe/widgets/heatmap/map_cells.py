@@ -7,10 +7,11 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from mllm_probe.metrics.metric import label_of, metrics_of
-from mllm_probe.plots.effects import grid_caption, marks_of
+from mllm_probe.plots.effects import grid_caption, marks_of, unfinished_cells
 from mllm_probe.plots.palette import MARKS
 from mllm_probe.schema import (
     CATEGORY,
@@ -22,8 +23,7 @@ from mllm_probe.schema import (
     STRENGTH,
     require,
 )
-from mllm_probe.studies.answer_score import SCORE, content_checked, has_score
-from mllm_probe.studies.clear_cells import reasons, spread_over_layers
+from mllm_probe.studies.cell_scores import SCORE, content_checked, has_score
 from mllm_probe.studies.effect import summarised
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.choices import map_recipe
@@ -39,9 +39,11 @@ _DIMS = (CONCEPT, LAYER, STRENGTH)
 _FROM = (("difference", "low", "high"), ("difference_from", "difference_low", "difference_high"))
 _CONTROLS = {"control": "control_mean", "control_low": "control_low", "control_high": "control_high"}
 RANDOM = "random"
-SPREAD = ("peak_layer", "participation_ratio", "mean_over_concepts")
-WHY = ("reason", "reached_by")
-NUMBERS = ("values", "low", "high", "n", "clear", "q", "marks", "control", "control_low", "control_high", *WHY, *SPREAD)
+_DTYPES = {"reason": np.uint16}
+NUMBERS = (
+    *("values", "low", "high", "n", "clear", "unfinished", "q", "marks", "reason"),
+    *("control", "control_low", "control_high", "mean_over_concepts"),
+)
 
 
 def is_effect(dataset: xr.Dataset) -> bool:
@@ -53,16 +55,16 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     """Turn an effect into the traits that the front-end draws.
 
     `effect`: ``difference`` (concept, layer, strength), and where it has them ``low``, ``high``, ``n``, ``q``,
-    ``clear_in_grid``, ``never_named``, ``broken`` and, by control, ``difference_from`` with its interval and
-    ``control_mean``, ``control_low``, ``control_high``. `against`: the kind of control that effects are differences
+    ``clear_in_grid``, ``reason``, ``never_named``, ``broken`` and, by control, ``difference_from`` with its interval
+    and ``control_mean``, ``control_low``, ``control_high``. `against`: the kind of control that effects are differences
     from; random directions where the effect lacks that kind. Returns: coordinates as lists and one ``bytes`` per name
     in `NUMBERS`: float32, C order, concept × layer × strength, those of the controls one after the other in the order
     of ``controls``, as differences from unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where
     nothing was run; ``marks`` are sums of 2 to the place of each mark in `palette.MARKS`; ``q`` is empty for a single
-    image, which is not tested. ``reason`` is a place in `palette.REASONS`, ``reached_by`` one in ``controls``, as from
-    `reasons`. ``peak_layer`` and ``participation_ratio`` are concept × strength, ``mean_over_concepts`` is layer ×
-    strength, as from `spread_over_layers`. ``limit`` is the end of the colour scale, ``note`` the legend of the marks,
-    ``caption`` how many cells of the whole grid pass, and ``least_images`` the number of images below which none does.
+    image, which is not tested. ``unfinished`` is 1 where a cell has too few images or draws, and empty where none has.
+    ``reasons`` are the different ones of the cells, ``reason`` (uint16) the place of each cell's among them.
+    ``mean_over_concepts`` is layer × strength. ``limit`` is the end of the colour scale, ``note`` the legend of the
+    marks, and ``caption`` how many cells of the whole grid pass.
     """
     if SCORED_CONCEPT in effect.dims:
         raise ValueError(
@@ -79,8 +81,12 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     arrays = {"values": values, "low": low, "high": high, "n": _values(effect, "n"), "marks": _mark_codes(effect)}
     arrays["q"] = np.empty(0) if effect.attrs.get("average") == "single" else _values(effect, "q")
     arrays["clear"] = np.where(np.isnan(values), np.nan, clear) if clear.size else clear
-    arrays |= {str(name): why.values for name, why in reasons(effect, against).items()}
-    spread = spread_over_layers(effect, None if from_kind is None else against).transpose(CONCEPT, LAYER, STRENGTH)
+    unfinished = _values(unfinished_cells(effect).to_dataset(name="unfinished"), "unfinished")
+    arrays["unfinished"] = unfinished if unfinished.any() else np.empty(0)
+    arrays["reason"], reasons = _reasons(effect)
+    finite = np.where(np.isfinite(values), values, np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        arrays["mean_over_concepts"] = np.nansum(finite, 0) / np.isfinite(finite).sum(0)
     unit = str(effect["difference"].attrs.get("units", ""))
     unit = _UNITLESS.get(unit, unit)
     limit = scale_limit(values, unit)
@@ -88,6 +94,7 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
         against,
         tested=arrays["q"].size > 0,
         outliers=bool((np.abs(values) > limit).any()),
+        unfinished=arrays["unfinished"].size > 0,
         marks=[name for name, mark in marks_of(effect).items() if mark.any()],
     )
     categories = effect[CATEGORY].values if CATEGORY in effect.coords else [""] * effect.sizes[CONCEPT]
@@ -106,10 +113,9 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
         "limit": limit,
         "note": note,
         "caption": grid_caption(effect),
-        "least_images": int(effect.attrs.get("least_images", 0)),
+        "reasons": reasons,
         "strength_unit": str(effect.attrs.get("unit", effect[STRENGTH].attrs.get("units", "residual"))),
-        **{name: _bytes(array) for name, array in arrays.items()},
-        **{name: _bytes(spread[name].values) for name in SPREAD},
+        **{name: _bytes(array, dtype=_DTYPES.get(name, np.float32)) for name, array in arrays.items()},
         **_controls(effect, range(len(kinds))),
     }
 
@@ -138,6 +144,18 @@ def _mark_codes(effect: xr.Dataset) -> np.ndarray:
     return total if total.any() else np.empty(0)
 
 
+def _reasons(effect: xr.Dataset) -> tuple[np.ndarray, list[str]]:
+    """Place of each cell's reason among the different ones, concept × layer × strength, and these.
+
+    A control that reaches as far is told without its numbers, which the front-end has.
+    """
+    words = _values(effect, "reason")
+    if not words.size:
+        return words, []
+    places, different = pd.factorize(pd.Series(words.ravel()).astype(str).str.partition(": ")[0])
+    return places.reshape(words.shape), [str(reason) for reason in different]
+
+
 def _values(effect: xr.Dataset, name: str, kind: int | None = None) -> np.ndarray:
     """Values of a variable as concept × layer × strength, for one kind of control; empty where the effect lacks it."""
     if name not in effect:
@@ -159,8 +177,8 @@ def _controls(effect: xr.Dataset, kinds: Iterable[int]) -> dict[str, bytes]:
     }
 
 
-def _bytes(array: np.ndarray, less: np.ndarray | float = 0.0) -> bytes:
-    return np.ascontiguousarray(array - less, dtype=np.float32).tobytes() if array.size else b""
+def _bytes(array: np.ndarray, less: np.ndarray | float = 0.0, dtype: type = np.float32) -> bytes:
+    return np.ascontiguousarray(array - less, dtype=dtype).tobytes() if array.size else b""
 
 
 SCREEN = "logprob"
@@ -194,7 +212,7 @@ def metric_label(grid: xr.Dataset, metric: str) -> str:
 
 
 _KEYS = ("metric", "against", "average")
-_SHOWN = (*NUMBERS, "unit", "controls", "limit", "note", "caption", "least_images")
+_SHOWN = (*NUMBERS, "reasons", "unit", "controls", "limit", "note", "caption")
 
 
 def map_recordings(widget: LayerConceptHeatmap, largest: int = LARGEST) -> Recordings:

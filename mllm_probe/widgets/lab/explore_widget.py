@@ -15,7 +15,7 @@ from traitlets.utils.bunch import Bunch
 from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.metrics.statistics import LEAST_IMAGES
 from mllm_probe.models import ProbeModel
-from mllm_probe.studies.answer_score import PERPLEXITY
+from mllm_probe.studies.cell_scores import PERPLEXITY
 from mllm_probe.studies.study_runs import check, fitness_text, unfit_concepts
 from mllm_probe.widgets.base.probe_widget import NewestWorker, Shared, guarded, sentence
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
@@ -279,7 +279,7 @@ class Explore(Shared, ipywidgets.VBox):
             guarded(lambda: setattr(self.panel, "grid", grid), "the panel could not take the sweep's grid", self._say)
 
     def _check(self, cancelled: threading.Event) -> None:
-        """Say in the bar how many concepts the model tells apart, from some pairs of each."""
+        """Say in the bar how many concepts the model distinguishes and names, from some pairs of each."""
         library = self._library
         if library is None:
             return
@@ -289,7 +289,7 @@ class Explore(Shared, ipywidgets.VBox):
         def report(done: int, total: int) -> None:
             if cancelled.is_set():
                 raise _StoppedError
-            self.bar.publish(title=f"{self._title} · checking which concepts the model tells apart: {done} of {total}")
+            self.bar.publish(title=f"{self._title} · checking which concepts are distinguished: {done} of {total}")
 
         try:
             seen = check(self._model, library, self.panel.prompt, progress=report)

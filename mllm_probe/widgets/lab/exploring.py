@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import xarray as xr
 
@@ -39,7 +39,7 @@ def explore(
     prompt: str | None = None,
     tokens: str | Sequence[str] | None = None,
     strengths: Sequence[float] | None = None,
-    draws: int = 8,
+    draws: int | Literal["auto"] = "auto",
     seed: int = 0,
 ) -> Explore: ...
 
@@ -52,7 +52,7 @@ def explore(
     prompt: str | None = None,
     tokens: str | Sequence[str] | None = None,
     strengths: Sequence[float] | None = None,
-    draws: int = 8,
+    draws: int | Literal["auto"] = "auto",
     seed: int = 0,
 ) -> Explore | StudyView:
     """Open the lab: concept vectors and a sweep are made in the background, and everything is linked.
@@ -65,7 +65,7 @@ def explore(
     library : ConceptLibrary, optional
         Concepts to look at; half of the pairs make the vectors, images of the other half are steered.
         By default the drawn scenes for a bundled model, and for any other two dozen concepts of emoji, 12 pairs of
-        each; those that the model does not tell apart are greyed once the map is filled.
+        each; those that it does not distinguish and name are greyed once the map is filled.
     images : optional
         Images for the panel; held-out ones of the library by default.
     prompt : str, optional
@@ -76,8 +76,8 @@ def explore(
     strengths : sequence of float, optional
         Strengths of the heatmap, × residual norm: 0.5, 1 and 2, or what suits a bundled model. The map steers neutral
         images, which lack the concepts: doses that take a concept away have no images there.
-    draws : int
-        Directions of each control per layer and strength, with which the effect is compared.
+    draws : int or "auto"
+        Directions of each control per layer and strength, with which the effect is compared; as for `sweep`.
     seed : int
         Of the split and the controls.
 

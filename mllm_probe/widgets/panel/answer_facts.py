@@ -22,7 +22,7 @@ from mllm_probe.models import ProbeModel
 from mllm_probe.models.prompts import unknown_words
 from mllm_probe.schema import CONCEPT
 from mllm_probe.steering.edit_plan import Receipt
-from mllm_probe.studies.answer_score import broken_by
+from mllm_probe.studies.cell_scores import broken_by
 from mllm_probe.sweeps.grid import gather
 from mllm_probe.sweeps.reference_scorer import ReferenceScorer, counted_logprobs
 from mllm_probe.sweeps.scoring import AnswerReader

@@ -11,7 +11,7 @@ import xarray as xr
 from traitlets.utils.bunch import Bunch
 
 from mllm_probe.schema import CONCEPT
-from mllm_probe.studies.answer_score import PERPLEXITY
+from mllm_probe.studies.cell_scores import PERPLEXITY
 from mllm_probe.sweeps import sweep_iter
 from mllm_probe.typing import Picture
 from mllm_probe.widgets.base.probe_widget import NewestWorker, sentence

@@ -13,7 +13,7 @@ import xarray as xr
 
 from mllm_probe.schema import CONCEPT
 from mllm_probe.steering import Composition, Steering, compose
-from mllm_probe.studies.answer_score import fluent_range, perplexity_by_dose
+from mllm_probe.studies.cell_scores import fluent_range, perplexity_by_dose
 from mllm_probe.studies.recommendation import Recommended
 from mllm_probe.tokens import scope_choices, scope_label
 from mllm_probe.tokens.selection import parse_scope

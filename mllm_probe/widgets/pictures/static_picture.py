@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from mllm_probe.plots.effects import Band, Curves, Series, counted, effect_label, mark_box, mark_weights, strength_label
-from mllm_probe.plots.palette import MARKS, control_label, diverging
+from mllm_probe.plots.palette import FADED, MARKS, control_label, diverging
 from mllm_probe.schema import CONCEPT, layer_name
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit
@@ -31,10 +31,9 @@ if TYPE_CHECKING:
     from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 
 
-_HEAD, _COLUMNS, _GAP, _FOOT = 46, 36, 6, 28
+_HEAD, _COLUMNS, _GAP, _FOOT = 46, 36, 6, 32
 _CATEGORY = 24
-_SPREAD = 84
-"""Width of the column of peaks and spreads at the right."""
+_EDGE = 10
 _LONGEST_NAME = 190
 _NARROWEST = 640.0
 """As wide as the image of a panel, which a lab draws below its map."""
@@ -61,13 +60,13 @@ def map_picture(
     row, size = (18, 12.0) if len(numbers.concepts) <= 36 else (14, 11.0)
     names = [fonts.clipped(name, size, _LONGEST_NAME) for name in numbers.concepts]
     left = _CATEGORY + max([60.0, *(fonts.width(name, size) for name in names)]) + 10
-    column = max(11.0, min(120.0, (_NARROWEST - left - _SPREAD) / max(1, len(numbers.layers))))
+    column = max(11.0, min(120.0, (_NARROWEST - left - _EDGE) / max(1, len(numbers.layers))))
     # Where a category's name is longer than its rows are high, all stand above their rows instead of beside them.
     headings = any(fonts.width(label, 10) > len(places) * row for label, places in numbers.row_groups)
     lines = sum(_HEADING for label, _ in numbers.row_groups if headings and label)
     at = f"strength {dose(numbers.strengths[index])} {strength_unit(numbers.strength_unit)}"
     right = left + column * len(numbers.layers)
-    width = max(right + _SPREAD, _NARROWEST)
+    width = max(right + _EDGE, _NARROWEST)
     about = " · ".join(part for part in (at, counted(numbers.n[:, :, index]), note) if part)
     lines_above = fonts.wrapped(about, 11, width - 20, 3)
     lines_below = [
@@ -84,7 +83,6 @@ def map_picture(
     drawing.add(*(Text(10, 34 + _LINE * i, line, 11, "soft") for i, line in enumerate(lines_above)))
     _column_names(drawing, numbers, left, column, head)
     y: float = head + _COLUMNS
-    drawing.add(Text(right + 8, head + 26, "peak · spread", 10.5, "faint"))
     for label, places in numbers.row_groups:
         if headings and label:
             drawing.add(Text(10, y + _HEADING / 2, fonts.clipped(label, 10, width - 20), 10, "faint"))
@@ -94,7 +92,6 @@ def map_picture(
         for concept in places:
             drawing.add(Text(left - 7, y + row / 2, names[concept], size, "ink", "end"))
             _cells(drawing, numbers, concept, index, (left, y, column, row))
-            drawing.add(Text(right + 8, y + row / 2, _spread(numbers, concept, index), 10.5, "soft"))
             if selected and selected[0] == numbers.concepts[concept] and selected[1] in numbers.layers:
                 x = left + numbers.layers.index(selected[1]) * column
                 drawing.add(Box(x - 0.5, y - 0.5, column, row, stroke="brand", weight=2))
@@ -103,11 +100,6 @@ def map_picture(
     _legend(drawing, numbers, left, y + 4, min(column * len(numbers.layers), 360.0))
     drawing.add(*(Text(left, y + 39 + _LINE * i, line, 10.5, "faint") for i, line in enumerate(lines_below)))
     return drawing
-
-
-def _spread(numbers: MapNumbers, concept: int, index: int) -> str:
-    peak, ratio = numbers.peak_layer[concept, index], numbers.participation_ratio[concept, index]
-    return f"{layer_name(int(peak))} · {plain(float(ratio))}" if np.isfinite(peak) else ""
 
 
 def _column_names(drawing: Drawing, numbers: MapNumbers, left: float, column: float, head: float) -> None:
@@ -130,7 +122,9 @@ def _cells(
             drawing.add(Box(x + 0.5, y + 0.5, column - 2, row - 2, stroke="line"))
             continue
         hatched = numbers.clear[concept, layer, index] == 0
-        drawing.add(Box(x, y, column - 1, row - 1, fill=diverging(value, numbers.limit), hatched=bool(hatched)))
+        opacity = FADED if numbers.unfinished[concept, layer, index] == 1 else 1.0
+        colour = diverging(value, numbers.limit)
+        drawing.add(Box(x, y, column - 1, row - 1, fill=colour, hatched=bool(hatched), opacity=opacity))
         if abs(value) > numbers.limit:
             corner, size = x + column - 1, min(6.0, row / 3, column / 3)
             drawing.add(Area(((corner - size, y), (corner, y), (corner, y + size)), "ink"))

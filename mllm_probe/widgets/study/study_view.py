@@ -23,6 +23,7 @@ from mllm_probe.plots.charts import (
     study_name,
 )
 from mllm_probe.schema import CATEGORY, CONCEPT, LAYER, READ_LAYER
+from mllm_probe.studies.multiverse import details_of
 from mllm_probe.typing import JsonObject, Traits
 from mllm_probe.widgets.base.numbers import words
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle
@@ -146,7 +147,8 @@ class StudyView(ProbeWidget):
     dataset : xarray.Dataset
         The study.
     study : str
-        Its name; ``summary`` its lines of text, ``about`` its model and number of concepts.
+        Its name; ``summary`` its lines of text, ``details`` the rows of the table below them, ``about`` its model and
+        number of concepts.
     charts : list of dict
         Its charts as plain data; ``chart`` is the key of the one that is shown.
     multiverse : dict
@@ -168,6 +170,7 @@ class StudyView(ProbeWidget):
     study = traitlets.Unicode("").tag(sync=True)
     about = traitlets.Unicode("").tag(sync=True)
     summary = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    details = traitlets.List(traitlets.List(traitlets.Unicode())).tag(sync=True)
     charts = traitlets.List(traitlets.Dict()).tag(sync=True)
     chart = traitlets.Unicode("").tag(sync=True)
     multiverse = traitlets.Dict().tag(sync=True)
@@ -224,6 +227,7 @@ def shown_of(study: xr.Dataset) -> Traits:
         "study": study_name(study),
         "about": about(study),
         "summary": str(study.attrs.get("summary", "")).splitlines(),
+        "details": [list(row) for row in details_of(study)],
         "charts": charts,
         "chart": charts[0]["key"] if charts else "",
         "multiverse": state_of(multiverse_chart(study)) if "verdict" in study else {},

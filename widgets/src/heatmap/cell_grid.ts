@@ -1,5 +1,6 @@
 /** The cells as one small image, a pixel each, drawn at the size of the map; hatching, gaps and outlines only where they are. */
 
+import palette from "../../../mllm_probe/plots/palette.json";
 import type { Pen } from "../base/canvas";
 import type { Rgb, Theme } from "../base/theme";
 import { paintMarks } from "./cell_marks";
@@ -7,7 +8,10 @@ import { gapOf, type Layout } from "./layout";
 import { at, type Cells, indexOf } from "./map_cells";
 import { hatching, SHADES } from "./shading";
 
-/** The cells of one strength in the order of the rows: 4 bytes each, transparent where nothing was run. */
+/** Opacity of a cell that has too few images or draws for a verdict. */
+const FADED = Math.round(255 * palette.faded);
+
+/** The cells of one strength in the order of the rows: 4 bytes each, transparent where nothing was run, faded where unfinished. */
 export function pixels(
   cells: Cells,
   layout: Layout,
@@ -19,14 +23,15 @@ export function pixels(
   let place = 0;
   for (const { concept } of layout.rows) {
     for (let layer = 0; layer < layout.layers; layer += 1, place += 4) {
-      const value = at(cells.value, indexOf(cells, { concept, layer }, strength));
+      const index = indexOf(cells, { concept, layer }, strength);
+      const value = at(cells.value, index);
       if (!Number.isFinite(value)) continue;
       const colour = colours[Math.round(Math.max(-1, Math.min(1, value / limit)) * SHADES) + SHADES];
       if (!colour) continue;
       found[place] = colour[0];
       found[place + 1] = colour[1];
       found[place + 2] = colour[2];
-      found[place + 3] = 255;
+      found[place + 3] = at(cells.unfinished, index) === 1 ? FADED : 255;
     }
   }
   return found;

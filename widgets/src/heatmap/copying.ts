@@ -36,6 +36,7 @@ export function csvOf(cells: Cells, selection: Selection, shown: Shown): string 
     "n",
     "q",
     cells.q.length ? "clear_in_grid" : "clear_of_controls",
+    "reason",
     "answers",
   ];
   const bands = cells.controls.flatMap((kind) => [`${kind}_mean`, `${kind}_low`, `${kind}_high`]);
@@ -50,6 +51,7 @@ export function csvOf(cells: Cells, selection: Selection, shown: Shown): string 
         ...[at(cells.value, index), at(cells.low, index), at(cells.high, index), shown.unit, at(cells.n, index)],
         at(cells.q, index),
         Number.isFinite(clear) ? (clear ? "true" : "false") : "",
+        cells.reasons[at(cells.reason, index)] ?? "",
         markLabels(cells, index).join("; "),
         ...cells.controls.flatMap((_, kind) =>
           [cells.control, cells.controlLow, cells.controlHigh].map((array) => ofControl(cells, array, kind, index)),

@@ -1,6 +1,6 @@
 /** The traits of the heatmap as the front-end reads them. */
 import type { AnyModel } from "@anywidget/types";
-import { type Cells, floats, type RowGroup } from "./map_cells";
+import { type Cells, floats, type RowGroup, wholes } from "./map_cells";
 
 export interface Traits {
   concepts: string[];
@@ -17,13 +17,12 @@ export interface Traits {
   clear: DataView;
   q: DataView;
   marks: DataView;
+  unfinished: DataView;
   reason: DataView;
-  reached_by: DataView;
+  reasons: string[];
   control: DataView;
   control_low: DataView;
   control_high: DataView;
-  peak_layer: DataView;
-  participation_ratio: DataView;
   mean_over_concepts: DataView;
   unit: string;
   strength_unit: string;
@@ -33,7 +32,6 @@ export interface Traits {
   note: string;
   /** How many cells of the whole grid pass. */
   caption: string;
-  least_images: number;
   provenance: Provenance;
   /** Python for the selected cells: every second piece names what the selection fills in. */
   recipe: string[];
@@ -82,9 +80,9 @@ export const FRAME = ["concepts", "row_groups", "layers", "relative_depths", "co
 /** Traits that hold numbers or say what they are. */
 export const NUMBERS = [
   ...["values", "low", "high", "n", "clear", "control", "control_low", "control_high", "off_target"],
-  ...["q", "marks", "reason", "reached_by", "caption", "least_images"],
+  ...["q", "marks", "unfinished", "reason", "reasons", "caption"],
   ...["strengths", "unit", "strength_unit", "controls", "provenance", "has_off_target", "off_target_at"],
-  ...["peak_layer", "participation_ratio", "mean_over_concepts", "categories", "unfit"],
+  ...["mean_over_concepts", "categories", "unfit"],
   ...["limit", "note", "recipe", "off_target_limit", "answered"],
 ];
 /** Traits that say what can be chosen, and what is. */
@@ -121,16 +119,14 @@ export function readCells(model: Model): Cells {
     clear: floats(model.get("clear")),
     q: floats(model.get("q")),
     marks: floats(model.get("marks")),
-    reason: floats(model.get("reason")),
-    reachedBy: floats(model.get("reached_by")),
-    leastImages: model.get("least_images"),
+    unfinished: floats(model.get("unfinished")),
+    reason: wholes(model.get("reason")),
+    reasons: model.get("reasons"),
     controls,
     against: Math.max(0, controls.indexOf(model.get("provenance").against ?? "random")),
     control: floats(model.get("control")),
     controlLow: floats(model.get("control_low")),
     controlHigh: floats(model.get("control_high")),
-    peakLayer: floats(model.get("peak_layer")),
-    participationRatio: floats(model.get("participation_ratio")),
     meanOverConcepts: floats(model.get("mean_over_concepts")),
   };
 }

@@ -33,7 +33,7 @@ export interface Layout {
   /** Top of the profile over the columns. */
   profileTop: number;
   legendTop: number;
-  /** x of the margin with peak, spread and profile; null where there is no room for it. */
+  /** x of the margin with the profile of each row; null where there is no room for it. */
   margin: number | null;
 }
 
@@ -55,7 +55,7 @@ const CATEGORY = 20;
 const INDENT = 6;
 /** Height of a line with the name of a category. */
 export const HEADING = 16;
-export const MARGIN = 118;
+export const MARGIN = 92;
 
 function rowHeightFor(rows: number): [number, number] {
   if (rows <= 22) return [19, 12];

@@ -21,12 +21,11 @@ export interface Cells {
   q: Float32Array;
   /** Marks of each cell as a sum of 2 to the place of each; empty where no cell has one. */
   marks: Float32Array;
-  /** Why each cell passes or not: a place among the reasons of the palette. */
-  reason: Float32Array;
-  /** Place among `controls` of the one that reaches as far as a cell, where that is the reason. */
-  reachedBy: Float32Array;
-  /** Images below which a cell has no verdict. */
-  leastImages: number;
+  /** 1 where a cell has too few images or draws for a verdict; empty where none has. */
+  unfinished: Float32Array;
+  /** Why each cell passes or not: a place among `reasons`. */
+  reason: Uint16Array;
+  reasons: string[];
   /** Kinds of control; their numbers stand one kind after the other, as differences from unsteered. */
   controls: string[];
   /** Which of them `value` is the difference from. */
@@ -34,9 +33,6 @@ export interface Cells {
   control: Float32Array;
   controlLow: Float32Array;
   controlHigh: Float32Array;
-  /** Concept × strength: where the effect over the layers peaks, and over how many of them it extends. */
-  peakLayer: Float32Array;
-  participationRatio: Float32Array;
   /** Layer × strength. */
   meanOverConcepts: Float32Array;
 }
@@ -48,20 +44,27 @@ export interface Cell {
   layer: number;
 }
 
-/** Float32 numbers of a message buffer; copied, because a buffer may start anywhere. */
-export function floats(view: DataView | ArrayBuffer | null | undefined): Float32Array {
-  if (!view || view.byteLength === 0) return new Float32Array(0);
-  const buffer =
-    view instanceof ArrayBuffer ? view : view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
-  return new Float32Array(buffer as ArrayBuffer);
+type Buffer = DataView | ArrayBuffer | null | undefined;
+
+/** Bytes of a message buffer; copied, because a buffer may start anywhere. */
+function copied(view: Buffer): ArrayBuffer {
+  if (!view) return new ArrayBuffer(0);
+  if (view instanceof ArrayBuffer) return view;
+  return view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength) as ArrayBuffer;
 }
+
+/** Float32 numbers of a message buffer. */
+export const floats = (view: Buffer): Float32Array => new Float32Array(copied(view));
+
+/** Whole numbers of two bytes of a message buffer. */
+export const wholes = (view: Buffer): Uint16Array => new Uint16Array(copied(view));
 
 export function indexOf(cells: Cells, cell: Cell, strength: number): number {
   return (cell.concept * cells.layers.length + cell.layer) * cells.strengths.length + strength;
 }
 
 /** Number at a cell; NaN where nothing has arrived. */
-export function at(array: Float32Array, index: number): number {
+export function at(array: Float32Array | Uint16Array, index: number): number {
   return array[index] ?? Number.NaN;
 }
 

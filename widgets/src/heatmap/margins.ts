@@ -1,41 +1,44 @@
 /** Profiles at the margins: each concept over the layers at the right, the mean of the concepts at each layer below. */
 
 import type { Pen } from "../base/canvas";
-import { plain } from "../base/numbers";
+import { fewest, plain } from "../base/numbers";
 import { type Rgb, rgb, type Theme } from "../base/theme";
-import { PROFILE } from "./layout";
+import { type Layout, PROFILE } from "./layout";
 import { at, profile } from "./map_cells";
 import type { Scene } from "./scene";
 
-const LINE = { offset: 52, width: 44 };
+const WIDTH = 72;
 
+/** Height of a value on the line of a row, from its top: 0 in the middle, the ends of the colour scale at the edges. */
+export function heightOn({ rowHeight }: Layout, value: number, limit: number): number {
+  const reach = (rowHeight - 5) / 2;
+  return 2 + reach - (Math.max(-limit, Math.min(limit, value)) / limit) * reach;
+}
+
+/** The effect of each concept over the layers, signed, on one scale for all rows. */
 export function paintMargin(pen: Pen, scene: Scene, theme: Theme): void {
-  const { layout, cells, strength, limit } = scene;
-  if (layout.margin === null || !cells.value.some(Number.isFinite)) return;
+  const { layout, cells, strength, limit, unit } = scene;
+  const { margin } = layout;
+  if (margin === null || !cells.value.some(Number.isFinite)) return;
   pen.textAlign = "left";
   pen.fillStyle = theme.faint;
   pen.font = `10.5px ${theme.font}`;
-  pen.fillText("peak · spread", layout.margin, 8);
-  pen.font = `${Math.min(11.5, layout.fontSize)}px ${theme.font}`;
-  pen.fillStyle = theme.soft;
+  pen.fillText(`± ${plain(limit, fewest(limit))} ${unit}`.trim(), margin, 8);
+  pen.fillStyle = theme.line;
+  for (const row of layout.rows) pen.fillRect(margin, row.y + heightOn(layout, 0, limit) - 0.5, WIDTH, 1);
   pen.strokeStyle = theme.brand;
   pen.lineWidth = 1.2;
   pen.beginPath();
   for (const row of layout.rows) {
-    const place = row.concept * cells.strengths.length + strength;
-    const peak = at(cells.peakLayer, place);
-    if (!Number.isFinite(peak)) continue;
     const values = profile(cells, row.concept, strength);
-    const text = `${peak} · ${plain(at(cells.participationRatio, place), 1)}`;
-    pen.fillText(text, layout.margin, row.y + layout.rowHeight / 2);
-    const sizes = values.map((v) => (Number.isFinite(v) ? Math.min(limit, Math.abs(v)) : 0));
-    const top = Math.max(...sizes, 1e-9);
-    const step = LINE.width / Math.max(1, values.length - 1);
-    for (const [i, size] of sizes.entries()) {
-      const x = layout.margin + LINE.offset + i * step;
-      const y = row.y + layout.rowHeight - 4 - (size / top) * (layout.rowHeight - 7);
-      if (i) pen.lineTo(x, y);
-      else pen.moveTo(x, y);
+    const step = WIDTH / Math.max(1, values.length - 1);
+    let open = false;
+    for (const [i, value] of values.entries()) {
+      const known = Number.isFinite(value);
+      const [x, y] = [margin + i * step, row.y + heightOn(layout, value, limit)];
+      if (known && open) pen.lineTo(x, y);
+      else if (known) pen.moveTo(x, y);
+      open = known;
     }
   }
   pen.stroke();

@@ -1,8 +1,7 @@
 /** What the line below the map says about one cell. */
 import { digitsFor, dose, layerName, signed, strengthUnit } from "../base/numbers";
-import { controlLabel } from "../base/theme";
 import { at, type Cell, type Cells, indexOf, ofControl } from "./map_cells";
-import { countOf, markLabels, verdictOf } from "./verdict";
+import { controlName, countOf, markLabels, shownControls, verdictOf } from "./verdict";
 
 export interface Piece {
   text: string;
@@ -42,17 +41,18 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
   const between = (low: number, high: number) => `[${signed(low, digits)}, ${signed(high, digits)}]`;
   const [low, high] = [at(cells.low, index), at(cells.high, index)];
   if (Number.isFinite(low)) pieces.push({ text: between(low, high), kind: "soft" });
-  const verdict = verdictOf(cells, index, digits);
+  const verdict = verdictOf(cells, index);
   if (verdict) pieces.push({ text: verdict, kind: "normal" });
   pieces.push(...markLabels(cells, index).map((text): Piece => ({ text, kind: "normal" })));
   const count = countOf(cells, index);
   if (count) pieces.push({ text: count, kind: "soft" });
-  const of = (array: Float32Array) => ofControl(cells, array, cells.against, index);
-  const control = of(cells.control);
-  if (Number.isFinite(control)) {
+  for (const kind of shownControls(cells, index)) {
+    const of = (array: Float32Array) => ofControl(cells, array, kind, index);
+    const control = of(cells.control);
+    if (!Number.isFinite(control)) continue;
     const [from, to] = [of(cells.controlLow), of(cells.controlHigh)];
     const range = Number.isFinite(from) ? ` ${between(from, to)}` : "";
-    const name = controlLabel(cells.controls[cells.against] ?? "random").replace(/s$/, "");
+    const name = controlName(cells.controls[kind] ?? "random");
     pieces.push({ text: `${name} ${signed(control, digits)}${range} over unsteered`, kind: "soft" });
   }
   return pieces;

@@ -1,5 +1,5 @@
 /** A cell's dose-response curve: effect against strength over the bands of its controls, by the rules of `mllm_probe.plots.effects`. */
-import { digitsFor, niceCeiling } from "../base/numbers";
+import { niceCeiling } from "../base/numbers";
 import { at, type Cell, type Cells, indexOf, ofControl } from "./map_cells";
 import { countOf, markLabels, verdictOf } from "./verdict";
 
@@ -45,11 +45,7 @@ export function responseOf(cells: Cells, cell: Cell): Response {
     high: at(cells.high, index),
     n: at(cells.n, index),
     clear: at(cells.clear, index) === 1,
-    said: [
-      countOf(cells, index),
-      verdictOf(cells, index, digitsFor(Math.abs(at(cells.value, index)) || 1)),
-      ...markLabels(cells, index),
-    ].filter(Boolean),
+    said: [countOf(cells, index), verdictOf(cells, index), ...markLabels(cells, index)].filter(Boolean),
   }));
   const bands = cells.controls.map((control, kind) => {
     const seen = (array: Float32Array) =>

@@ -1,38 +1,33 @@
-/** What is said of a cell beside its effect: whether it passes in the grid or why not, and what is marked on it. */
-import palette from "../../../mllm_probe/plots/palette.json";
-import { qValue, signed } from "../base/numbers";
-import { controlInWords } from "../base/theme";
+/** What is said of a cell beside its effect: why it passes in the grid or does not, and what is marked on it. */
+import { qValue } from "../base/numbers";
+import { controlLabel } from "../base/theme";
 import { marksOf } from "./cell_marks";
-import { at, type Cells, ofControl } from "./map_cells";
+import { at, type Cells } from "./map_cells";
 
-/** In the order of `mllm_probe.studies.clear_cells.REASONS`, where the rule is. */
-const REASONS: string[] = Object.values(palette.reasons);
+const REACHES = " reaches as far";
 
-/** Whether a cell passes, or why not; empty where nothing is known of that. */
-export function verdictOf(cells: Cells, index: number, digits: number): string {
-  const words = REASONS[at(cells.reason, index)];
-  if (words === undefined || cells.clear.length === 0) return "";
-  const kind = at(cells.reachedBy, index);
-  // Beyond the control that the effect is the difference from, as the effect is.
-  const from = ofControl(cells, cells.control, cells.against, index);
-  const limits = at(cells.value, index) > 0 ? cells.controlHigh : cells.controlLow;
-  const beyond = (array: Float32Array) => signed(ofControl(cells, array, kind, index) - from, digits);
-  const filled: Record<string, () => string> = {
-    q: () => qValue(at(cells.q, index)),
-    cells: () => String(cells.q.filter(Number.isFinite).length),
-    control: () => controlInWords(cells.controls[kind] ?? ""),
-    limit: () => beyond(limits),
-    mean: () => (kind === cells.against ? "" : `, mean ${beyond(cells.control)}`),
-  };
-  return words.replace(/\{(\w+)\}/g, (_, name) => filled[name]?.() ?? "");
+/** Name of a kind of control, of one of its draws: "random", "on-manifold direction". */
+export const controlName = (kind: string): string => controlLabel(kind).replace(/s$/, "");
+
+/** Why a cell passes or not, in the words of `mllm_probe.effect`; empty where nothing is known of that. */
+export function verdictOf(cells: Cells, index: number): string {
+  const reason = cells.reasons[at(cells.reason, index)] ?? "";
+  if (reason.endsWith(REACHES)) return controlName(reason.slice(0, -REACHES.length)) + REACHES;
+  const q = at(cells.q, index);
+  return reason === "passes" && Number.isFinite(q) ? `${reason}, ${qValue(q)}` : reason;
 }
 
-/** The number of images that count, "n = 24 images"; of how many, where they are too few. */
+/** Places of the controls whose numbers stand beside a cell: the one it is compared with, and one that reaches as far. */
+export function shownControls(cells: Cells, index: number): number[] {
+  const reason = cells.reasons[at(cells.reason, index)];
+  const reaching = cells.controls.findIndex((kind) => reason === kind + REACHES);
+  return [...new Set([cells.against, ...(reaching < 0 ? [] : [reaching])])];
+}
+
+/** The number of images that count, "n = 24 images". */
 export function countOf(cells: Cells, index: number): string {
   const n = at(cells.n, index);
-  if (!Number.isFinite(n)) return "";
-  if (n < cells.leastImages) return `n = ${n} of ${cells.leastImages} images`;
-  return `n = ${n} ${n === 1 ? "image" : "images"}`;
+  return Number.isFinite(n) ? `n = ${n} ${n === 1 ? "image" : "images"}` : "";
 }
 
 /** What is marked on a cell, in words. */

@@ -17,6 +17,7 @@ interface Traits {
   study: string;
   about: string;
   summary: string[];
+  details?: string[][];
   charts: ChartData[];
   chart: string;
   multiverse: ChartData | Record<string, never>;
@@ -29,7 +30,7 @@ interface Traits {
 }
 
 const SHOWN: (keyof Traits)[] = [
-  ...(["study", "about", "summary", "charts", "chart", "multiverse"] as const),
+  ...(["study", "about", "summary", "details", "charts", "chart", "multiverse"] as const),
   ...(["concepts", "categories", "layers", "concept", "layer", "message"] as const),
 ];
 const NARROWEST = 280;
@@ -52,6 +53,13 @@ class View {
   private readonly name = h("b");
   private readonly about = h("span", { class: "mp-note" });
   private readonly summary = h("ul", { class: "mp-summary", "data-testid": "study-summary" });
+  private readonly rows = h("tbody");
+  private readonly details = h(
+    "details",
+    { class: "mp-details", "data-testid": "study-details" },
+    h("summary", {}, "Details"),
+    h("table", {}, this.rows),
+  );
   private readonly chart = select("study-charts", "Chart");
   private readonly concept = select("study-concept", "Concept");
   private readonly layer = select("study-layer", "Layer");
@@ -140,6 +148,7 @@ class View {
     this.name.textContent = words(model.get("study"));
     this.about.textContent = model.get("about");
     this.summary.replaceChildren(...model.get("summary").map((line) => h("li", {}, line)));
+    this.drawDetails(model.get("details") ?? []);
     this.error.textContent = model.get("message");
     show(this.error, model.get("message") !== "");
     this.drawChoices();
@@ -147,6 +156,15 @@ class View {
     this.root.dataset.dark = String(theme.dark);
     this.drawChart(theme);
     this.drawMultiverse(theme);
+  }
+
+  /** Fill the table under the summary, which is there only where it has rows. */
+  private drawDetails(rows: string[][]): void {
+    const cells = ([name, text]: string[]) =>
+      h("tr", {}, h("th", { scope: "row" }, name ?? ""), h("td", {}, text ?? ""));
+    this.rows.replaceChildren(...rows.map(cells));
+    if (rows.length === 0) this.details.remove();
+    else if (this.details.parentNode === null) this.summary.after(this.details);
   }
 
   private drawChoices(): void {
