@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import argparse
 import functools
+import math
 import operator
+import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 
 import mllm_probe as mp
-from validation.verdicts import clicks, coverage, doses, fluency, nulls, power, randomised, unlike
+from validation.verdicts import (
+    clicks,
+    coverage,
+    doses,
+    fluency,
+    live_power,
+    nulls,
+    power,
+    randomised,
+    share_nulls,
+    unlike,
+    ways,
+)
 
 Row = tuple[str, ...]
 
@@ -25,40 +39,133 @@ def table(head: Row, rows: list[Row]) -> None:
 
 def print_coverage(cells: int) -> None:
     """Coverage of the intervals, and false positives of p, by simulation."""
+    measured = [(setting, coverage.measure(setting, cells)) for setting in coverage.settings()]
+    measured.sort(key=lambda one: (one[0].name, one[0].draws, one[0].spread, one[0].images))
     rows = []
-    for setting in coverage.settings():
-        one = coverage.measure(setting, cells)
-        noise = f"binary, p = {setting.share:g}" if setting.noise == "binary" else setting.noise
-        rows.append(
-            (noise, str(setting.images), str(setting.draws), f"{setting.spread:g}", f"{100 * one.covered:.1f}",
-             f"{one.half_width:.2f}", f"{100 * one.false_positives:.1f}")
-        )  # fmt: skip
+    for setting, one in measured:
+        width = f"{one.width:.2f}" if one.covered > coverage.WIDE else ""
+        false = "" if math.isnan(one.false_positives) else f"{100 * one.false_positives:.1f}"
+        rows.append((setting.name, str(setting.draws), f"{setting.spread:g}", str(setting.images),
+                     f"{100 * one.covered:.1f}", width, false))  # fmt: skip
     print(f"\nCoverage of concept − E[control], {cells} cells each; missing intervals count as not covered\n")
     table(
-        ("noise", "images", "draws", "spread of directions", "covered, %", "median half-width", "false p ≤ .05, %"),
-        sorted(rows, key=lambda row: (row[0], int(row[2]), float(row[3]), int(row[1]))),
+        (
+            "noise",
+            "draws",
+            "spread of directions",
+            "images",
+            "covered, %",
+            "mean width, above 97 %",
+            "false p ≤ .05, %",
+        ),
+        rows,
+    )
+    print("\nThe same by noise and draws, all images and spreads\n")
+    groups: dict[tuple[str, int], list[coverage.Measured]] = {}
+    for setting, one in measured:
+        groups.setdefault((setting.name, setting.draws), []).append(one)
+    table(
+        ("noise", "draws", "least covered, %", "median", "most", "narrowest interval", "most false p ≤ .05, %"),
+        [(name, str(draws) if draws >= coverage.LEAST_DRAWS else f"{draws} (no target)", *_over_settings(ones))
+         for (name, draws), ones in groups.items()],
+    )  # fmt: skip
+
+
+def _over_settings(ones: list[coverage.Measured]) -> Row:
+    """Least, median and most coverage of several settings, their narrowest interval and most false positives."""
+    covered = [100 * one.covered for one in ones]
+    false = [100 * one.false_positives for one in ones if not math.isnan(one.false_positives)]
+    return (
+        f"{min(covered):.1f}", f"{statistics.median(covered):.1f}", f"{max(covered):.1f}",
+        f"{min(one.least_width for one in ones):.2f}", f"{max(false):.1f}" if false else "",
+    )  # fmt: skip
+
+
+def print_shares(grids: int) -> None:
+    """Cells of shares that pass: in grids without effects, beside cells with one, where no direction names a word."""
+    drawn = f"{share_nulls.LAYERS} layers, {grids} grids each"
+    asked = ("grids", "unit", "concepts", "draws", "images", "directions that name the word, %")
+    print(f"\nShares: grids without any effect, {drawn}\n")
+    table(
+        (*asked, "grids in which nothing passes, %", "false cells a grid", "caption: at most"),
+        [
+            (*_world(name, world), f"{100 * one.nothing_false:.0f}", f"{one.false.mean():.2f}",
+             f"{one.promised.mean():.2f}")
+            for name, world in share_nulls.null_worlds()
+            for one in (share_nulls.measure(world, grids),)
+        ],
+    )  # fmt: skip
+    print(f"\nShares: 40 cells with an effect beside 344 without, {drawn}\n")
+    head = (
+        *asked,
+        "false of passing cells, %",
+        "mean over grids, %",
+        "caption: at most",
+        "cells with an effect that pass",
+    )
+    table(
+        head,
+        [
+            (*_world(name, world), f"{100 * one.false_of_passing:.1f}", f"{100 * one.discovery_rate:.1f}",
+             f"{one.promised.mean():.2f}", f"{one.found.mean():.1f} of {one.true}")
+            for name, world in share_nulls.mixed_worlds()
+            for one in (share_nulls.measure(world, grids),)
+        ],
+    )  # fmt: skip
+    print(f"\nShares: half of the cells have an effect, no direction names a word, {drawn}\n")
+    table(
+        (*asked, "cells with an effect that pass"),
+        [
+            (*_world(name, world), f"{one.found.mean():.1f} of {one.true}")
+            for name, world in share_nulls.power_worlds()
+            for one in (share_nulls.measure(world, grids),)
+        ],
     )
 
 
-def print_nulls(least: int) -> None:
-    """Verdicts of directions that mean nothing, and of real concepts, on scenes-8l."""
+def _world(name: str, world: share_nulls.World) -> Row:
+    """What grids are drawn like."""
+    rate = f"mean {100 * world.rate:g}" if world.latent else f"{100 * world.rate:g}"
+    return name, world.unit, str(world.concepts), str(world.draws), str(world.images), rate
+
+
+def print_nulls(concepts: int) -> None:
+    """Verdicts of directions that mean nothing, and of real concepts, on scenes-8l, by metric."""
     on, rows = nulls.ground(), []
-    for kind in nulls.NULLS:
-        found = nulls.measure(on, kind, least)
-        low, high = found.interval
-        rows.append((kind, f"{found.cells:,}", f"{100 * found.share:.1f} ({100 * low:.1f} – {100 * high:.1f})",
-                     f"{100 * found.in_grid / found.cells:.1f}"))  # fmt: skip
-    found, effect = nulls.called(on, on.vectors)
-    at_one = effect.sel(strength=1.0)
-    tested = at_one.q.notnull()
-    for name, cells, clear, grid in (
-        ("real concepts, all strengths", found.cells, found.clear, found.in_grid),
-        ("real concepts, strength 1", int(tested.sum()), int(at_one.clear_of_controls.sum()),
-         int(at_one.clear_in_grid.sum())),
-    ):  # fmt: skip
-        rows.append((name, f"{cells:,}", f"{100 * clear / cells:.1f}", f"{100 * grid / cells:.1f}"))
-    print(f"\nscenes-8l: cells called clear; {len(on.images)} neutral images, default controls, strengths .5, 1, 2\n")
-    table(("directions", "cells", "clear of controls, %", "pass in the grid, %"), rows)
+    found = {kind: nulls.called(on, nulls.some(make(on, 0), concepts))[0] for kind, make in nulls.NULLS.items()}
+    for metric in nulls.METRICS:
+        by_kind = {kind: one[metric] for kind, one in found.items()}
+        for kind, one in (*by_kind.items(), ("all four", functools.reduce(operator.add, by_kind.values()))):
+            rows.append((metric, kind, *_called(one)))
+    real, effects = nulls.called(on, nulls.some(on.vectors, concepts))
+    for metric in nulls.METRICS:
+        rows.append((metric, "real concepts, all strengths", *_called(real[metric])))
+        rows.append((metric, "real concepts, strength 1", *_called(nulls.counted(effects[metric].sel(strength=1.0)))))
+    print(
+        f"\nscenes-8l: cells called clear; {concepts} concepts of each kind, {len(on.images)} neutral images, "
+        "default controls, strengths .5, 1, 2\n"
+    )
+    table(
+        (
+            "metric",
+            "directions",
+            "cells",
+            "tested",
+            "clear of controls, %",
+            "pass in the grid",
+            "caption: false at most",
+        ),
+        rows,
+    )
+
+
+def _called(one: nulls.Called) -> Row:
+    """Counts and shares of cells that are called clear."""
+    low, high = one.interval
+    return (
+        f"{one.cells:,}", f"{one.tested:,}", f"{100 * one.share:.1f} ({100 * low:.1f} – {100 * high:.1f})",
+        f"{one.in_grid:,}", f"{one.promised:,}",
+    )  # fmt: skip
 
 
 def print_map(concepts: int | None) -> None:
@@ -97,6 +204,40 @@ def print_power(models: int) -> None:
     print(f"\nThe same by concept, {power.DISTRACTORS[0]} distractors\n")
     kinds = [(kind, metric) for kind in power.KINDS for metric in power.METRICS]
     table(("concept", "metric", *head), [(k, m, *_passed(headline.of(concept=k, metric=m))) for k, m in kinds])
+
+
+def print_live_power(seeds: int) -> None:
+    """Verdicts of planted causes in live decoders, by draws."""
+    draws = live_power.DRAWS if seeds > 2 else live_power.QUICK_DRAWS
+    found, counted = live_power.measure(live_power.SEEDS[:seeds], draws), live_power.COUNTED
+    print(
+        f"\nPlanted causes in live decoders, {seeds} models, logprob, unit vector; a sweep that is not told takes "
+        f"{found.default} draws. Target: {100 * live_power.TARGET:.0f} % of the cells of {', '.join(counted)} with a "
+        "cause pass in the grid of their concept, none without\n"
+    )
+    rows = []
+    for concepts in (counted, *((name,) for name in (*counted, "decoy", "idle"))):
+        for count in draws:
+            of_concepts = functools.partial(found.count, count, concepts)
+            true = of_concepts("cells", caused=True)
+            alone, share = of_concepts("alone", caused=True), ""
+            if true:
+                share = f" ({100 * alone / true:.0f} %)"
+            rows.append((", ".join(concepts), str(count), str(live_power.rows_per_cell(count)), str(true),
+                         str(of_concepts("clear", caused=True)), f"{alone}{share}",
+                         str(of_concepts("in_grid", caused=True)),
+                         *(str(of_concepts(name, caused=False)) for name in ("cells", "clear", "alone", "in_grid")),
+                         ))  # fmt: skip
+    table(
+        ("concepts", "draws", "rows a cell", "cells with a cause", "clear", "in the grid of their concept",
+         "in one grid of all", "cells without", "false: clear", "false: in the grid", "false: in one of all"),
+        rows,
+    )  # fmt: skip
+    print("\nWhat keeps cells with a cause out of the grid of all\n")
+    table(
+        ("draws", *(f"p of {limit}" if limit in ("random", "on_manifold") else limit for limit in live_power.LIMITS)),
+        [(str(count), *(str(found.limited(count, limit)) for limit in live_power.LIMITS)) for count in draws],
+    )
 
 
 def _passed(cells: power.Power) -> Row:
@@ -199,14 +340,42 @@ def print_fluency(images: int) -> None:
     table(("read with", "answers"), [(name, str(number)) for name, number in found.items()])
 
 
+def print_both_powers(quick: bool) -> None:
+    """Power on planted causes in live decoders, and on simulated grids."""
+    print_live_power(2 if quick else 10)
+    print_power(2 if quick else 20)
+
+
+def print_ways(studies: int) -> None:
+    """Findings of a study's ways together, by simulation, beside other rules."""
+    rows = []
+    for effect in (0.0, 0.7):
+        for setting in ways.settings(effect):
+            one = ways.measure(setting, studies)
+            low, high = one.limits
+            rows.append(
+                (setting.exchange, f"{effect:g}", f"{setting.ways}{', a quarter not known' if setting.missing else ''}",
+                 f"{setting.together:g}", f"{100 * one.curve:.1f} ({100 * low:.1f} – {100 * high:.1f})",
+                 *(f"{100 * share:.1f}" for share in (one.headline, one.share, one.four_in_five)))
+            )  # fmt: skip
+    print(f"\nStudies of {ways.UNITS} concepts that are called a finding at p ≤ .05, {studies} each, %\n")
+    table(
+        ("exchanged", "effect", "ways", "shared", "all ways together", "headline alone", "share of positive ways",
+         "four in five and the headline"),
+        rows,
+    )  # fmt: skip
+
+
 PARTS: dict[str, Callable[[bool], None]] = {
-    "coverage": lambda quick: print_coverage(400 if quick else 4000),
-    "nulls": lambda quick: print_nulls(1000 if quick else 5000),
+    "coverage": lambda quick: print_coverage(200 if quick else 2000),
+    "shares": lambda quick: print_shares(4 if quick else 40),
+    "nulls": lambda quick: print_nulls(6 if quick else 24),
     "map": lambda quick: print_map(12 if quick else None),
     "doses": lambda quick: print_doses(1 if quick else 3),
     "fluency": lambda quick: print_fluency(1 if quick else 3),
     "clicks": lambda quick: print_clicks(5 if quick else 20),
-    "power": lambda quick: print_power(2 if quick else 20),
+    "power": lambda quick: print_both_powers(quick),
+    "ways": lambda quick: print_ways(200 if quick else 2000),
     "randomised": lambda quick: print_randomised(1 if quick else 3, 2 if quick else 20),
     "truth": lambda quick: print_truth(2 if quick else 20),
     "naming": lambda quick: print_naming(),

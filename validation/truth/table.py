@@ -9,7 +9,7 @@ import xarray as xr
 
 from validation.truth.measure import Interchanged, Measured, interchanged, measured, plant_of
 
-COLUMNS = "{:>4} {:>6} {:>5} {:>5} {:>5}  {:>8} {:>20}  {:>8} {:>20}  {:>10} {:>11}  {:<10} {:<18} {:<10} {:<10}"
+COLUMNS = "{:>4} {:>6} {:>5} {:>5} {:>5}  {:>8} {:>20}  {:>8} {:>20}  {:>10} {:>11}  {:<10} {:<18} {:<34} {:<10}"
 HEAD = (
     "seed", "layers", "block", "gain", "width", "steering", "layers", "patches", "layers", "null probe", "decoy probe",
     "local", "distributed", "null", "decoy",

@@ -12,19 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from mllm_probe.metrics.statistics import (
-    difference_interval,
-    draw_test,
-    least_share_variance,
-    mean,
-    share_interval,
-    summarise_draws,
-)
+import mllm_probe as mp
+from mllm_probe.studies.effect import LARGEST_P
+from validation.verdicts.grids import grid_of
 
-IMAGES = (6, 8, 12, 24, 48)
-DRAWS = (8, 32)
+IMAGES = (6, 8, 12, 24)
+DRAWS = (4, 6, 8, 16, 32)
+LEAST_DRAWS = 8
+"""From which on coverage has a target."""
 SPREADS = (0.0, 0.3, 1.0, 2.5)
 SHARES = (0.05, 0.2, 0.5)
+WIDE = 0.97
+"""Coverage beyond which an interval may be too wide to be of use."""
+_KEPT = (0.5, 1.0)
+"""Of graded scores: what an answer that names the concept keeps of its content, uniformly."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,14 @@ class Setting:
 
     Attributes
     ----------
-    noise : {"normal", "exponential", "binary"}
-        Of images: the distribution of their part of the score; ``"binary"`` scores are 1 where a normal one is high.
+    noise : {"normal", "exponential", "lognormal", "binary", "graded"}
+        Of images: the distribution of their part of the score; ``"binary"`` scores are 1 where a normal one is high,
+        ``"graded"`` ones are then between .5 and 1.
     images, draws : int
     spread : float
         Standard deviation of the direction's effect, half of it (in variance) even in the direction.
     share : float
-        Of binary scores: how often an average direction scores 1.
+        Of binary and graded scores: how often an average direction scores more than 0.
     """
 
     noise: str
@@ -47,6 +49,16 @@ class Setting:
     draws: int
     spread: float
     share: float = 0.5
+
+    @property
+    def bounded(self) -> bool:
+        """Whether scores lie in 0 … 1."""
+        return self.noise in ("binary", "graded")
+
+    @property
+    def name(self) -> str:
+        """In the table."""
+        return f"{self.noise}, {self.share:g}" if self.bounded else self.noise
 
 
 @dataclass(frozen=True)
@@ -57,14 +69,17 @@ class Measured:
     ----------
     covered : float
         Intervals that hold the true difference, of all cells; a missing interval does not.
-    half_width : float
-        Median.
+    width : float
+        Mean.
+    least_width : float
+        Of the narrowest interval.
     false_positives : float
-        p ≤ .05 where the concept is one more draw of its control.
+        p ≤ .05 where the concept is one more draw of its control; NaN where there is no p.
     """
 
     covered: float
-    half_width: float
+    width: float
+    least_width: float
     false_positives: float
 
 
@@ -73,24 +88,27 @@ def settings() -> Iterator[Setting]:
     for draws in DRAWS:
         for spread in SPREADS:
             for images in IMAGES:
-                yield Setting("normal", images, draws, spread)
-                yield Setting("exponential", images, draws, spread)
+                yield from (Setting(noise, images, draws, spread) for noise in ("normal", "exponential", "lognormal"))
                 if images >= 12:
                     yield from (Setting("binary", images, draws, spread, share) for share in SHARES)
+                    yield Setting("graded", images, draws, spread)
 
 
 def measure(setting: Setting, cells: int = 4000, seed: int = 0) -> Measured:
-    """Simulate cells and ask `mllm_probe.metrics.statistics` about each."""
+    """Simulate cells and ask :func:`mllm_probe.effect` about each."""
     own, drawn, truth = _scores(setting, cells, np.random.default_rng(seed))
-    draws = summarise_draws(drawn.mean(-1), antithetic=True)
-    if setting.noise == "binary":
-        low, high = share_interval(own, drawn.mean(-2), draws)
-    else:
-        low, high = difference_interval(own - drawn.mean(-2), draws)
-    least = least_share_variance(draws.mean, setting.images) if setting.noise == "binary" else 0.0
-    p = draw_test(mean(own), draws, least_variance=least)
-    covered = (low <= truth) & (truth <= high)
-    return Measured(float(covered.mean()), float(np.nanmedian(high - low) / 2), float((p <= 0.05).mean()))
+    metric = {"binary": "named", "graded": "graded"}.get(setting.noise, "logprob")
+    attrs = {"reads": "answer", "scale": "bounded", "direction": 1} if setting.noise == "graded" else {}
+    rows = {"concept": own[:, None, None], "random": drawn[:, None]}
+    effect = mp.effect(grid_of(rows, metric, "vector", attrs), metric).squeeze(drop=True)
+    low, high, p = effect["low"].values, effect["high"].values, effect["p"].values
+    tested = np.isfinite(p).any()
+    return Measured(
+        covered=float(((low <= truth) & (truth <= high)).mean()),
+        width=float(np.nanmean(high - low)),
+        least_width=float(np.nanmin(high - low)),
+        false_positives=float((p <= LARGEST_P).mean()) if tested else float("nan"),
+    )
 
 
 def _scores(setting: Setting, cells: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -99,21 +117,24 @@ def _scores(setting: Setting, cells: int, rng: np.random.Generator) -> tuple[np.
     odd, even = (setting.spread / np.sqrt(2) * rng.standard_normal((cells, pairs + 1)) for _ in range(2))
     directions = np.stack([even[:, 1:] + odd[:, 1:], even[:, 1:] - odd[:, 1:]], -1).reshape(cells, -1)
     own = even[:, :1] + odd[:, :1]
-    image = (
-        (rng.exponential(size=(cells, 1, n)) - 1)
-        if setting.noise == "exponential"
-        else rng.standard_normal((cells, 1, n))
-    )
     effects = np.concatenate([own, directions], 1)[..., None]
-    if setting.noise == "exponential":
-        crossed = rng.exponential(size=(cells, 1 + setting.draws, n)) - 1
-    else:
-        crossed = rng.standard_normal((cells, 1 + setting.draws, n))
-    scores = image + effects + crossed
+    scores = _noise(setting.noise, rng, (cells, 1, n)) + effects
+    scores = scores + _noise(setting.noise, rng, (cells, 1 + setting.draws, n))
     truth = own[:, 0]
-    if setting.noise == "binary":
+    if setting.bounded:
         # Image and noise have variance 2, an average over directions 2 + spread².
         threshold = -stats.norm.ppf(setting.share) * np.sqrt(2 + setting.spread**2)
         truth = stats.norm.sf((threshold - truth) / np.sqrt(2)) - setting.share
         scores = (scores > threshold).astype(float)
+    if setting.noise == "graded":
+        truth, scores = truth * np.mean(_KEPT), scores * rng.uniform(*_KEPT, scores.shape)
     return scores[:, 0], scores[:, 1:], truth
+
+
+def _noise(kind: str, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Noise of mean 0 and standard deviation 1."""
+    if kind == "exponential":
+        return rng.exponential(size=shape) - 1
+    if kind == "lognormal":
+        return (rng.lognormal(size=shape) - np.exp(0.5)) / np.sqrt((np.e - 1) * np.e)
+    return rng.standard_normal(shape)

@@ -10,7 +10,7 @@ import numpy as np
 import mllm_probe as mp
 from mllm_probe.metrics.kept import slot_of
 from mllm_probe.metrics.text import kept_labels, named, repetition
-from mllm_probe.studies.answer_score import MOST_REPETITION
+from mllm_probe.studies.cell_scores import MOST_REPETITION
 
 TOKENS = ("last_prompt", "last_prompt+generated")
 STRENGTHS = (1.0, 1.5, 2.0, 3.0)

@@ -8,7 +8,7 @@ import numpy as np
 
 import mllm_probe as mp
 from mllm_probe.metrics.text import repetition
-from mllm_probe.studies.answer_score import broken_by
+from mllm_probe.studies.cell_scores import broken_by
 from mllm_probe.widgets.panel.answer_facts import LivePerplexity, examples_of
 
 READINGS = ("an image that has the concept", "its own image", "both")

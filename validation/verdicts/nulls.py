@@ -7,20 +7,26 @@ random halves of one class.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
 import xarray as xr
 
 import mllm_probe as mp
+from mllm_probe import schema
 from mllm_probe.concepts import Concept, ConceptLibrary, Picture, neutral_images
 from mllm_probe.metrics.statistics import wilson_interval
 from mllm_probe.models import ProbeModel
 from mllm_probe.steering.operations import random_direction
+from mllm_probe.studies.effect import LARGEST_P
 
 STRENGTHS = (0.5, 1.0, 2.0)
+METRICS = ("logprob", "named", "score")
+RUN = ("logprob", "named", "kept", "perplexity")
+"""What these are made of."""
 OWN_SEED = 1_000_000
 """Seeds of null directions begin here: those of the controls are small."""
 
@@ -31,15 +37,17 @@ class Called:
 
     Attributes
     ----------
-    cells, clear, in_grid : int
-        Cells with a verdict, those clear of controls, and those that pass in the grid.
-    low, high : float
-        95 % Wilson interval of the share that is clear, as if cells were independent.
+    cells, tested, clear, in_grid : int
+        All cells, those with a test, those clear of controls, and those that pass in the grid.
+    promised : int
+        False cells that captions of figures expect at most.
     """
 
     cells: int
+    tested: int
     clear: int
     in_grid: int
+    promised: int
 
     @property
     def share(self) -> float:
@@ -53,7 +61,7 @@ class Called:
         return float(low), float(high)
 
     def __add__(self, other: Called) -> Called:
-        return Called(self.cells + other.cells, self.clear + other.clear, self.in_grid + other.in_grid)
+        return Called(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -85,12 +93,24 @@ def ground(name: str = "scenes-8l", pairs: int = 24) -> Ground:
     return Ground(model, fit, vectors, neutral_images(held_out, 14))
 
 
-def called(on: Ground, vectors: xr.Dataset, **settings: object) -> tuple[Called, xr.Dataset]:
-    """Verdicts of a sweep with these vectors, and its effect."""
-    options: dict[str, object] = {"strengths": STRENGTHS, "metrics": ("logprob",), "progress": False} | settings
-    effect = mp.effect(mp.sweep(on.model, vectors, on.images, **options), "logprob")
-    tested = int(np.isfinite(effect.q).sum())
-    return Called(tested, int(effect.clear_of_controls.sum()), int(effect.clear_in_grid.sum())), effect
+def called(on: Ground, vectors: xr.Dataset, **settings: object) -> tuple[dict[str, Called], dict[str, xr.Dataset]]:
+    """Verdicts of a sweep with these vectors by each of `METRICS`, and its effects."""
+    options: dict[str, object] = {"strengths": STRENGTHS, "metrics": RUN, "progress": False} | settings
+    grid = mp.sweep(on.model, vectors, on.images, **options)
+    effects = {metric: mp.effect(grid, metric) for metric in METRICS}
+    return {metric: counted(effect) for metric, effect in effects.items()}, effects
+
+
+def counted(effect: xr.Dataset) -> Called:
+    """Verdicts of the cells of an effect."""
+    passing = int(effect["clear_in_grid"].sum())
+    return Called(
+        cells=int((effect["n"] > 0).sum()),
+        tested=int(np.isfinite(effect["q"]).sum()),
+        clear=int(effect["clear_of_controls"].sum()),
+        in_grid=passing,
+        promised=math.ceil(LARGEST_P * passing),
+    )
 
 
 def answered(on: Ground, concepts: int | None = None) -> xr.Dataset:
@@ -173,10 +193,7 @@ def _with(vectors: xr.Dataset, directions: torch.Tensor) -> xr.Dataset:
     return vectors.assign(vector=(dims, directions.numpy().astype(np.float32)))
 
 
-def measure(on: Ground, kind: str, least: int) -> Called:
-    """Verdicts of null concepts until there are so many cells."""
-    total, seed = Called(0, 0, 0), 0
-    while total.cells < least:
-        total += called(on, NULLS[kind](on, seed), seed=seed)[0]
-        seed += 1
-    return total
+def some(vectors: xr.Dataset, concepts: int) -> xr.Dataset:
+    """So many of the concepts, evenly over the categories."""
+    chosen = np.linspace(0, vectors.sizes[schema.CONCEPT], concepts, endpoint=False).astype(int)
+    return vectors.isel({schema.CONCEPT: chosen})
