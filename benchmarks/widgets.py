@@ -50,9 +50,11 @@ def effects(rows, columns, strengths, updates):
     for k in range(1, updates + 1):
         now = np.where(np.arange(columns)[None, :, None] < columns * k / updates, value + 0.01 * k, np.nan)
         random = ((*dims, "control"), np.zeros((*shape, 1)) + 0.01 * k)
+        words = np.where(np.isnan(now), "", np.where(np.abs(now) > 1, "passes", "interval includes 0"))
+        words = np.where(np.abs(now) < 0.5, f"random reaches as far: +{0.01 * k:.2f} [0.0, 0.1]", words)
         found = {"difference": (dims, now, {"units": "nats"}), "low": (dims, now - 1), "high": (dims, now + 1),
                  "n": (dims, np.where(np.isnan(now), 0, 24)), "clear_of_controls": (dims, np.abs(now) > 1),
-                 "clear_in_grid": (dims, np.abs(now) > 1), "q": (dims, np.exp(-np.abs(now))),
+                 "clear_in_grid": (dims, np.abs(now) > 1), "reason": (dims, words), "q": (dims, np.exp(-np.abs(now))),
                  "control_mean": random, "control_low": random, "control_high": random}
         coords = {"concept": [f"concept {i}" for i in range(rows)], "layer": range(columns),
                   "category": ("concept", ["entity", "visual_style"] * (rows // 2)),
