@@ -15,7 +15,7 @@ import mllm_probe as mp
 from mllm_probe import cli
 from mllm_probe.reports import StudySection, studies_report
 from mllm_probe.reports.study_report import provenance_rows, unfinished
-from mllm_probe.reports.sweep_report import answers_of, choice_of, verdict
+from mllm_probe.reports.sweep_report import answers_of, choice_of
 from mllm_probe.studies.clear_cells import best_cells, verdict_caption
 from mllm_probe.widgets.base.numbers import chance, plain
 from tests.plots.studies_by_hand import STUDIES, atlas, comparison, localization, reliability, scaling, with_multiverse
@@ -104,7 +104,7 @@ def test_the_best_cell_is_chosen_on_fit_pictures_and_reported_on_held_out_ones(t
     q = chance(float(cell["q"]))
     around = [float(cell[f"control_{end}"].sel(control="random")) for end in ("mean", "low", "high")]
     mean, low, high = (plain(one, 2) for one in around)
-    assert rows[0][7:] == [f"{mean} [{low}, {high}]", "0.50", "12", html.escape(q), verdict(cell, 10)]
+    assert rows[0][7:] == [f"{mean} [{low}, {high}]", "0.50", "12", html.escape(q), html.escape(str(cell.reason.values))]
     peak = named["difference"].sel(concept="cat", strength=1).argmax("layer")
     assert int(peak) == 3, "the named share alone would choose another layer"
 
