@@ -104,7 +104,13 @@ def test_the_best_cell_is_chosen_on_fit_pictures_and_reported_on_held_out_ones(t
     q = chance(float(cell["q"]))
     around = [float(cell[f"control_{end}"].sel(control="random")) for end in ("mean", "low", "high")]
     mean, low, high = (plain(one, 2) for one in around)
-    assert rows[0][7:] == [f"{mean} [{low}, {high}]", "0.50", "12", html.escape(q), html.escape(str(cell.reason.values))]
+    assert rows[0][7:] == [
+        f"{mean} [{low}, {high}]",
+        "0.50",
+        "12",
+        html.escape(q),
+        html.escape(str(cell.reason.values)),
+    ]
     peak = named["difference"].sel(concept="cat", strength=1).argmax("layer")
     assert int(peak) == 3, "the named share alone would choose another layer"
 
