@@ -307,28 +307,6 @@ def bootstrap_interval(
     return low.reshape(shape), high.reshape(shape)
 
 
-def sign_flip_test(values: np.ndarray, *, flips: int = 9999, seed: int = 0) -> float:
-    """Two-sided p of a mean of 0, by exchanging the signs of the values.
-
-    `values` (float array [unit]): NaN does not count. `flips`: random sign patterns beside the one observed; all
-    patterns where they are no more than this. Returns: NaN with fewer than two values.
-
-    Fisher, "The Design of Experiments" (1935), section 21.
-    """
-    known = np.asarray(values, np.float64)
-    known = known[np.isfinite(known)]
-    if len(known) < 2:
-        return float("nan")
-    if 2 ** len(known) <= flips:
-        signs = 1 - 2 * ((np.arange(2 ** len(known))[:, None] >> np.arange(len(known))) & 1)
-    else:
-        drawn = np.random.default_rng(seed).choice((-1, 1), (flips, len(known)))
-        signs = np.concatenate([np.ones((1, len(known)), int), drawn])
-    means = signs @ known
-    # The observed pattern is among `signs`, so that p is never 0. 1e-12: the same values summed up in another order.
-    return float((np.abs(means) >= abs(known.sum()) - 1e-12).mean())
-
-
 def _weighted_means(weights: np.ndarray, table: np.ndarray) -> np.ndarray:
     finite = np.isfinite(table)
     total = weights @ finite

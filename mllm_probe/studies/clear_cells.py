@@ -1,4 +1,4 @@
-"""Which cells pass, as a table, the best ones, over how many layers, and those of several models side by side."""
+"""Which cells pass, as a table, the best ones, and those of several models side by side."""
 
 from __future__ import annotations
 
@@ -80,20 +80,6 @@ def verdict_caption(effect: xr.Dataset) -> str:
         f"{passing} of {tested} cells pass (expected false: at most {false}); p alone would let {by_chance} through by "
         "chance"
     )
-
-
-def participation_ratio(values: xr.DataArray) -> xr.DataArray:
-    r"""Participation ratio over layers of a profile, of its values that have the sign of the largest, in layers.
-
-    :math:`(\sum_l v_l)^2 / \sum_l v_l^2`: 1 where a single layer carries the effect, L where L layers carry it
-    equally. Of a cumulative profile it measures onset only: it does not tell a concept that one block moves (the ratio
-    for the image tokens is that block's number) from one that all L blocks move alike (three quarters of L).
-    :func:`mllm_probe.studies.readout.read_out` does. `values`: NaN does not count.
-    """
-    filled = values.fillna(0.0)
-    peak = filled.isel({LAYER: abs(filled).argmax(LAYER)}, drop=True)
-    part = (filled * np.sign(peak)).clip(min=0)
-    return part.sum(LAYER) ** 2 / (part**2).sum(LAYER)
 
 
 def has_off_target(grid: xr.Dataset) -> bool:

@@ -43,7 +43,6 @@ from mllm_probe.studies.baselines import (
 )
 from mllm_probe.studies.baselines import GRIDS as EVERY_WAY
 from mllm_probe.studies.baselines import every_way as multiverse_runs
-from mllm_probe.studies.clear_cells import participation_ratio
 from mllm_probe.studies.effect import value_by_image
 from mllm_probe.studies.multiverse import LOCALIZATION, conclusion, found, in_words, multiverse_rows
 from mllm_probe.studies.readout import (
@@ -267,7 +266,21 @@ def _read_out_numbers(profile: xr.Dataset, cumulative: xr.DataArray) -> xr.Datas
     shares = profile["read_out"] / profile["read_out"].sum(LAYER)
     numbers = profile[names].assign(read_out=shares, last_block=shares.isel({LAYER: -1}, drop=True))
     blocks = cumulative.where(cumulative[LAYER] >= 0, drop=True)
-    return numbers.assign(onset=participation_ratio(blocks)).reset_coords(drop=True)
+    return numbers.assign(onset=_participation_ratio(blocks)).reset_coords(drop=True)
+
+
+def _participation_ratio(values: xr.DataArray) -> xr.DataArray:
+    r"""Participation ratio over layers of a profile, of its values that have the sign of the largest, in layers.
+
+    :math:`(\sum_l v_l)^2 / \sum_l v_l^2`: 1 where a single layer carries the effect, L where L layers carry it
+    equally. Of a cumulative profile it measures onset only: it does not tell a concept that one block moves (the ratio
+    for the image tokens is that block's number) from one that all L blocks move alike (three quarters of L).
+    `read_out` does. `values`: NaN does not count.
+    """
+    filled = values.fillna(0.0)
+    peak = filled.isel({LAYER: abs(filled).argmax(LAYER)}, drop=True)
+    part = (filled * np.sign(peak)).clip(min=0)
+    return part.sum(LAYER) ** 2 / (part**2).sum(LAYER)
 
 
 def _three_things(run: StudyRuns, grid: xr.Dataset, swept: Mapping[str, xr.Dataset]) -> xr.Dataset:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
+from scipy import stats
 
 from mllm_probe.metrics.metric import chance, signed
 from mllm_probe.metrics.statistics import mean, median
@@ -167,19 +168,12 @@ class Pairing:
         """Rank correlations under every pairing [1 + exchange, way]; see :class:`Exchange`. `table`: [way, 2, unit]."""
         rng, units = np.random.default_rng(seed), np.arange(table.shape[-1])
         orders = np.concatenate([units[None], rng.permuted(np.tile(units, (count, 1)), axis=1)])
-        ranks = np.apply_along_axis(_ranks, -1, table)
+        ranks = stats.rankdata(table, axis=-1, nan_policy="omit")
         return np.stack([_correlation(way[0][orders], way[1][None], self.fewest) for way in ranks], -1)
 
     def units(self, values: np.ndarray) -> int:
         """Units with both values."""
         return int(np.isfinite(values).all(0).sum())
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks among the known values, ties at their mean; NaN where there is no value."""
-    known = values[np.isfinite(values)]
-    below = (known[None] < values[:, None]).sum(1) + (known[None] <= values[:, None]).sum(1)
-    return np.where(np.isfinite(values), (below + 1) / 2, np.nan)
 
 
 def _correlation(first: np.ndarray, other: np.ndarray, fewest: int) -> np.ndarray:
