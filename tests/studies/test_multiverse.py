@@ -150,9 +150,8 @@ def test_signs_are_exchanged_in_every_pattern_of_few_units():
     values = np.array([1.0, 2.0, -0.5, np.nan])
     drawn = Signs().drawn(values[None], 9999, 0)
     assert drawn[0, 0] == pytest.approx(values[:3].mean()) and len(drawn) == 16
-    assert curve_p(drawn) == pytest.approx(
-        stats.permutation_test((values,), np.mean, permutation_type="samples").pvalue
-    )
+    # Of the eight patterns of 1, 2 and 0.5 four have a sum of at least 2.5: those with 1 and 2 of one sign.
+    assert curve_p(drawn) == pytest.approx(0.5)
     assert curve_p(Signs().drawn(np.full((3, 20), 0.3), 999, 0)) == pytest.approx(0.001)
 
 

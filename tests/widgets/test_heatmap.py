@@ -69,7 +69,7 @@ def test_reasons_are_those_of_the_effect_each_told_once():
     without = cells_of(data.drop_vars("reason"))
     assert (without["reason"], without["reasons"]) == (b"", [])
     clear = data["clear_in_grid"].values
-    words = np.where(np.isnan(data["difference"]), "", np.where(clear, "passes", "interval includes 0"))
+    words = np.where(np.isnan(data["difference"]), "", np.where(clear, "passes", "interval includes 0")).astype(object)
     words[0, 0, 0] = "random reaches as far: +1.2 [0.3, 2.1]"
     cells = cells_of(data.assign(reason=(("concept", "layer", "strength"), words)))
     words[0, 0, 0] = "random reaches as far"  # its numbers are sent once, with the controls
