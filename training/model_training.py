@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from mllm_probe.models.argument_checks import cache_root
 from mllm_probe.models.bundled import seeds_folder
 from training.emoji.build_art import more_artists
 from training.emoji.emoji_run import MODEL, STAGES, EmojiPlan, train
+from training.emoji.font_art import FONTS, font_sprites
 from training.emoji.tower_examples import Artists
 from training.pausing import Pause
 from training.scenes.architecture import DEPTHS
@@ -30,7 +29,6 @@ def train_listed(
     out: Path | None = None,
     seed: int = 0,
     tower: str | None = None,
-    tower_after: Path | None = None,
     tower_steps: int | None = None,
     steps: int | None = None,
     minutes: float | None = None,
@@ -56,8 +54,6 @@ def train_listed(
     tower
         Of the drawn world: bundled name or folder whose vision tower is taken unchanged. All but scenes-8l take that of
         scenes-8l unless tower-steps is given.
-    tower_after
-        Of the emoji model: checkpoint of an earlier tower to begin with.
     tower_steps
         Steps of the vision tower.
     steps
@@ -65,14 +61,14 @@ def train_listed(
     minutes
         Of the emoji model: time for its language, in place of steps.
     threads
-        Of the processor; for models of the drawn world processes of one thread each.
+        Of the processor: as many processes of one thread each.
     only
         Of the emoji model: one stage, which is tower, teacher or language.
     compiled
         Of the drawn world: compile the decoder, which needs g++ on the CPU.
     """
     if name in DEPTHS:
-        _require_unset(name, MODEL, minutes=minutes, only=only, tower_after=tower_after)
+        _require_unset(name, MODEL, minutes=minutes, only=only)
         if tower is None and tower_steps is None and name != WITH_TOWER:
             tower = WITH_TOWER  # models of the drawn world differ in depth alone
         train_scenes(
@@ -94,22 +90,20 @@ def train_listed(
         raise ValueError(f"only: expected one of {', '.join(STAGES)}; got {only!r}.")
     if minutes is not None and steps is not None:
         raise ValueError("Expected steps or minutes, not both: minutes become steps when the language begins.")
-    torch.set_num_threads(threads)
     folder = work or default_work() / MODEL
     plan = _with_options(seed, tower_steps, steps, minutes)
-    if tower_after is not None:
-        plan = replace(plan, tower=replace(plan.tower, after=tower_after))
     pause = Pause(folder).on_signals()
-    return train(plan, folder, out or Path(MODEL), STAGES if only is None else (only,), pause, _artists)
+    return train(plan, folder, out or Path(MODEL), STAGES if only is None else (only,), pause, _artists, threads)
 
 
 def _artists() -> Artists:
     try:
-        return more_artists(cache_root() / "artwork")
+        folder = cache_root() / "artwork"
+        return [*more_artists(folder), *(font_sprites(art, folder) for art in FONTS)]
     except ImportError as error:
         raise OSError("Other artists' emoji are drawn with cairosvg: pip install 'mllm-probe[art]'") from error
     except (OSError, ValueError) as error:
-        raise OSError(f"Other artists' emoji could not be fetched with npm ({error}).") from error
+        raise OSError(f"Other artists' emoji could not be fetched with npm, apt or pip ({error}).") from error
 
 
 def _with_options(seed: int, tower_steps: int | None, steps: int | None, minutes: float | None) -> EmojiPlan:

@@ -34,6 +34,14 @@ class Team:
         dist.all_reduce(flat)
         nn.utils.vector_to_parameters(flat / self.size, gradients)
 
+    def agree(self, asked: bool) -> bool:
+        """Return what the leading process was asked for, in every process."""
+        if self.size == 1:
+            return asked
+        flag = torch.tensor([float(asked)])
+        dist.broadcast(flag, 0)
+        return bool(flag.item())
+
     def wait(self) -> None:
         """Return when every process of the team has come here."""
         if self.size > 1:

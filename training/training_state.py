@@ -75,7 +75,7 @@ def run_steps(
     `report`: returns the groups of a checkpoint, and the accuracy on held-out pictures.
     `save_seconds`: save also when this many seconds have passed since the last checkpoint.
     `paused`: asked after every step; where it returns True, a checkpoint is written and the training ends here, to be
-        resumed later. For a team of one process: others would go on.
+        resumed later. In a team the leading process is asked for all.
     """
     began, processor_began, smooth = time.monotonic(), time.process_time(), None
     saved = began
@@ -85,7 +85,7 @@ def run_steps(
         seconds = time.monotonic() - began
         if team.leads and done % 100 == 0:
             log.info("%s step %d of %d, loss %.3f, %.0f s", path.stem, done, steps, smooth, seconds)
-        stop = paused()
+        stop = team.agree(paused())
         late = time.monotonic() - saved > save_seconds
         if team.leads and (done % save_every == 0 or done == steps or late or stop):
             groups, accuracy = report()

@@ -131,7 +131,7 @@ def layout(scene: EmojiScene) -> list[Placed]:
     return shapes_in(drawn)
 
 
-MIXTURE = {"one": 0.4, "two": 0.3, "relation": 0.2, "arrangement": 0.1}
+MIXTURE = {"one": 0.35, "two": 0.25, "relation": 0.15, "arrangement": 0.25}
 """Share of each kind of scene."""
 HELD_OUT: frozenset[frozenset[str]] = frozenset(every(ENTITIES, STYLES, 10, 3, 3) | every(EMOTIONS, STYLES, 10, 7, 3))
 """Pairs (entity, style) and (emotion, style) left out of training: a tenth, at most one style of each concept."""

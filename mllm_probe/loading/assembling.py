@@ -23,17 +23,18 @@ from transformers import (
     LlavaForConditionalGeneration,
     LlavaProcessor,
     PreTrainedTokenizerFast,
-    SwinConfig,
 )
 
 from mllm_probe.loading.decoder_cache import cached_decoder, known_decoder
+from mllm_probe.loading.efficientnet_lite import EfficientNetLiteConfig
 from mllm_probe.models.bundled import ASSEMBLY
-from mllm_probe.models.prompts import IMAGE_SIDE, image_processor
+from mllm_probe.models.prompts import image_processor
 from mllm_probe.typing import JsonObject
 
 PARTS = "parts.safetensors"
-IMAGE_TOKENS, WIDTH = 16, 256
-"""Image tokens, and the width of the vision tower's output."""
+IMAGE_SIDE, GRID = 128, 4
+"""Side of the pictures in pixels, and image tokens in a row."""
+IMAGE_TOKENS = GRID**2
 DECODER, TOWER, PROJECTOR = "model.language_model.", "model.vision_tower.", "model.multi_modal_projector."
 DOWN, UP = ".down", ".up"
 """Endings of the two matrices of an adapter, after the name of the weight's module."""
@@ -64,26 +65,9 @@ class Assembly:
     adapted: tuple[str, ...] = ("q_proj", "v_proj")
 
 
-def vision_config() -> SwinConfig:
-    """Configuration of the vision tower: 64 by 64 pixels to 4 by 4 tokens of width 256.
-
-    Its window is 4 patches: Swin's tables of relative positions fail where a stage is smaller than its window, and the
-    last stage has 4 by 4.
-    """
-    return SwinConfig(
-        image_size=IMAGE_SIDE,
-        patch_size=4,
-        embed_dim=WIDTH // 4,
-        depths=[2, 4, 2],
-        num_heads=[2, 4, 8],
-        window_size=4,
-        mlp_ratio=4.0,
-        drop_path_rate=0.0,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        use_absolute_embeddings=True,
-        initializer_range=0.06,
-    )
+def vision_config() -> EfficientNetLiteConfig:
+    """Configuration of the vision tower."""
+    return EfficientNetLiteConfig(image_size=IMAGE_SIDE, grid=GRID)
 
 
 def tokenizer(decoder: Path) -> PreTrainedTokenizerFast:
@@ -99,9 +83,9 @@ def tokenizer(decoder: Path) -> PreTrainedTokenizerFast:
 def processor(words: PreTrainedTokenizerFast) -> LlavaProcessor:
     """Processor of an assembled model with this tokenizer."""
     return LlavaProcessor(
-        image_processor=image_processor(),
+        image_processor=image_processor(IMAGE_SIDE),
         tokenizer=words,
-        patch_size=IMAGE_SIDE // 4,
+        patch_size=IMAGE_SIDE // GRID,
         vision_feature_select_strategy="full",
         image_token=_IMAGE,
         num_additional_image_tokens=0,

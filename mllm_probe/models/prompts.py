@@ -329,7 +329,7 @@ def warn_unknown_words(tokenizer: Processor, texts: Iterable[str]) -> None:
 IMAGE_SIDE = 64
 
 
-def image_processor() -> SiglipImageProcessorPil:
-    """Return the processor that ships with the models: 64 by 64 pixels, values from -1 to 1, without torchvision."""
-    side = {"height": IMAGE_SIDE, "width": IMAGE_SIDE}
-    return SiglipImageProcessorPil(size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+def image_processor(side: int = IMAGE_SIDE) -> SiglipImageProcessorPil:
+    """Return the processor that ships with the models: side by side pixels, values from -1 to 1, without torchvision."""
+    size = {"height": side, "width": side}
+    return SiglipImageProcessorPil(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)

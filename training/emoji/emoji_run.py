@@ -7,9 +7,9 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-import torch
 from filelock import FileLock, Timeout
 
 from mllm_probe.loading.assembling import Assembly
@@ -17,11 +17,11 @@ from mllm_probe.loading.decoder_cache import cached_decoder
 from training import training_state
 from training.emoji.emoji_folder import export
 from training.emoji.language_training import LanguagePlan, seconds_per_step, train_language
-from training.emoji.seeing_decoder import seeing_decoder
+from training.emoji.seeing_decoder import SeeingDecoder, seeing_decoder
 from training.emoji.teacher_answers import Taught, TeacherPlan, kept_prompts, teacher_answers
 from training.emoji.tower_examples import Artists
 from training.emoji.vision_training import VisionPlan, train_vision, word_vectors
-from training.parallel import Team
+from training.parallel import Team, run_team
 
 log = logging.getLogger(__name__)
 MODEL = "emoji-135m"
@@ -51,6 +51,7 @@ def train(
     stages: tuple[str, ...] = STAGES,
     paused: Callable[[], bool] = lambda: False,
     artists: Callable[[], Artists] = tuple,
+    processes: int = 1,
 ) -> bool:
     """Train the emoji model, or finish a training that was stopped.
 
@@ -59,72 +60,101 @@ def train(
     `stages`: of `STAGES`; stages that are finished are not done again.
     `paused`: asked after every step whether to save and end.
     `artists`: gives the sprites of other artists, who draw some of the pictures; called when a stage needs them.
+    `processes`: of one thread each, that share every step; with several, ``paused`` and ``artists`` are pickled.
 
     Returns whether all of these stages are finished. Raises FileNotFoundError if the decoder is not in the cache, or
     the language is to be trained before there is a tower. Raises BlockingIOError if another process trains in this
     folder.
     """
     work.mkdir(parents=True, exist_ok=True)
+    cached_decoder(MODEL, plan.assembly.decoder)
     try:
         with FileLock(work / "training.lock", timeout=0):
-            return _train(plan, work, out, stages, paused, artists)
+            if "tower" in stages or "language" in stages:
+                artists()  # drawn once, before several processes ask for them
+            run_team(_train, plan, work, out, stages, paused, artists, processes=processes)
+            return _finished(plan, work, stages)
     except Timeout as error:
         raise BlockingIOError(f"Another process trains in {work}: let it finish, or name another folder.") from error
 
 
+def _finished(plan: EmojiPlan, work: Path, stages: tuple[str, ...]) -> bool:
+    """Whether these stages have come to their last steps."""
+    steps = plan.language.steps
+    if plan.minutes is not None and (work / STEPS).exists():
+        steps = int(json.loads((work / STEPS).read_text(encoding="utf-8"))["steps"])
+    asked = kept_prompts(plan.teacher, work / TEACHER) if {"teacher", "language"} & set(stages) else []
+    answered = len(list((work / TEACHER).glob("answers-*.safetensors")))
+    return (
+        ("tower" not in stages or _step(work / TOWER) >= plan.tower.steps)
+        and answered >= -(-len(asked) // plan.teacher.batch)
+        and ("language" not in stages or _step(work / LANGUAGE) >= steps)
+    )
+
+
 def _train(
+    team: Team,
     plan: EmojiPlan,
     work: Path,
     out: Path,
     stages: tuple[str, ...],
     paused: Callable[[], bool],
     artists: Callable[[], Artists],
-) -> bool:
+) -> None:
     decoder = cached_decoder(MODEL, plan.assembly.decoder)
-    team = Team(0, 1, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     words = word_vectors(decoder / "model.safetensors", decoder)
     if "tower" in stages and _step(work / TOWER) < plan.tower.steps:
         train_vision(team, plan.tower, words, work / TOWER, paused, artists())
-        if paused():
-            return False
+        if _step(work / TOWER) < plan.tower.steps:
+            return
     if not set(stages) & {"teacher", "language"}:
-        return True
+        return
     model = seeing_decoder(decoder, plan.assembly, team.device)
-    taught: list[Taught] = []
-    try:
-        asked = kept_prompts(plan.teacher, work / TEACHER)
-        taught = teacher_answers(
-            model.decoder, model.tokens, asked, plan.teacher, work / TEACHER, plan.assembly.decoder, paused
-        )
-    except KeyboardInterrupt:
-        return False
-    if "language" not in stages:
-        return True
+    taught = _taught(team, model, plan, work, paused)
+    if taught is None or "language" not in stages:
+        return
     language = plan.language
     if plan.minutes is not None:
-        language = replace(language, steps=_steps(work / STEPS, lambda: seconds_per_step(
-            team, model, words, taught, language, work / TOWER), plan.minutes))  # fmt: skip
+        each = partial(seconds_per_step, team, model, words, taught, language, work / TOWER)
+        language = replace(language, steps=_steps(team, work / STEPS, each, plan.minutes))
     train_language(team, model, words, taught, language, work / TOWER, work / LANGUAGE, paused, artists())
-    if _step(work / LANGUAGE) < language.steps:
-        return False
-    export(model, out, replace(plan, language=language), times(work))
-    return True
+    if team.leads and _step(work / LANGUAGE) >= language.steps:
+        export(model, out, replace(plan, language=language), times(work))
+
+
+def _taught(
+    team: Team, model: SeeingDecoder, plan: EmojiPlan, work: Path, paused: Callable[[], bool]
+) -> list[Taught] | None:
+    """The teacher's answers, which the leading process writes and all read; None if it was paused."""
+
+    def answers(asked: Callable[[], bool]) -> list[Taught]:
+        return teacher_answers(model.decoder, model.tokens, kept_prompts(plan.teacher, work / TEACHER), plan.teacher,
+                               work / TEACHER, plan.assembly.decoder, asked)  # fmt: skip
+
+    stopped = False
+    if team.leads:
+        try:
+            answers(paused)
+        except KeyboardInterrupt:
+            stopped = True
+    return None if team.agree(stopped) else answers(lambda: False)
 
 
 def _step(path: Path) -> int:
     return int(training_state.load(path)[1]["step"])
 
 
-def _steps(path: Path, seconds: Callable[[], float], minutes: float) -> int:
+def _steps(team: Team, path: Path, seconds: Callable[[], float], minutes: float) -> int:
     """Steps that fit into some minutes: measured once, then kept, so that a resumed training has the same schedule."""
-    if path.exists():
-        return int(json.loads(path.read_text(encoding="utf-8"))["steps"])
-    began = time.monotonic()
-    each = seconds()
-    steps = max(1, int((60 * minutes - (time.monotonic() - began)) / each))
-    path.write_text(json.dumps({"steps": steps, "seconds_per_step": each}) + "\n", encoding="utf-8")
-    log.info("%.2f s a step: %d steps in %.0f minutes", each, steps, minutes)
-    return steps
+    if not path.exists():
+        began = time.monotonic()
+        each = seconds()
+        steps = max(1, int((60 * minutes - (time.monotonic() - began)) / each))
+        if team.leads:
+            path.write_text(json.dumps({"steps": steps, "seconds_per_step": each}) + "\n", encoding="utf-8")
+            log.info("%.2f s a step: %d steps in %.0f minutes", each, steps, minutes)
+        team.wait()
+    return int(json.loads(path.read_text(encoding="utf-8"))["steps"])
 
 
 def times(work: Path) -> dict[str, float]:

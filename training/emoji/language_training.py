@@ -2,7 +2,7 @@
 
 Each step adds up three losses: packed questions about images, whose answers are in the captions; the untouched
 decoder's own answers, to free questions about what is seen and to chats, by the divergence from its predictions; and
-the tower's own task of the first stage, on images of its own. Projector and tower learn on at a lower rate.
+the tower's own task of the first stage, on images of its own. The projector learns on at a lower rate, the tower stays.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from mllm_probe.emoji.emoji_scene import EmojiScene, is_unseen, sample, scene_of
 from mllm_probe.emoji.lexicon import STYLES
+from mllm_probe.loading.efficientnet_lite import WIDTHS
 from mllm_probe.scenes.language import Question
 from mllm_probe.scenes.sampling import choose
 from training import training_state
@@ -44,7 +45,7 @@ _LOG_STEPS = 10
 
 @dataclass(frozen=True)
 class LanguagePlan:
-    """Training plan of adapters, projector and tower.
+    """Training plan of adapters and projector, of whose images and answers every process takes its share.
 
     `images`: images of a step with packed questions.
     `questions`: at most, per image.
@@ -53,7 +54,7 @@ class LanguagePlan:
     `seen`: images of a step for the tower's own task.
     `about_weight`, `chat_weight`, `seen_weight`: of these three in the loss; that of packed questions is 1.
     `adapter_rate`: peak learning rate of the adapters, whose matrices are too thin for Muon.
-    `muon_rate`, `adam_rate`: peak learning rates of projector, tower and its readouts.
+    `muon_rate`, `adam_rate`: peak learning rates of the projector and the tower's readouts.
     `held`: images to report on.
     """
 
@@ -63,7 +64,7 @@ class LanguagePlan:
     room: int = 96
     about: int = 6
     chats: int = 4
-    seen: int = 64
+    seen: int = 16
     about_weight: float = 1.5
     chat_weight: float = 1.5
     seen_weight: float = 0.3
@@ -126,7 +127,8 @@ def _begin(model: SeeingDecoder, words: WordVectors, plan: LanguagePlan, tower: 
     thin = plan.adapter_rate / plan.adam_rate
     named = [(f"adapter.{name}.{i}", p, thin) for name, one in adapters(model.decoder).items()
              for i, p in enumerate((one.down, one.up))]  # fmt: skip
-    named += [(name, parameter, 1.0) for name, parameter in model.eyes.named_parameters()]
+    model.eyes.train_from(len(WIDTHS))
+    named += [(name, parameter, 1.0) for name, parameter in model.eyes.named_parameters() if parameter.requires_grad]
     named += [(f"head.{name}", parameter, 1.0) for name, parameter in readouts.named_parameters()]
     optimizer = HybridOptimizer(named, plan.muon_rate, plan.adam_rate, plan.weight_decay, plan.steps, plan.warmup)
     return Learning(model, readouts, words.to(model.device), optimizer)
@@ -246,6 +248,12 @@ def answers_right(model: SeeingDecoder, plan: LanguagePlan) -> dict[str, float]:
     return {kind: round(float(np.mean(values)), 3) for kind, values in sorted(right.items())}
 
 
+def share_of(plan: LanguagePlan, team: Team) -> LanguagePlan:
+    """Return the plan with one process's share of the images and answers of a step."""
+    counts = {name: max(1, getattr(plan, name) // team.size) for name in ("images", "about", "chats", "seen")}
+    return replace(plan, **counts)
+
+
 def train_language(
     team: Team,
     model: SeeingDecoder,
@@ -257,9 +265,9 @@ def train_language(
     paused: Callable[[], bool] = lambda: False,
     artists: Artists = (),
 ) -> None:
-    """Train adapters, projector and tower, or resume from the checkpoint at `path`.
+    """Train adapters and projector, or resume from the checkpoint at `path`.
 
-    `team`: of one process.
+    `team`: processes that share each step.
     `model`: its trained parts are set from the checkpoint, or from the tower's.
     `words`: of the tower's own task.
     `taught`: from `teacher_answers`.
@@ -272,9 +280,11 @@ def train_language(
     groups, progress = training_state.load(path)
     if groups:
         learning.restore(groups)
+    own = share_of(plan, team)
 
     def step(number: int) -> Tensor:
-        losses = _losses(learning, plan, step_data(model, plan, taught, number, artists))
+        data = step_data(model, own, taught, number * team.size + team.rank, artists)
+        losses = _losses(learning, own, data)
         loss = weighted(losses, plan)
         learning.optimizer.descend(loss, number, team)
         if number % _LOG_STEPS == 0:
@@ -297,10 +307,10 @@ def seconds_per_step(
     count: int = 4,
 ) -> float:
     """Return the median time of a step, measured on some whose results are thrown away."""
-    learning, took = _begin(model, words, plan, tower), []
+    learning, took, own = _begin(model, words, plan, tower), [], share_of(plan, team)
     for number in range(count):
         began = time.monotonic()
-        losses = _losses(learning, plan, step_data(model, plan, taught, number))
+        losses = _losses(learning, own, step_data(model, own, taught, number * team.size + team.rank))
         learning.optimizer.descend(weighted(losses, plan), number, team)
         took.append(time.monotonic() - began)
     return float(np.median(took))

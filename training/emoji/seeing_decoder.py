@@ -91,8 +91,7 @@ class SeeingDecoder:
 
     def look(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
         """Return the tower's output [n, 16, width] and the image tokens [n, 16, hidden], bfloat16, of uint8 images."""
-        with torch.autocast(self.device.type, torch.bfloat16):
-            seen, tokens = self.eyes(pixel_values(torch.from_numpy(images).to(self.device)))
+        seen, tokens = self.eyes(pixel_values(torch.from_numpy(images).to(self.device)))
         return seen, tokens.to(torch.bfloat16)
 
     def packed_logits(self, image: Tensor, packed: Pack, chosen: Tensor) -> Tensor:

@@ -10,13 +10,11 @@ from PIL import Image
 from mllm_probe.emoji.emoji_drawing import draw
 from mllm_probe.emoji.emoji_scene import GROUNDS, EmojiScene, layout, sample
 from mllm_probe.emoji.lexicon import ARRANGEMENTS, COLOURED, ENTITIES, FEELINGS, RELATIONS, STYLES, icons
-from mllm_probe.models.prompts import IMAGE_SIDE
+from mllm_probe.loading.assembling import GRID, IMAGE_SIDE
 from mllm_probe.scenes.sampling import choose
 from mllm_probe.scenes.scene import SIDE
 from training.emoji.augmentation import Strength, altered
 
-GRID = 4
-"""Cells in a row: one for each image token."""
 SHOWN = (*ENTITIES, *FEELINGS)
 """What an item can be."""
 NAMES = (*SHOWN, *GROUNDS)
@@ -30,7 +28,7 @@ Artists = Sequence[Mapping[str, np.ndarray]]
 _STRONG, _INKED = 0.7, 0.35
 _OTHER_ARTIST = 0.6
 """Share of the pictures in a coloured art set that are drawn by another artist, where there are some."""
-_LARGER, _LARGE_SIZES = 0.15, (96, 128, 192)
+_LARGER, _LARGE_SIZES = 0.15, (160, 192, 256)
 _CENTRES = (np.arange(GRID) + 0.5) * SIDE / GRID
 _X, _Y = np.meshgrid(_CENTRES, _CENTRES)
 _LEAST_REACH = SIDE / GRID / 2 + 0.5
@@ -40,7 +38,7 @@ _LEAST_REACH = SIDE / GRID / 2 + 0.5
 class Batch:
     """Pictures and what they show; indices are -1 where there is nothing to learn.
 
-    `images`: uint8 [n, 64, 64, 3].
+    `images`: uint8 [n, 128, 128, 3].
     `names`: of each cell, from `NAMES`, int64 [n, 16].
     `icons`: of each cell, from `icons`, int64 [n, 16]; -1 where the ground shows.
     `styles`, `grounds`, `arrangements`, `relations`: of each picture, int64 [n].

@@ -13,7 +13,7 @@ from training.emoji.tower_examples import IMAGE_SIDE, NAMES, NOTHING, SHOWN, cel
 from training.emoji.vision import Eyes
 from training.emoji.word_vectors import WordVectors
 from training.parallel import Team
-from training.scenes.tower import autocast, pixel_values
+from training.scenes.tower import pixel_values
 
 SLOTS = {"styles": STYLES, "grounds": GROUNDS, "arrangements": ARRANGEMENTS, "relations": RELATIONS}
 """What the whole picture is asked for, by the field of `Batch`."""
@@ -84,12 +84,10 @@ def read(
     """Return what the readouts say about scenes.
 
     `eyes`, `readouts`, `words`: what is trained, and the words' directions. `artwork`: sprites of another artist, see
-    `mllm_probe.emoji.draw`. `size`: side of the drawings, before they are shrunk to the tower's 64 pixels.
+    `mllm_probe.emoji.draw`. `size`: side of the drawings, before they are shrunk to the tower's 128 pixels.
     """
     batch, device = examples(scenes, artwork=artwork, size=size), team.device
-    with autocast(team):
-        seen, tokens = eyes(pixel_values(torch.from_numpy(batch.images).to(device)))
-    seen, tokens = seen.float(), tokens.float()
+    seen, tokens = eyes(pixel_values(torch.from_numpy(batch.images).to(device)))
     covering = torch.tensor(np.stack([cells(scene) for scene in scenes]), device=device)
     most = max(len(scene.items) for scene in scenes)
     rows = [

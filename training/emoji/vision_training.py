@@ -32,23 +32,23 @@ _GROUND_WEIGHT, _ICON_WEIGHT, _CELL_STYLE_WEIGHT, _NORM_WEIGHT = 0.15, 0.3, 0.8,
 
 @dataclass(frozen=True)
 class VisionPlan:
-    """Training plan of the vision tower and projector.
+    """Training plan of the vision tower and projector, of which every process takes its share of a batch.
 
-    `muon_rate`, `adam_rate`: peak learning rates. `held`: scenes of each kind to report on. `after`: checkpoint of an
-    earlier training whose tower, projector and readouts this one begins with; it goes on with other images, at half of
-    the rates.
+    `muon_rate`, `adam_rate`: peak learning rates of projector and readouts. `tower_share`: of the rate, for the tower,
+    which begins with published weights. `held`: scenes of each kind to report on. `pretrained`: whether it does.
     """
 
-    steps: int = 7000
+    steps: int = 1800
     batch: int = 64
     muon_rate: float = 3e-3
     adam_rate: float = 1.2e-3
+    tower_share: float = 0.6
     weight_decay: float = 0.03
-    warmup: int = 80
-    save_seconds: float = 300.0
+    warmup: int = 60
+    save_seconds: float = 240.0
     held: int = 256
     seed: int = 0
-    after: Path | None = None
+    pretrained: bool = True
 
 
 def target_words() -> dict[str, Sequence[str]]:
@@ -86,9 +86,7 @@ def vision_loss(eyes: Eyes, readouts: Readouts, words: WordVectors, batch: Batch
 
     `device`: torch.device.
     """
-    with torch.autocast(device.type, torch.bfloat16):
-        seen, tokens = eyes(pixel_values(_on(device, batch.images)))
-    seen, tokens = seen.float(), tokens.float()
+    seen, tokens = eyes(pixel_values(_on(device, batch.images)))
     names, shown = _on(device, batch.names), _on(device, batch.icons)
     weights = torch.where(shown != NOTHING, 1.0, _GROUND_WEIGHT)
     normed = readouts.norm(seen)
@@ -106,19 +104,6 @@ def vision_loss(eyes: Eyes, readouts: Readouts, words: WordVectors, batch: Batch
     return loss + _NORM_WEIGHT * (words.relative_norm(tokens) - 1).square().mean()
 
 
-def earlier_tower(path: Path | None) -> tuple[Groups, int]:
-    """Return the groups of an earlier training's checkpoint and its steps; nothing and 0 without a path.
-
-    Raises FileNotFoundError if there is no checkpoint.
-    """
-    if path is None:
-        return {}, 0
-    groups, progress = training_state.load(path)
-    if not groups:
-        raise FileNotFoundError(f"no trained vision tower at {path} to begin with")
-    return groups, int(progress["step"])
-
-
 def train_vision(
     team: Team,
     plan: VisionPlan,
@@ -129,32 +114,34 @@ def train_vision(
 ) -> None:
     """Train the vision tower and projector, or resume from the checkpoint at `path`.
 
-    `team`: of one process.
+    `team`: processes that share each step.
     `words`: from `word_vectors`.
     `path`: the checkpoint, with groups tower, projector, readouts and optimizer; complete when its progress says `step`
-        equals the plan's steps.
+        equals the plan's steps. The finished one has no optimizer and is in bfloat16, small enough to be kept.
     `paused`: asked after every step whether to save and end.
     `artists`: other artists, who draw some of the pictures.
     """
     torch.manual_seed(plan.seed)
     eyes = Eyes(words.centre.shape[0]).to(team.device)
     readouts, words = Readouts(eyes.width).to(team.device), words.to(team.device)
-    named = [(name, parameter, 1.0) for name, parameter in eyes.named_parameters()]
+    if plan.pretrained:
+        eyes.begin_pretrained()
+    named = [(name, parameter, plan.tower_share if name.startswith("vision_tower") else 1.0)
+             for name, parameter in eyes.named_parameters() if parameter.requires_grad]  # fmt: skip
     named += [(f"head.{name}", parameter, 1.0) for name, parameter in readouts.named_parameters()]
-    share = 1.0 if plan.after is None else 0.5
-    muon, adam = share * plan.muon_rate, share * plan.adam_rate
-    optimizer = HybridOptimizer(named, muon, adam, plan.weight_decay, plan.steps, plan.warmup)
+    optimizer = HybridOptimizer(named, plan.muon_rate, plan.adam_rate, plan.weight_decay, plan.steps, plan.warmup)
     groups, progress = training_state.load(path)
-    earlier, seen = earlier_tower(plan.after)
-    if begun := groups or earlier:
-        eyes.load_weights(begun)
-        readouts.load_state_dict(begun["readouts"])
+    if progress["step"] == plan.steps:
+        return
     if groups:
+        eyes.load_weights(groups)
+        readouts.load_state_dict(groups["readouts"])
         optimizer.load_state_tensors(groups["optimizer"])
     held = held_out_scenes(plan.held)
 
     def step(number: int) -> Tensor:
-        batch = training_batch(plan.seed, seen + number, plan.batch, artists)
+        own = number * team.size + team.rank
+        batch = training_batch(plan.seed, own, plan.batch // team.size, artists)
         loss = vision_loss(eyes, readouts, words, batch, team.device)
         optimizer.descend(loss, number, team)
         return loss
@@ -164,3 +151,16 @@ def train_vision(
         return state, accuracy(eyes, readouts, words, held, team)
 
     run_steps(team, path, plan.steps, plan.steps, progress, step, report, plan.save_seconds, paused)
+    if team.leads:
+        _keep_small(path, plan.steps)
+    team.wait()
+
+
+def _keep_small(path: Path, steps: int) -> None:
+    """Leave the optimizer out of a finished checkpoint, and the rest in bfloat16."""
+    groups, progress = training_state.load(path)
+    if progress["step"] == steps and groups.pop("optimizer", None):
+        small = {
+            group: {name: tensor.bfloat16() for name, tensor in tensors.items()} for group, tensors in groups.items()
+        }
+        training_state.save(path, small, progress)
