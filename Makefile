@@ -9,6 +9,7 @@
 # make validate   tables of what verdicts are worth: coverage of intervals, false positives of directions that mean
 #             nothing, power on planted effects, models with shuffled weights, models of known truth, what answers say,
 #             images called unlike, answers by tokens, layer and dose, what perplexity calls broken, answers after clicks in the lab
+#             and of cells that pass by score, on unseen images
 #             (ARGS="coverage" picks a part, ARGS="--quick" is shorter)
 # make faults  what becomes of a store when processes are killed, frozen and interrupted, disks are full and files are
 #             damaged: one line for each promise, with counts; a disk that runs full is mounted, which needs root

@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import mllm_probe as mp
 from validation.verdicts import (
@@ -304,13 +304,25 @@ def print_unlike(pairs: int) -> None:
 
 def print_clicks(count: int, seed: int = 0) -> None:
     """Answers after clicks on passing cells of the lab of scenes-8l, as it opens."""
+    title = f"The lab of scenes-8l: cells that pass, drawn with seed {seed}, clicked one after the other"
+    _print_answers(title, clicks.clicks("scenes-8l", count, seed))
+
+
+def print_answers(count: int, least: int, seed: int = 0) -> None:
+    """Answers of cells of scenes-8l that pass by score, on images that neither vectors nor grid used."""
+    many, steered = clicks.live_answers("scenes-8l", count, seed, least)
+    title = f"scenes-8l: of {many} cells that pass by score, drawn with seed {seed}, each steered on an unseen image"
+    _print_answers(title, steered)
+
+
+def _print_answers(title: str, clicked: Iterable[clicks.Click]) -> None:
     rows, well = [], 0
-    for one in clicks.clicks("scenes-8l", count, seed):
+    for one in clicked:
         well += one.reads_well
         said = ", ".join(one.facts["steered"])
         rows.append((f"{one.concept}, {one.layer}", one.of_map, one.steered, one.image, one.answers["baseline"],
                      one.answers["steered"], said, one.answers["random"]))  # fmt: skip
-    print(f"\nThe lab of scenes-8l: {len(rows)} cells that pass, drawn with seed {seed}, clicked one after the other\n")
+    print(f"\n{title}\n")
     table(("cell", "map", "panel", "image", "unsteered", "steered", "said of it", "random"), rows)
     print(f"\nnames the concept, is not broken and keeps half of the content: {well} of {len(rows)}")
 
@@ -374,6 +386,7 @@ PARTS: dict[str, Callable[[bool], None]] = {
     "doses": lambda quick: print_doses(1 if quick else 3),
     "fluency": lambda quick: print_fluency(1 if quick else 3),
     "clicks": lambda quick: print_clicks(5 if quick else 20),
+    "answers": lambda quick: print_answers(5 if quick else 60, 10 if quick else 14),
     "power": lambda quick: print_both_powers(quick),
     "ways": lambda quick: print_ways(200 if quick else 2000),
     "randomised": lambda quick: print_randomised(1 if quick else 3, 2 if quick else 20),
