@@ -21,11 +21,11 @@ from mllm_probe.widgets.base.probe_widget import NewestWorker, Shared, guarded, 
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.lab.lab_bar import LabBar
 from mllm_probe.widgets.lab.lab_parts import STUDIES, LabParts, LabRecipe, link, python_of, wrapping_box
+from mllm_probe.widgets.lab.lab_selection import Selecting
 from mllm_probe.widgets.monitor.sources import RemoteSweep
 from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
 from mllm_probe.widgets.pages.saved_page import Written
 from mllm_probe.widgets.panel.fluency import FluentDoses
-from mllm_probe.widgets.panel.setting import SETTINGS
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 from mllm_probe.widgets.pictures import Drawing
 from mllm_probe.widgets.pictures.static_picture import above_each_other
@@ -54,11 +54,15 @@ _PROGRESS = {
 """Status and words of the bar for each state of the sweep."""
 
 
-class Explore(Shared, ipywidgets.VBox):
+class Explore(Selecting, Shared, ipywidgets.VBox):
     """A heatmap and a steering panel that share their selection; made by `explore`.
 
     Attributes
     ----------
+    selection : dict
+        What is steered: plain values that JSON takes, under ``concept``, ``second_concept``, ``second_dose``,
+        ``layers`` ([first, last]), ``dose``, ``unit``, ``tokens``, ``picture``, ``prompt`` and ``seed``. Setting it,
+        whole or in part, moves panel, map and parts; ``lab.observe(f, "selection")`` calls ``f`` once for each change.
     heatmap, panel : LayerConceptHeatmap, SteeringPanel
     monitor : SweepMonitor
         The sweep that fills the map: its pace, pause and stop, shown above the map while it runs. Given another sweep
@@ -87,7 +91,6 @@ class Explore(Shared, ipywidgets.VBox):
         self.heatmap, self.panel, self.monitor, self._recipe = heatmap, panel, SweepMonitor(), recipe
         self._fluent, self._model, self._library, self._title = fluent, model, library, self.bar.title
         self._make: Make | None = None
-        self.bar.on_resume = self.resume
         if fluent is not None:
             fluent.tell = self.bar.publish
         beside = ipywidgets.VBox([panel, self.parts.beside], _dom_classes=["mp-lab-beside"])
@@ -105,10 +108,13 @@ class Explore(Shared, ipywidgets.VBox):
             (self.bar, self._on_opened, ["opened"]),
             (self.monitor, self._on_sweep, ["status"]),
             (self.monitor, self._on_grid, ["progress", "status"]),
-            (panel, self._on_setting, SETTINGS),
+            (panel, self._on_setting, ["asked"]),
+            (panel, self._on_asked, ["asked"]),
         ]
         for widget, call, names in self._observing:
             widget.observe(call, names)
+        self.bar.calls["resume"] = self.resume
+        self._begin_selecting()
         self._open = True
 
     @property

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import traitlets
 
-from mllm_probe.widgets.base.probe_widget import ProbeWidget, bundle
+from mllm_probe.widgets.base.probe_widget import Content, ProbeWidget, bundle
 
 
 class LabBar(ProbeWidget):
@@ -17,7 +17,9 @@ class LabBar(ProbeWidget):
     `opened`: names of the parts that are open; ``"code"`` is the Python in ``code``.
     `code`: code that reproduces the current view.
     `resume`: label of the button that goes on with work that was stopped; empty where there is none to go on with.
-    `on_resume`: what that button does.
+    `can_undo`, `can_redo`: whether there is a step to go back to, or forward.
+    `selection_code`: line of Python that restores the selection.
+    `calls`: what each button that sends its name does.
     """
 
     _esm = bundle("lab_bar")
@@ -29,12 +31,19 @@ class LabBar(ProbeWidget):
     opened = traitlets.List(traitlets.Unicode()).tag(sync=True)
     code = traitlets.Unicode("").tag(sync=True)
     resume = traitlets.Unicode("").tag(sync=True)
+    can_undo = traitlets.Bool(False).tag(sync=True)
+    can_redo = traitlets.Bool(False).tag(sync=True)
+    selection_code = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, **traits: object) -> None:
-        self.on_resume: Callable[[], object] = lambda: None
+        self.calls: dict[str, Callable[[], object]] = {}
         super().__init__(**traits)
 
-    _acts = {"resume": lambda bar, _content, _buffers: bar.on_resume()}
+    def _call(self, content: Content, _buffers: Sequence[bytes]) -> None:
+        self.publish_changed({"message": ""})
+        self.calls[content["kind"]]()
+
+    _acts = dict.fromkeys(("resume", "undo", "redo", "recommended", "surprise"), _call)
 
     def _summary(self) -> str:
         return repr(self.title)

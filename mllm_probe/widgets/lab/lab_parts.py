@@ -141,14 +141,14 @@ def _link_map(heatmap: LayerConceptHeatmap, panel: SteeringPanel, say: Callable[
         window = list(panel.window)
         last.clear()
         chosen: Traits = {}
-        if panel.layer == window[0] and (not heatmap.layers or set(window) <= set(heatmap.layers)):
+        if not heatmap.layers or set(window) <= set(heatmap.layers):
             chosen = {"concept": panel.concept, "window": window, "layer": panel.layer}
         if panel.strength in heatmap.strengths:
             chosen["strength"] = panel.strength
         heatmap.publish_changed(chosen)
 
     heatmap.observe(lambda _change: pass_on(to_panel), [*_SELECTION, "strength", "picked"])
-    panel.observe(lambda _change: pass_on(to_heatmap), [*_SELECTION, "strength"])
+    panel.observe(lambda _change: pass_on(to_heatmap), "asked")
 
 
 def _steered(heatmap: LayerConceptHeatmap, panel: SteeringPanel) -> Traits:
@@ -166,7 +166,6 @@ _STRIP = "tokens"
 _SHARED = ("concept", "layer", "prompt")
 _BY_HAND = {"mask": "patches", "positions": "positions"}
 """Traits of the overlay and the strip that hold a manual selection, with the panel's control for it."""
-_FOLLOWED = [*_SHARED, "picture", *_BY_HAND.values()]
 
 
 class LabParts:
@@ -191,7 +190,7 @@ class LabParts:
         self._say = say
         self._pass_on = OneWay("a change could not be passed between the parts of the lab", say)
         self._changing = threading.RLock()
-        panel.observe(self._on_panel, _FOLLOWED)
+        panel.observe(self._on_panel, "asked")
         self._open = True
 
     @property
@@ -244,7 +243,7 @@ class LabParts:
     def close(self) -> None:
         """End the threads of all parts, release their tensors and remove them."""
         if self.__dict__.pop("_open", False):
-            self.panel.unobserve(self._on_panel, _FOLLOWED)
+            self.panel.unobserve(self._on_panel, "asked")
             for part in self.widgets.values():
                 part.close()
                 part._vectors = None

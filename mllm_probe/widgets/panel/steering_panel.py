@@ -194,6 +194,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     advice = traitlets.Unicode("").tag(sync=True)
     activity = traitlets.Unicode("").tag(sync=True)
     moves = traitlets.Int(0, help="Moves of the controls, with those that change nothing; not for the front-end.")
+    asked = traitlets.Any(help="`Setting` and unit of the newest run, changed once for each; not for the front-end.")
 
     def __init__(
         self,
@@ -241,15 +242,14 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         self._vectors: xr.Dataset | None = None
         self._by_concept: ByConcept | None = None
         self._grid: xr.Dataset | None = None
-        self._image_chosen = False
+        self.image_chosen = False
         self._perplexity = LivePerplexity(model, examples_of(images if isinstance(images, ConceptLibrary) else library))
-        self._asked: Setting | None = None
         self._finished: tuple[int, Setting, Traits] | None = None
         self._recorded = Recordings(SETTINGS)
         # Held while spans are computed and sent, so that none of older words is sent after those of newer ones.
         self._marking = threading.RLock()
         self._streaming: dict[int, tuple[dict[str, int], Setting, int, str]] = {}
-        self.observe(self._on_setting, SETTINGS)
+        self.observe(self._on_setting, [*SETTINGS, "strength_unit"])
         self.observe(self._on_naming, NAMING)
         if vectors is None:
             self.run()
@@ -340,32 +340,32 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         """Start a generation with the present setting; one that runs is cancelled."""
         with self._numbering:
             setting, numbers = Setting.of(self), self._number()
-            if self.revealed and setting != self._asked:
+            if self.revealed and (setting, self.strength_unit) != self.asked:
                 self.publish(revealed=False)
-            self._asked = setting
             self._worker.submit(lambda cancelled: self._answer(setting, numbers, cancelled))
+        self.asked = setting, self.strength_unit  # outside the lock, as others follow it and run in turn
 
     def choose(self, **setting: object) -> None:
         """Set several controls at once, which starts one generation; nothing happens if all are as they are."""
         self.moves += 1
-        if self.publish_changed(self._following(setting, Setting.of(self))).keys() & set(SETTINGS):
+        if self.publish_changed(self._following(setting, Setting.of(self))).keys() & {*SETTINGS, "strength_unit"}:
             self.run()
 
     def use_other_image(self) -> None:
         """Show the image that is offered in place of one on which the doses show little, and go on choosing such."""
         if self.other_image >= 0:
             self.choose(picture=self.other_image)
-            self._image_chosen = False
+            self.image_chosen = False
 
     def _following(self, state: Traits, before: Setting) -> Traits:
         """A change of controls with what follows from it: another concept brings an image that suits its dose.
 
         An image that somebody chose stays, and so does any while a slider is moved.
         """
-        self._image_chosen |= "picture" in state
+        self.image_chosen |= "picture" in state
         following = following_from(state, before, self.recommended)
         now = Setting.of(self, **{name: value for name, value in following.items() if name in SETTINGS})
-        if "concept" in state and not self._image_chosen and 0 <= now.picture < len(self._choices):
+        if "concept" in state and not self.image_chosen and 0 <= now.picture < len(self._choices):
             image = image_for(self._choices, now)
             if image != now.picture:
                 following |= following_from({"picture": image}, now)
