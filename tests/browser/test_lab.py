@@ -104,6 +104,7 @@ def test_a_person_steers_what_the_map_shows_and_opens_its_parts(page: Page) -> N
     fluent_range_of_the_concept_is_marked(page)
     click_steers_the_cell_at_the_doses_and_tokens_of_the_map(page)
     windows_go_both_ways(page)
+    selection_is_taken_back_and_done_again(page)
     lab_is_driven_by_keys_alone(page)
     tokens_selected_in_the_strip_are_steered(page)
     error_is_one_sentence_until_the_next_move(page)
@@ -159,6 +160,32 @@ def windows_go_both_ways(page: Page) -> None:
     expect(page.get_by_test_id("heatmap-cell")).to_contain_text("tree · layer 1 · window 1–5")
     canvas.press("ArrowRight")
     expect(layer).to_have_attribute("aria-valuetext", "layer 2")
+
+
+def selection_is_taken_back_and_done_again(page: Page) -> None:
+    canvas, concept, layer = (page.get_by_test_id(name) for name in ("heatmap", "concept", "layer"))
+    lab.said(page, "explored.select('cat', layer=2, dose=1)")
+    expect(concept).to_have_value("cat")
+    canvas.click(position=lab.in_cell(canvas, 1, 4))
+    expect(concept).to_have_value("tree")
+    canvas.press("Control+z")
+    expect(concept).to_have_value("cat")
+    expect(layer).to_have_value("2")
+    expect(page.get_by_test_id("heatmap-cell")).to_contain_text("cat · layer 2 · 1 ×")
+    page.get_by_test_id("prompt").press("Control+Shift+z")  # a field's own text, not the lab's selection
+    expect(page.get_by_test_id("redo")).to_have_attribute("aria-disabled", "false")
+    expect(concept).to_have_value("cat")
+    canvas.press("Control+Shift+Z")
+    expect(concept).to_have_value("tree")
+    expect(page.get_by_test_id("redo")).to_have_attribute("aria-disabled", "true")
+    page.get_by_test_id("undo").click()
+    expect(concept).to_have_value("cat")
+    for name in ("recommended", "surprise"):  # this lab was given its library, and no settings
+        page.get_by_test_id(name).click()
+        expect(page.locator(".mp-bar .mp-error")).to_contain_text(f"{name}: expected")
+    page.get_by_test_id("redo").click()
+    expect(concept).to_have_value("tree")
+    expect(page.locator(".mp-bar .mp-error")).to_be_hidden()
 
 
 def lab_is_driven_by_keys_alone(page: Page) -> None:

@@ -40,7 +40,6 @@ class LabBar(ProbeWidget):
         super().__init__(**traits)
 
     def _call(self, content: Content, _buffers: Sequence[bytes]) -> None:
-        self.publish_changed({"message": ""})
         self.calls[content["kind"]]()
 
     _acts = dict.fromkeys(("resume", "undo", "redo", "recommended", "surprise"), _call)

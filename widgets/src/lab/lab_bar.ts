@@ -18,6 +18,8 @@ interface Traits {
   parts: [string, string][];
   opened: string[];
   code: string;
+  can_undo: boolean;
+  can_redo: boolean;
 }
 
 const CODE = "code";
@@ -31,6 +33,14 @@ const PLACES: Record<string, string> = {
   sweep: ".mp-monitor",
   code: ".mp-code",
 };
+/** Buttons that move the selection: what each sends, its face, and what it does. */
+const STEPS = [
+  ["undo", "↶", "Undo: go back to the selection before (Ctrl-Z)"],
+  ["redo", "↷", "Redo (Ctrl-Shift-Z)"],
+  ["recommended", "★", "Recommended setting of this concept"],
+  ["surprise", "Surprise", "Recommended setting of another concept"],
+] as const;
+const TYPED = "textarea, input:not([type=range], [type=radio], [type=checkbox], [type=button])";
 /** Milliseconds in which a part that was opened is expected; later the person is elsewhere. */
 const SOON = 10_000;
 /** Milliseconds in which it is kept in view while the lab around it still grows. */
@@ -121,6 +131,44 @@ function buttons(
   return { element, draw };
 }
 
+/** What a key does to the selection: Ctrl or Cmd with Z, Shift-Z or Y. */
+export function stepOf(event: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "shiftKey" | "altKey">): string {
+  if (!(event.ctrlKey || event.metaKey) || event.altKey) return "";
+  const key = event.key.toLowerCase();
+  if (key === "z") return event.shiftKey ? "redo" : "undo";
+  return key === "y" && !event.shiftKey ? "redo" : "";
+}
+
+/** Undo, redo, the recommended setting and a surprise; keys work anywhere in the lab but where text is typed. */
+function steps(
+  model: AnyModel<Traits>,
+  root: HTMLElement,
+): { element: HTMLElement; draw: () => void; stop: () => void } {
+  const made = STEPS.map(([kind, face, does]) => {
+    const button = h("button", { type: "button", "data-testid": kind, title: does, "aria-label": does }, face);
+    button.addEventListener("click", () => model.send({ kind }));
+    return button;
+  });
+  const element = h("div", { class: "mp-parts", role: "group", "aria-label": "selection" }, ...made);
+  const press = (event: KeyboardEvent) => {
+    const kind = stepOf(event);
+    const at = event.target;
+    if (kind === "" || !(at instanceof HTMLElement) || !root.closest(".mp-lab")?.contains(at)) return;
+    if (at.isContentEditable || at.matches(TYPED)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    model.send({ kind });
+  };
+  document.addEventListener("keydown", press, true);
+  const draw = () => {
+    show(element, model.widget_manager !== null);
+    // Not `disabled`, which would lose the focus of a person who presses it again and again.
+    made[0]?.setAttribute("aria-disabled", String(!model.get("can_undo")));
+    made[1]?.setAttribute("aria-disabled", String(!model.get("can_redo")));
+  };
+  return { element, draw, stop: () => document.removeEventListener("keydown", press, true) };
+}
+
 /** The Python of what is on the screen, with a button that copies it. */
 function listing(id: string): { element: HTMLElement; text: HTMLElement } {
   const text = h("pre", { tabindex: 0, "data-testid": "lab-code", "aria-label": "Python of what is on the screen" });
@@ -147,7 +195,18 @@ function render({ model, el }: RenderProps<Traits>): () => void {
   const revealer = new Revealer();
   const parts = buttons(model, codeId, (name, button) => revealer.reveal(name, root, button));
   const code = listing(codeId);
-  root.append(h("b", {}, "mllm_probe"), title, step, resume, bar, parts.element, error, code.element);
+  const selection = steps(model, root);
+  root.append(
+    h("b", {}, "mllm_probe"),
+    title,
+    selection.element,
+    step,
+    resume,
+    bar,
+    parts.element,
+    error,
+    code.element,
+  );
   el.append(root);
   const draw = () => {
     title.textContent = model.get("title");
@@ -162,16 +221,18 @@ function render({ model, el }: RenderProps<Traits>): () => void {
     error.textContent = model.get("message");
     show(error, model.get("message") !== "");
     parts.draw();
+    selection.draw();
     show(code.element, model.get("opened").includes(CODE));
     code.text.textContent = model.get("code") || "# nothing is on the screen yet";
   };
-  const names = ["title", "step", "resume", "status", "progress", "message", "opened", "code", "parts"].map(
-    (name) => `change:${name}`,
-  );
+  const names = ["title", "step", "resume", "status", "progress", "message", "opened", "code", "parts"]
+    .concat("can_undo", "can_redo")
+    .map((name) => `change:${name}`);
   for (const name of names) model.on(name, draw);
   draw();
   return () => {
     revealer.stop();
+    selection.stop();
     for (const name of names) model.off(name as `change:${string}`, draw);
   };
 }
