@@ -99,7 +99,10 @@ LISTED_MEMBERS = {
     "StudyView": WIDGET,
     "SweepMonitor": WIDGET,
     "TokenStrip": WIDGET,
-    "widgets.Explore": ("vectors", "grid", "code", "show_study", "stop", *WIDGET),
+    "widgets.Explore": (
+        *("select", "selection_code", "undo", "redo", "recommended", "surprise"),
+        *("vectors", "grid", "code", "show_study", "stop", *WIDGET),
+    ),
     "concepts.ConceptLibrary": ("split", "with_split", "subset", "pictures", "categories", "fingerprint"),
 }
 """Members of classes that inherit much from other libraries."""

@@ -218,6 +218,14 @@ def test_a_drag_that_ends_where_it_began_is_passed_over(lab, clock):
         lab.select(dose=dose)
     lab.undo()
     assert lab.selection["seed"] == 0
+    clock()
+    moves = lab.panel.moves
+    lab.undo()
+    assert lab.panel.moves == moves and not lab.bar.can_undo
+    for dose in (2.0, 1.0):
+        lab.select(dose=dose)
+    lab.undo()
+    assert not lab.bar.can_undo and lab.bar.can_redo
 
 
 def test_two_hundred_steps_are_remembered(lab, clock):

@@ -84,8 +84,8 @@ def explore(
     Returns
     -------
     Explore
-        With ``.heatmap``, ``.panel``, ``.monitor``, ``.vectors``, ``.grid``, ``.wait(timeout)``, ``.stop()`` and
-        ``.close()``; a StudyView for a study.
+        With ``.selection``, ``.select(…)``, ``.heatmap``, ``.panel``, ``.monitor``, ``.vectors``, ``.grid``,
+        ``.wait(timeout)``, ``.stop()`` and ``.close()``; a StudyView for a study.
 
     Raises
     ------

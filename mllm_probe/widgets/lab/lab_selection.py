@@ -356,10 +356,12 @@ class Selecting(traitlets.HasTraits):
 
     def _go(self, by: int) -> None:
         step = self._history.go(by)
-        self.panel.choose(**step.state())
-        self.panel.image_chosen = step.image_chosen
+        if step.moved(Step.of(self.panel)):
+            self.panel.choose(**step.state())
+            self.panel.image_chosen = step.image_chosen
+        self._on_asked()
 
-    def _on_asked(self, _change: Bunch) -> None:
+    def _on_asked(self, _change: Bunch | None = None) -> None:
         """A change of the panel, whoever made it, is one step and one change of the selection."""
         self._history.add(Step.of(self.panel))
         self.selection = selection_of(self.panel)
