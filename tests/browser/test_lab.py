@@ -167,6 +167,7 @@ def selection_is_taken_back_and_done_again(page: Page) -> None:
     lab.said(page, "explored.select('cat', layer=2, dose=1)")
     expect(concept).to_have_value("cat")
     canvas.click(position=lab.in_cell(canvas, 1, 4))
+    page.mouse.move(3, 3)  # the readout is that of the cell that is pointed at
     expect(concept).to_have_value("tree")
     canvas.press("Control+z")
     expect(concept).to_have_value("cat")
@@ -186,6 +187,8 @@ def selection_is_taken_back_and_done_again(page: Page) -> None:
     page.get_by_test_id("redo").click()
     expect(concept).to_have_value("tree")
     expect(page.locator(".mp-bar .mp-error")).to_be_hidden()
+    lab.said(page, "explored.select(layer=2)")
+    expect(layer).to_have_value("2")
 
 
 def lab_is_driven_by_keys_alone(page: Page) -> None:
