@@ -321,7 +321,7 @@ def parts_open_in_view_follow_the_panel_and_fit(page: Page) -> None:
 
 def every_control_is_named_and_reached_by_tab(page: Page) -> None:
     page.get_by_test_id("open-sweep").press("Enter")
-    page.get_by_test_id("open-patches").focus()
+    page.get_by_test_id("undo").focus()
     assert lab.nameless(page, ".mp-lab") == []
     there = dict(page.evaluate(_FOCUSABLE))
     wanted = {"heatmap", "strength", "layer", "concept", "prompt", "open-code", "lab-code", "patches"}

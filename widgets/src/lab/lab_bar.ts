@@ -5,9 +5,10 @@ import { h, show, uniqueId, widgetRoot } from "../base/dom";
 import { withKernelNote } from "../base/kernel";
 import { toClipboard } from "../heatmap/copying";
 import css from "./lab_bar.css";
+import { type Steps, steps } from "./steps";
 import sweep from "./sweep.css";
 
-interface Traits {
+interface Traits extends Steps {
   title: string;
   step: string;
   /** Label of the button that goes on with what was stopped; empty without any. */
@@ -18,8 +19,6 @@ interface Traits {
   parts: [string, string][];
   opened: string[];
   code: string;
-  can_undo: boolean;
-  can_redo: boolean;
 }
 
 const CODE = "code";
@@ -33,14 +32,6 @@ const PLACES: Record<string, string> = {
   sweep: ".mp-monitor",
   code: ".mp-code",
 };
-/** Buttons that move the selection: what each sends, its face, and what it does. */
-const STEPS = [
-  ["undo", "↶", "Undo: go back to the selection before (Ctrl-Z)"],
-  ["redo", "↷", "Redo (Ctrl-Shift-Z)"],
-  ["recommended", "★", "Recommended setting of this concept"],
-  ["surprise", "Surprise", "Recommended setting of another concept"],
-] as const;
-const TYPED = "textarea, input:not([type=range], [type=radio], [type=checkbox], [type=button])";
 /** Milliseconds in which a part that was opened is expected; later the person is elsewhere. */
 const SOON = 10_000;
 /** Milliseconds in which it is kept in view while the lab around it still grows. */
@@ -129,44 +120,6 @@ function buttons(
     for (const [name, button] of made) button.setAttribute("aria-expanded", String(model.get("opened").includes(name)));
   };
   return { element, draw };
-}
-
-/** What a key does to the selection: Ctrl or Cmd with Z, Shift-Z or Y. */
-export function stepOf(event: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey" | "shiftKey" | "altKey">): string {
-  if (!(event.ctrlKey || event.metaKey) || event.altKey) return "";
-  const key = event.key.toLowerCase();
-  if (key === "z") return event.shiftKey ? "redo" : "undo";
-  return key === "y" && !event.shiftKey ? "redo" : "";
-}
-
-/** Undo, redo, the recommended setting and a surprise; keys work anywhere in the lab but where text is typed. */
-function steps(
-  model: AnyModel<Traits>,
-  root: HTMLElement,
-): { element: HTMLElement; draw: () => void; stop: () => void } {
-  const made = STEPS.map(([kind, face, does]) => {
-    const button = h("button", { type: "button", "data-testid": kind, title: does, "aria-label": does }, face);
-    button.addEventListener("click", () => model.send({ kind }));
-    return button;
-  });
-  const element = h("div", { class: "mp-parts", role: "group", "aria-label": "selection" }, ...made);
-  const press = (event: KeyboardEvent) => {
-    const kind = stepOf(event);
-    const at = event.target;
-    if (kind === "" || !(at instanceof HTMLElement) || !root.closest(".mp-lab")?.contains(at)) return;
-    if (at.isContentEditable || at.matches(TYPED)) return;
-    event.preventDefault();
-    event.stopPropagation();
-    model.send({ kind });
-  };
-  document.addEventListener("keydown", press, true);
-  const draw = () => {
-    show(element, model.widget_manager !== null);
-    // Not `disabled`, which would lose the focus of a person who presses it again and again.
-    made[0]?.setAttribute("aria-disabled", String(!model.get("can_undo")));
-    made[1]?.setAttribute("aria-disabled", String(!model.get("can_redo")));
-  };
-  return { element, draw, stop: () => document.removeEventListener("keydown", press, true) };
 }
 
 /** The Python of what is on the screen, with a button that copies it. */

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { stepOf } from "../src/lab/lab_bar";
+import { stepOf } from "../src/lab/steps";
 
 it("keys take the selection back and do it again, with Ctrl or Cmd", () => {
   const none = { ctrlKey: false, metaKey: false, shiftKey: false, altKey: false };
