@@ -1,6 +1,7 @@
 """The wheel and the source distribution, built and opened: what they hold, how large they are, and their licences."""
 
 import email
+import json
 import tarfile
 import zipfile
 from pathlib import Path
@@ -12,7 +13,8 @@ from hatchling.builders.wheel import WheelBuilder
 from mllm_probe.emoji.lexicon import ART_SETS, ICON_FACTS, sheet_name
 
 ROOT = Path(__file__).resolve().parent.parent
-TEXTS = ("LICENSE", "NOTICE", *(f"LICENSES/{name}.txt" for name in ("Apache-2.0", "CC-BY-4.0", "MIT", "Unicode-3.0")))
+LICENCES = ("Apache-2.0", "BSD-3-Clause", "CC-BY-4.0", "MIT", "Unicode-3.0")
+TEXTS = ("LICENSE", "NOTICE", *(f"LICENSES/{name}.txt" for name in LICENCES))
 ART = [
     f"mllm_probe/emoji/art/{name}"
     for name in ("entities.tsv", "faces.tsv", ICON_FACTS, *(sheet_name(art.style) for art in ART_SETS))
@@ -58,7 +60,7 @@ def test_the_source_holds_the_texts_of_its_licences(source):
 def test_metadata_name_every_licence(kind, request):
     files = request.getfixturevalue(kind)
     fields = metadata(files[1] if kind == "wheel" else files)
-    assert fields["License-Expression"] == "Apache-2.0 AND MIT AND CC-BY-4.0 AND Unicode-3.0"
+    assert fields["License-Expression"] == "Apache-2.0 AND MIT AND BSD-3-Clause AND CC-BY-4.0 AND Unicode-3.0"
     assert set(fields.get_all("License-File")) == set(TEXTS)
 
 
@@ -85,6 +87,17 @@ def test_the_wheel_holds_the_bundles_of_the_widgets(wheel):
     assert bundles
     for file in bundles:
         assert files[file.relative_to(ROOT).as_posix()] == file.read_bytes()
+
+
+def test_the_notice_names_what_the_bundles_hold():
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    held = json.loads((ROOT / "widgets" / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    locked = json.loads((ROOT / "widgets" / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    assert held
+    for name, version in held.items():
+        licence = locked[f"node_modules/{name}"]["license"]
+        part = next(part for part in notice.split("\n\n") if part.startswith(f"{name} ("))
+        assert f"Package:  {name} {version} (npm)" in part and f"LICENSES/{licence}.txt" in part
 
 
 def test_the_notice_names_every_set_with_author_source_and_licence():

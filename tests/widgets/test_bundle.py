@@ -16,6 +16,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / "mllm_probe" / "widgets"
 STATIC = PYTHON / "static"
 BUNDLES = sorted(STATIC.glob("*.js"))
+LIT = re.compile(r'createElement\("template"\);return \w+\.innerHTML=')
+"""The one place where lit-html parses markup: the constant text of our templates, never a value."""
+MARKUP = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(")
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +81,14 @@ def test_a_bundle_is_small_self_contained_and_writes_no_markup(path):
     assert len(text.encode()) < 150_000
     assert not re.search(r"https?://(?!www\.w3\.org/)", text)
     assert not re.search(r"\bimport\s*[({\"']|\brequire\(", text)
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text)
+    assert not MARKUP.search(LIT.sub("", text, count=1))
     assert re.search(r"export\s*{", text)
+
+
+def test_no_source_makes_markup_of_data():
+    sources = sorted((ROOT / "widgets" / "src").rglob("*.ts"))
+    unsafe = re.compile(MARKUP.pattern + r"|unsafe-?(?:html|svg|mathml|static)|static-html", re.IGNORECASE)
+    assert sources and [path.name for path in sources if unsafe.search(path.read_text(encoding="utf-8"))] == []
 
 
 def fail(command, **_options):

@@ -1,4 +1,5 @@
 /** A painted chart that can be pointed at: hover and arrow keys read it, a click and Enter select. */
+import { html, render } from "lit-html";
 import { h, uniqueId } from "../base/dom";
 import { svg } from "../base/svg";
 import type { Painted, Target } from "./chart_data";
@@ -38,68 +39,63 @@ export function stepped(targets: readonly Target[], from: Target | null, key: st
 }
 
 export class Stage {
-  readonly element: HTMLElement;
-  readonly readout: HTMLElement;
-  private readonly place = h("div", { class: "mp-stage" });
+  /** Where the chart and its readout stand. */
+  readonly element = h("div");
+  private readonly id = uniqueId("readout");
   private readonly mark = svg("circle", { class: "mp-cursor", r: 7 });
-  private targets: Target[] = [];
+  private painted: Painted | null = null;
+  private label = "";
   private cursor: Target | null = null;
 
   constructor(
-    testId: string,
+    private readonly testId: string,
     private readonly hint: string,
     private readonly choose: (target: Target) => void,
-  ) {
-    const id = uniqueId("readout");
-    this.readout = h("p", { class: "mp-readout", id, role: "status", "data-testid": `${testId}-readout` }, hint);
-    Object.entries({ tabindex: "0", role: "application", "aria-describedby": id, "data-testid": testId }).forEach(
-      ([name, value]) => {
-        this.place.setAttribute(name, value);
-      },
-    );
-    this.element = h("div", {}, this.place, this.readout);
-    this.place.addEventListener("pointermove", (event) => this.point(this.under(event)));
-    this.place.addEventListener("pointerleave", () => this.point(null));
-    this.place.addEventListener("click", (event) => this.take(this.under(event)));
-    this.place.addEventListener("keydown", (event) => this.press(event));
-    this.place.addEventListener("blur", () => this.point(null));
-  }
+  ) {}
 
   /** Show a chart; the place that was pointed at stays where it is the same. */
-  show(painted: Painted, label: string): void {
+  show(painted: Painted, label: string): HTMLElement {
     const before = this.cursor;
-    this.targets = painted.targets;
+    this.painted = painted;
+    this.label = `${label}. Arrow keys read it, Enter selects.`;
     painted.element.setAttribute("aria-hidden", "true");
     painted.element.append(this.mark);
-    this.place.replaceChildren(painted.element);
-    this.place.setAttribute("aria-label", `${label}. Arrow keys read it, Enter selects.`);
-    this.point(this.targets.find((one) => before && one.row === before.row && one.column === before.column) ?? null);
+    this.point(painted.targets.find((one) => one.row === before?.row && one.column === before.column) ?? null);
+    return this.element;
   }
 
   private under(event: MouseEvent): Target | null {
-    const box = this.place.firstElementChild?.getBoundingClientRect();
-    return box ? nearest(this.targets, event.clientX - box.left, event.clientY - box.top) : null;
+    const box = this.painted?.element.getBoundingClientRect();
+    return box ? nearest(this.painted?.targets ?? [], event.clientX - box.left, event.clientY - box.top) : null;
   }
 
-  private point(target: Target | null): void {
+  private point = (target: Target | null): void => {
     this.cursor = target;
     this.mark.setAttribute("cx", String(target?.x ?? -20));
     this.mark.setAttribute("cy", String(target?.y ?? -20));
-    const text = target?.text ?? this.hint;
-    if (this.readout.textContent !== text) this.readout.textContent = text;
-  }
+    render(
+      html`<div class="mp-stage" tabindex="0" role="application" data-testid=${this.testId}
+          aria-label=${this.label} aria-describedby=${this.id}
+          @pointermove=${(event: PointerEvent) => this.point(this.under(event))} @pointerleave=${() => this.point(null)}
+          @click=${(event: MouseEvent) => this.take(this.under(event))}
+          @keydown=${this.press} @blur=${() => this.point(null)}>${this.painted?.element}</div>
+        <p class="mp-readout" role="status" id=${this.id}
+          data-testid="${this.testId}-readout">${target?.text ?? this.hint}</p>`,
+      this.element,
+    );
+  };
 
   private take(target: Target | null): void {
     if (target) this.choose(target);
   }
 
-  private press(event: KeyboardEvent): void {
+  private press = (event: KeyboardEvent): void => {
     if (event.key in STEPS) {
       event.preventDefault();
-      this.point(stepped(this.targets, this.cursor, event.key));
+      this.point(stepped(this.painted?.targets ?? [], this.cursor, event.key));
     } else if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
       this.take(this.cursor);
     } else if (event.key === "Escape") this.point(null);
-  }
+  };
 }

@@ -1,11 +1,13 @@
 /** StudyView: a study's summary, its charts and its multiverse; concept and layer are selected here or follow others. */
 import type { AnyModel, RenderProps } from "@anywidget/types";
+import { html, nothing, render as paint, type TemplateResult } from "lit-html";
+import { live } from "lit-html/directives/live.js";
 import base from "../base/base.css";
-import { h, show, widgetRoot } from "../base/dom";
+import { uniqueId, widgetRoot } from "../base/dom";
 import { withKernelNote } from "../base/kernel";
 import { layerName, words } from "../base/numbers";
 import { onThemeChange, readTheme, type Theme } from "../base/theme";
-import { fillSelect, labelled, type Option } from "../panel/controls";
+import type { Option } from "../panel/controls";
 import type { ChartData, Painted, Target } from "./chart_data";
 import { lineChart } from "./line_chart";
 import { matrixChart } from "./matrix_chart";
@@ -35,46 +37,57 @@ const SHOWN: (keyof Traits)[] = [
 ];
 const NARROWEST = 280;
 
-function select(testId: string, text: string): { box: HTMLElement; control: HTMLSelectElement } {
-  const control = h("select", { class: "mp-wide", "data-testid": testId });
-  return { box: labelled(text, control).element, control };
+/** A select with its label, which stays as it is while its options do, open or not; not shown without a choice. */
+class Choice {
+  private readonly id = uniqueId("control");
+
+  constructor(
+    private readonly testId: string,
+    private readonly label: string,
+    private readonly take: (value: string) => void,
+  ) {}
+
+  /** Options that name a group are gathered under it. */
+  of(options: Option[], value: string, least = 1): TemplateResult {
+    const one = (option: Option) =>
+      html`<option value=${option.value} .selected=${live(option.value === value)}>${option.label}</option>`;
+    const groups = [...new Set(options.map(({ group }) => group))].map((group) => {
+      const found = options.filter((option) => option.group === group).map(one);
+      return group ? html`<optgroup label=${words(group)}>${found}</optgroup>` : found;
+    });
+    const changed = (event: Event) => this.take((event.target as HTMLSelectElement).value);
+    return html`<div ?hidden=${options.length < least}>
+      <label class="mp-label" for=${this.id}>${this.label}</label>
+      <select class="mp-wide" id=${this.id} data-testid=${this.testId} @change=${changed}>${groups}</select>
+    </div>`;
+  }
 }
 
-/** Fill a select anew only where its options changed, so that an open list stays. */
-function offer(control: HTMLSelectElement, options: Option[], value: string): void {
-  const key = JSON.stringify(options);
-  if (control.dataset.options !== key) fillSelect(control, options, value);
-  control.dataset.options = key;
-  control.value = value;
+const paragraphs = (lines: string[] = []) => lines.map((line) => html`<p>${line}</p>`);
+
+function detailsOf(rows: string[][]): TemplateResult {
+  const cells = rows.map(([name, text]) => html`<tr><th scope="row">${name}</th><td>${text}</td></tr>`);
+  return html`<details class="mp-details" data-testid="study-details">
+    <summary>Details</summary><table><tbody>${cells}</tbody></table>
+  </details>`;
+}
+
+function legendOf({ legend }: Painted): TemplateResult {
+  const entries = legend.map(
+    ({ label, colour, dashed }) => html`<li><i style=${colour} class=${dashed ? "mp-dashed" : ""}></i>${label}</li>`,
+  );
+  return html`<ul class="mp-legend" data-testid="study-legend">${entries}</ul>`;
 }
 
 class View {
   private readonly root = widgetRoot(base + css, "study", "Study");
-  private readonly name = h("b");
-  private readonly about = h("span", { class: "mp-note" });
-  private readonly summary = h("ul", { class: "mp-summary", "data-testid": "study-summary" });
-  private readonly rows = h("tbody");
-  private readonly details = h(
-    "details",
-    { class: "mp-details", "data-testid": "study-details" },
-    h("summary", {}, "Details"),
-    h("table", {}, this.rows),
+  private readonly chart = new Choice("study-charts", "Chart", (chart) => this.set({ chart }));
+  private readonly concept = new Choice("study-concept", "Concept", (concept) => this.set({ concept }));
+  private readonly layer = new Choice("study-layer", "Layer", (layer) => this.set({ layer: Number(layer) }));
+  private readonly stage = new Stage("study-chart", "Point at the chart to read it, click to select.", (target) =>
+    this.take(target),
   );
-  private readonly chart = select("study-charts", "Chart");
-  private readonly concept = select("study-concept", "Concept");
-  private readonly layer = select("study-layer", "Layer");
-  private readonly title = h("h4");
-  private readonly caption = h("div", { class: "mp-note mp-caption" });
-  private readonly nothing = h("p", { "data-testid": "study-nothing" });
-  private readonly legend = h("ul", { class: "mp-legend", "data-testid": "study-legend" });
-  private readonly none = h("p", { class: "mp-note" }, "This study has no chart.");
-  private readonly stage: Stage;
-  private readonly figure: HTMLElement;
   private readonly ways = new Stage("study-multiverse-ways", "Point at a way to read it.", () => {});
-  private readonly waysTitle = h("h4");
-  private readonly waysCaption = h("div", { class: "mp-note mp-caption" });
-  private readonly multiverse: HTMLElement;
-  private readonly error = h("p", { class: "mp-error", role: "alert", "data-testid": "study-error" });
   private pending = 0;
 
   constructor(
@@ -83,27 +96,7 @@ class View {
     signal: AbortSignal,
   ) {
     this.root.dataset.testid = "study";
-    this.stage = new Stage("study-chart", "Point at the chart to read it, click to select.", (target) =>
-      this.take(target),
-    );
-    this.figure = h(
-      "div",
-      { class: "mp-figure" },
-      this.title,
-      this.nothing,
-      this.caption,
-      this.stage.element,
-      this.legend,
-    );
-    const ways = [this.waysTitle, this.waysCaption, this.ways.element];
-    this.multiverse = h("div", { class: "mp-figure", "data-testid": "study-multiverse" }, ...ways);
-    const head = h("div", { class: "mp-head" }, h("h3", {}, "Study"), this.name, this.about);
-    const choices = h("div", { class: "mp-choices" }, this.chart.box, this.concept.box, this.layer.box);
-    this.root.append(head, this.summary, choices, this.error, this.none, this.figure, this.multiverse);
     el.append(this.root);
-    this.chart.control.addEventListener("change", () => this.set({ chart: this.chart.control.value }));
-    this.concept.control.addEventListener("change", () => this.set({ concept: this.concept.control.value }));
-    this.layer.control.addEventListener("change", () => this.set({ layer: Number(this.layer.control.value) }));
     this.listen(signal);
     this.draw();
   }
@@ -145,89 +138,70 @@ class View {
 
   private draw(): void {
     const { model } = this;
-    this.name.textContent = words(model.get("study"));
-    this.about.textContent = model.get("about");
-    this.summary.replaceChildren(...model.get("summary").map((line) => h("li", {}, line)));
-    this.drawDetails(model.get("details") ?? []);
-    this.error.textContent = model.get("message");
-    show(this.error, model.get("message") !== "");
-    this.drawChoices();
     const theme = readTheme(this.root);
     this.root.dataset.dark = String(theme.dark);
-    this.drawChart(theme);
-    this.drawMultiverse(theme);
+    const [details, message] = [model.get("details") ?? [], model.get("message")];
+    paint(
+      html`<div class="mp-head">
+          <h3>Study</h3><b>${words(model.get("study"))}</b><span class="mp-note">${model.get("about")}</span>
+        </div>
+        <ul class="mp-summary" data-testid="study-summary">${model.get("summary").map((line) => html`<li>${line}</li>`)}</ul>
+        ${details.length > 0 ? detailsOf(details) : nothing}
+        ${this.choices()}
+        <p class="mp-error" role="alert" data-testid="study-error" ?hidden=${message === ""}>${message}</p>
+        ${this.figure(theme)}
+        ${this.multiverse(theme)}`,
+      this.root,
+    );
   }
 
-  /** Fill the table under the summary, which is there only where it has rows. */
-  private drawDetails(rows: string[][]): void {
-    const cells = ([name, text]: string[]) =>
-      h("tr", {}, h("th", { scope: "row" }, name ?? ""), h("td", {}, text ?? ""));
-    this.rows.replaceChildren(...rows.map(cells));
-    if (rows.length === 0) this.details.remove();
-    else if (this.details.parentNode === null) this.summary.after(this.details);
-  }
-
-  private drawChoices(): void {
+  private choices(): TemplateResult {
     const { model } = this;
-    const [charts, concepts, layers] = [model.get("charts"), model.get("concepts"), model.get("layers")];
+    const charts = model.get("charts").map(({ key, label }) => ({ value: key, label }));
     const categories = model.get("categories");
-    const titles = charts.map(({ key, label }) => ({ value: key, label }));
-    offer(this.chart.control, titles, model.get("chart"));
-    const named = concepts.map((name, i) => ({ value: name, label: name, group: categories[i] ?? "" }));
-    offer(this.concept.control, named, model.get("concept"));
-    const blocks = layers.map((layer) => ({ value: String(layer), label: layerName(layer) }));
-    offer(this.layer.control, blocks, String(model.get("layer")));
-    show(this.chart.box, charts.length > 1);
-    show(this.concept.box, concepts.length > 0);
-    show(this.layer.box, layers.length > 0);
+    const concepts = model.get("concepts").map((name, i) => ({ value: name, label: name, group: categories[i] ?? "" }));
+    const layers = model.get("layers").map((layer) => ({ value: String(layer), label: layerName(layer) }));
+    return html`<div class="mp-choices">
+      ${this.chart.of(charts, model.get("chart"), 2)}
+      ${this.concept.of(concepts, model.get("concept"))}
+      ${this.layer.of(layers, String(model.get("layer")))}
+    </div>`;
   }
 
   private width(): number {
     return Math.max(NARROWEST, Math.floor(this.root.clientWidth - 28));
   }
 
-  private drawChart(theme: Theme): void {
+  private figure(theme: Theme): TemplateResult {
     const { model } = this;
     const chart = model.get("charts").find(({ key }) => key === model.get("chart"));
-    show(this.figure, chart !== undefined);
-    show(this.none, chart === undefined);
-    if (!chart) return;
-    this.title.textContent = chart.title;
-    this.caption.replaceChildren(...(chart.caption ?? []).map((line) => h("p", {}, line)));
-    this.nothing.textContent = chart.nothing ?? "";
-    const empty = chart.nothing !== undefined;
-    show(this.nothing, empty);
-    show(this.stage.element, !empty);
-    if (empty) {
-      show(this.legend, false);
-      return;
-    }
-    const selection = { concept: model.get("concept"), layer: model.get("layer") };
+    if (!chart) return html`<p class="mp-note">This study has no chart.</p>`;
+    return html`<div class="mp-figure">
+      <h4>${chart.title}</h4>
+      ${chart.nothing === undefined ? nothing : html`<p data-testid="study-nothing">${chart.nothing}</p>`}
+      <div class="mp-note mp-caption">${paragraphs(chart.caption)}</div>
+      ${chart.nothing === undefined ? this.painted(chart, theme) : nothing}
+    </div>`;
+  }
+
+  private painted(chart: ChartData, theme: Theme): TemplateResult {
+    const selection = { concept: this.model.get("concept"), layer: this.model.get("layer") };
     const painted = chart.matrix
       ? matrixChart(chart, chart.matrix, selection, this.width(), theme)
       : lineChart(chart, selection, this.width(), theme.dark);
-    this.stage.show(painted, chart.title);
-    this.drawLegend(painted);
+    return html`${this.stage.show(painted, chart.title)}${painted.legend.length > 0 ? legendOf(painted) : nothing}`;
   }
 
-  private drawLegend({ legend }: Painted): void {
-    const entries = legend.map(({ label, colour, dashed }) => {
-      const swatch = h("i", { style: colour, class: dashed ? "mp-dashed" : "" });
-      return h("li", {}, swatch, label);
-    });
-    this.legend.replaceChildren(...entries);
-    show(this.legend, entries.length > 0);
-  }
-
-  private drawMultiverse(theme: Theme): void {
+  private multiverse(theme: Theme): TemplateResult | typeof nothing {
     const chart = this.model.get("multiverse") as ChartData;
-    show(this.multiverse, chart.specifications !== undefined);
-    if (!chart.specifications) return;
-    this.waysTitle.textContent = `Asked in ${chart.specifications.values.length} ways: ${chart.title}`;
-    this.waysCaption.replaceChildren(...(chart.caption ?? []).map((line) => h("p", {}, line)));
-    show(this.ways.element, chart.nothing === undefined);
-    if (chart.nothing !== undefined) return;
-    this.ways.show(multiverseChart(chart, chart.specifications, this.width(), theme), chart.title);
+    const ways = chart.specifications;
+    if (!ways) return nothing;
+    const shown = () => this.ways.show(multiverseChart(chart, ways, this.width(), theme), chart.title);
+    return html`<div class="mp-figure" data-testid="study-multiverse">
+      <h4>Asked in ${ways.values.length} ways: ${chart.title}</h4>
+      <div class="mp-note mp-caption">${paragraphs(chart.caption)}</div>
+      ${chart.nothing === undefined ? shown() : nothing}
+    </div>`;
   }
 }
 
