@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
     from mllm_probe.widgets.inside.patch_overlay import PatchOverlay
     from mllm_probe.widgets.inside.token_strip import TokenStrip
-    from mllm_probe.widgets.lab.exploring import explore
+    from mllm_probe.widgets.lab.opening import explore
     from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
     from mllm_probe.widgets.panel.steering_panel import SteeringPanel
     from mllm_probe.widgets.study.study_view import StudyView

@@ -1,4 +1,4 @@
-"""Train and evaluate the bundled models: `python -m training train NAME`, `python -m training evaluate NAME`."""
+"""Train, evaluate and record the bundled models: `python -m training train NAME`, and so `evaluate` and `record`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from cyclopts import App, Parameter
 from mllm_probe.cli.commands_common import DONE, INCOMPLETE, WRONG_INPUT
 from training.model_evaluation import evaluate_listed
 from training.model_training import train_listed
+from training.record_labs import record_listed
 
 app = App(
     name="python -m training",
-    help="Train and evaluate the models that come with the package.",
+    help="Train, evaluate and record the models that come with the package.",
     help_format="plaintext",
     default_parameter=Parameter(negative=()),
 )
 app.command(train_listed, name="train")
 app.command(evaluate_listed, name="evaluate")
+app.command(record_listed, name="record")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -234,6 +234,7 @@ class LayerConceptHeatmap(ProbeWidget):
         super().__init__(**traits)
         self._metric_chosen = metric is not None
         self.grid: xr.Dataset | None = None
+        self._effects: Mapping[str, xr.Dataset] = {}
         self._followed: SweepMonitor | None = None
         self._showing = threading.RLock()
         self.observe(self._on_choice, _CHOICES)
@@ -250,8 +251,14 @@ class LayerConceptHeatmap(ProbeWidget):
     def show(self, grid: xr.Dataset) -> None:
         """Show another grid or effect."""
         with self._showing:
-            self.grid = grid
+            self.grid, self._effects = grid, {}
             self.publish_changed(self._state(grid))
+
+    def show_effects(self, effects: Mapping[str, xr.Dataset]) -> None:
+        """Show one of several effects of the same cells, by metric; the menu of metrics chooses among them."""
+        with self._showing:
+            self._effects, self.grid = effects, next(iter(effects.values()))
+            self.publish_changed(self._state(self.grid))
 
     def watch(self, grids: Iterable[xr.Dataset]) -> LayerConceptHeatmap:
         """Show each grid or effect that ``grids`` yields, in a background thread, and return at once.
@@ -332,7 +339,7 @@ class LayerConceptHeatmap(ProbeWidget):
 
     def _state(self, grid: xr.Dataset) -> Traits:
         whole = is_effect(grid)
-        metrics = [] if whole else shown_metrics(grid)
+        metrics = list(self._effects) if whole else shown_metrics(grid)
         chosen = self.metric if whole or self._metric_chosen else first_metric(grid)
         metric = str(grid.attrs.get("metric", chosen)) if whole else chosen
         if not whole and metric not in metrics:
@@ -376,7 +383,8 @@ class LayerConceptHeatmap(ProbeWidget):
         mended = {"status": "idle", "message": ""} if self.status == "error" else {}
         if not getattr(self._here, "quiet", False):
             self._metric_chosen |= change.name == "metric"
-            self._attempt(lambda grid: {} if is_effect(grid) else self._state(grid) | mended)
+            self.grid = self._effects.get(self.metric, self.grid)
+            self._attempt(lambda grid: {} if is_effect(grid) and not self._effects else self._state(grid) | mended)
 
     def _on_detail(self, _change: traitlets.Bunch) -> None:
         self._attempt(lambda grid: self._off_target(grid, self.layer, self.strength))

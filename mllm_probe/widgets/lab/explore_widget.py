@@ -19,8 +19,10 @@ from mllm_probe.studies.cell_scores import PERPLEXITY
 from mllm_probe.studies.study_runs import check, fitness_text, unfit_concepts
 from mllm_probe.widgets.base.probe_widget import NewestWorker, Shared, guarded, sentence
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
+from mllm_probe.widgets.heatmap.map_cells import is_effect
 from mllm_probe.widgets.lab.lab_bar import LabBar
 from mllm_probe.widgets.lab.lab_parts import STUDIES, LabParts, LabRecipe, link, python_of, wrapping_box
+from mllm_probe.widgets.lab.record_file import LabRecord
 from mllm_probe.widgets.monitor.sources import RemoteSweep
 from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
 from mllm_probe.widgets.pages.saved_page import Written
@@ -151,8 +153,9 @@ class Explore(Shared, ipywidgets.VBox):
 
     @property
     def grid(self) -> xr.Dataset | None:
-        """The sweep as far as it has come."""
-        return self.heatmap.grid
+        """The sweep as far as it has come; None while the map shows recorded effects."""
+        grid = self.heatmap.grid
+        return None if grid is None or is_effect(grid) else grid
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for vectors, sweep, fluent range of the panel's concept, check of the concepts, and newest answers.
@@ -185,7 +188,7 @@ class Explore(Shared, ipywidgets.VBox):
         Concept vectors that were stopped while they were measured are measured from the beginning, and so is a sweep
         that cannot go on, see `SweepMonitor.resumable`. Nothing happens where nothing was stopped.
         """
-        if self.bar.status != "cancelled":
+        if not self.bar.resume:
             return
         if self.monitor.resumable:
             self.monitor.resume()
@@ -313,6 +316,21 @@ class Explore(Shared, ipywidgets.VBox):
         """
         self._make = make
         self._worker.submit(lambda cancelled: self._fill(make, cancelled))
+
+    def take_recorded(self, record: LabRecord, make: Make) -> None:
+        """Show recorded vectors and effects; the bar offers to measure them anew with ``make``.
+
+        Raises RecordError if they are of other weights than the model's.
+        """
+        record.require_weights(self._model.fingerprint)
+        self._make, facts = make, record.facts
+        self.panel.vectors = record.dataset("vectors")
+        self.heatmap.show_effects(record.effects())
+        for widget in (self.heatmap, self.panel):
+            widget.publish_changed({"unfit": facts["unfit"]})
+        self.bar.publish(title=f"{self._title} · {facts['check']} · recorded results", resume="Measure again")
+        if self._fluent is not None:
+            self._fluent.begin()
 
     def _fill(self, make: Make, cancelled: threading.Event) -> None:
         def report(done: int, total: int, concepts: Sequence[str], categories: Sequence[str], many: int) -> None:

@@ -1,9 +1,9 @@
-"""Opens the whole lab in one line: vectors and a sweep are made in the background, and everything is linked."""
+"""Makes the lab: vectors and a sweep are made in the background or taken from a record, and everything is linked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import xarray as xr
 
@@ -21,30 +21,13 @@ from mllm_probe.widgets.base.choices import Offer, images_from
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap, first_strength
 from mllm_probe.widgets.lab.explore_widget import Explore, Report
 from mllm_probe.widgets.lab.lab_parts import LabRecipe, library_line
+from mllm_probe.widgets.lab.record_file import LabRecord
 from mllm_probe.widgets.panel.fluency import FluentDoses
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 from mllm_probe.widgets.study.study_view import StudyView
 
 
-@overload
-def explore(model: xr.Dataset) -> StudyView: ...
-
-
-@overload
-def explore(
-    model: ProbeModel | str,
-    library: ConceptLibrary | None = None,
-    *,
-    images: Offer = None,
-    prompt: str | None = None,
-    tokens: str | Sequence[str] | None = None,
-    strengths: Sequence[float] | None = None,
-    draws: int | Literal["auto"] = "auto",
-    seed: int = 0,
-) -> Explore: ...
-
-
-def explore(
+def open_lab(
     model: ProbeModel | str | xr.Dataset,
     library: ConceptLibrary | None = None,
     *,
@@ -54,45 +37,12 @@ def explore(
     strengths: Sequence[float] | None = None,
     draws: int | Literal["auto"] = "auto",
     seed: int = 0,
+    record: LabRecord | None = None,
+    begin: bool = True,
 ) -> Explore | StudyView:
-    """Open the lab: concept vectors and a sweep are made in the background, and everything is linked.
+    """Make the lab of `explore`, with a model that is loaded here.
 
-    Parameters
-    ----------
-    model : ProbeModel, str or Dataset
-        A loaded model, or what `mllm_probe.load` takes. A study of `mllm_probe.studies` is opened as a `StudyView`,
-        and takes no further arguments; ``lab.show_study(study)`` opens it within a lab.
-    library : ConceptLibrary, optional
-        Concepts to look at; half of the pairs make the vectors, images of the other half are steered.
-        By default the drawn scenes for a bundled model, and for any other two dozen concepts of emoji, 12 pairs of
-        each; those that it does not distinguish and name are greyed once the map is filled.
-    images : optional
-        Images for the panel; held-out ones of the library by default.
-    prompt : str, optional
-        The question; the model's default one without it.
-    tokens : str or sequence of str, optional
-        Scopes that the map steers, as for `Steering`: the last prompt token for the drawn scenes, for other models the
-        generated ones too.
-    strengths : sequence of float, optional
-        Strengths of the heatmap, × residual norm: 0.5, 1 and 2, or what suits a bundled model. The map steers neutral
-        images, which lack the concepts: doses that take a concept away have no images there.
-    draws : int or "auto"
-        Directions of each control per layer and strength, with which the effect is compared; as for `sweep`.
-    seed : int
-        Of the split and the controls.
-
-    Returns
-    -------
-    Explore
-        With ``.heatmap``, ``.panel``, ``.monitor``, ``.vectors``, ``.grid``, ``.wait(timeout)``, ``.stop()`` and
-        ``.close()``; a StudyView for a study.
-
-    Raises
-    ------
-    TypeError
-        If a study is given with a library or images.
-    ValueError
-        If a dataset is no study.
+    `record`: results that the lab shows instead of measuring them. `begin`: False leaves it without vectors.
     """
     if isinstance(model, xr.Dataset):
         return _study(model, library=library, images=images, prompt=prompt, tokens=tokens, strengths=strengths)
@@ -158,7 +108,10 @@ def explore(
         vectors = concept_vectors(model, fit, prompt, **of_vectors, progress=progress)
         return vectors, sweep_iter(model, vectors, swept, prompt, **of_grid)
 
-    lab.fill(make)
+    if record is not None:
+        lab.take_recorded(record, make)
+    elif begin:
+        lab.fill(make)
     return lab
 
 
