@@ -66,6 +66,18 @@ print([kind.__name__ for kind in (Steering, list, type(None)) if editing.dispatc
     assert printed_by(script) == "tensor([1., 1.])\n[]\n"
 
 
+def test_the_first_frame_of_the_lab_imports_no_pytorch() -> None:
+    script = """
+import sys
+import mllm_probe as mp
+from mllm_probe.widgets.lab import opening, record_file, recorded_lab
+recorded_lab.RecordedLab._load = lambda lab: None  # the model, in a thread
+lab = mp.explore("scenes-8l")
+print(lab, sorted({"torch", "transformers", "sklearn", "scipy"} & set(sys.modules)))
+"""
+    assert printed_by(script) == "Explore('scenes-8l', recorded) []\n"
+
+
 def printed_by(script: str) -> str:
     """What a process prints that imports nothing but what its script does."""
     done = subprocess.run([sys.executable, "-c", script], cwd=PACKAGE.parent, capture_output=True, text=True)

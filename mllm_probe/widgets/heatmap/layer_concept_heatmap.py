@@ -235,6 +235,7 @@ class LayerConceptHeatmap(ProbeWidget):
         self._metric_chosen = metric is not None
         self.grid: xr.Dataset | None = None
         self._effects: Mapping[str, xr.Dataset] = {}
+        self._labels: Mapping[str, str] = {}
         self._followed: SweepMonitor | None = None
         self._showing = threading.RLock()
         self.observe(self._on_choice, _CHOICES)
@@ -251,13 +252,13 @@ class LayerConceptHeatmap(ProbeWidget):
     def show(self, grid: xr.Dataset) -> None:
         """Show another grid or effect."""
         with self._showing:
-            self.grid, self._effects = grid, {}
+            self.grid, self._effects, self._labels = grid, {}, {}
             self.publish_changed(self._state(grid))
 
-    def show_effects(self, effects: Mapping[str, xr.Dataset]) -> None:
-        """Show one of several effects of the same cells, by metric; the menu of metrics chooses among them."""
+    def show_effects(self, effects: Mapping[str, xr.Dataset], labels: Mapping[str, str]) -> None:
+        """Show one of several effects of the same cells, by metric; the menu of metrics, with labels, chooses one."""
         with self._showing:
-            self._effects, self.grid = effects, next(iter(effects.values()))
+            self._effects, self._labels, self.grid = effects, labels, next(iter(effects.values()))
             self.publish_changed(self._state(self.grid))
 
     def watch(self, grids: Iterable[xr.Dataset]) -> LayerConceptHeatmap:
@@ -352,7 +353,9 @@ class LayerConceptHeatmap(ProbeWidget):
             "tokens_label": scope_label(str(provenance.get("scope", ""))),
             "metric": metric,
             "metrics": metrics,
-            "metric_labels": {name: f"Δ {metric_label(grid, name)}" for name in metrics or [metric]},
+            "metric_labels": {
+                name: f"Δ {self._labels.get(name) or metric_label(grid, name)}" for name in metrics or [metric]
+            },
             "samples": [] if whole else sample_labels(grid),
             "has_off_target": not whole and has_off_target(grid),
             "provenance": provenance,

@@ -325,7 +325,7 @@ class Explore(Shared, ipywidgets.VBox):
         record.require_weights(self._model.fingerprint)
         self._make, facts = make, record.facts
         self.panel.vectors = record.dataset("vectors")
-        self.heatmap.show_effects(record.effects())
+        self.heatmap.show_effects(record.effects(), facts["metrics"])
         for widget in (self.heatmap, self.panel):
             widget.publish_changed({"unfit": facts["unfit"]})
         self.bar.publish(title=f"{self._title} · {facts['check']} · recorded results", resume="Measure again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import logging
@@ -20,7 +21,7 @@ from mllm_probe.studies.effect import effect
 from mllm_probe.studies.study_runs import check, fitness_text, unfit_concepts
 from mllm_probe.sweeps import sweep
 from mllm_probe.vectors import concept_vectors
-from mllm_probe.widgets.heatmap.map_cells import shown_metrics
+from mllm_probe.widgets.heatmap.map_cells import metric_label, shown_metrics
 from mllm_probe.widgets.lab.explore_widget import Explore
 from mllm_probe.widgets.lab.exploring import open_lab
 from mllm_probe.widgets.lab.record_file import (
@@ -83,13 +84,14 @@ def recorded_lab_of(model: ProbeModel, work: Path) -> LabRecord:
         "prompt": model.default_prompt,
         "check": fitness_text(seen),
         "unfit": unfit_concepts(seen),
+        "metrics": {name: metric_label(grid, name) for name in shown_metrics(grid)},
     }
-    datasets = {f"effect_{name}": packed(effect(grid, name)) for name in shown_metrics(grid)}
+    datasets = {f"effect_{name}": packed(effect(grid, name)) for name in facts["metrics"]}
     results = LabRecord(facts, [], {}, datasets | {"vectors": packed(vectors)})
     lab = open_lab(model, record=results)
     assert isinstance(lab, Explore)
     try:
-        return _with_answers(lab, results, work / "answers.jsonl")
+        return _with_answers(lab, results, work)
     finally:
         lab.close()
 
@@ -100,11 +102,15 @@ def _few(library: ConceptLibrary) -> ConceptLibrary:
     return library.subset(pairs=min(pairs, LEAST_IMAGES))
 
 
-def _with_answers(lab: Explore, results: LabRecord, file: Path) -> LabRecord:
+def _with_answers(lab: Explore, results: LabRecord, work: Path) -> LabRecord:
     """A record with the frame of a lab that shows its results, and what each cell of the map changes in it."""
     _settled(lab)
     widgets = tree_of(lab)
     first = [plain_state(widget) for widget in widgets]
+    # Answers are kept for a lab of these widgets, which opens at this setting.
+    shape = [(state["_model_name"], sorted(state)) for state in first]
+    opening = key_of(first[widgets.index(lab.panel)])
+    file = work / f"answers-{hashlib.sha256(json.dumps([shape, opening]).encode()).hexdigest()[:12]}.jsonl"
     done = {}
     if file.exists():
         lines = map(json.loads, file.read_text(encoding="utf-8").splitlines())
