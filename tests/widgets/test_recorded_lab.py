@@ -246,8 +246,7 @@ def require_effects(model: ProbeModel, record: LabRecord, share: float, metrics:
     usual = map_settings(model.name)
     images = neutral_images(held_out, usual.neutral)
     settings = {"strengths": usual.strengths, "tokens": usual.tokens, "metrics": metrics, "seed": 0}
-    whole = recorded[metrics[0]].attrs
-    grid = mp.sweep(model, vectors.sel(concept=names), images, progress=False, draws=int(whole["draws"]), **settings)
+    grid = mp.sweep(model, vectors.sel(concept=names), images, progress=False, draws=record.facts["draws"], **settings)
     for metric in metrics:
         live, kept = mp.effect(grid, metric), recorded[metric].sel(concept=names)
         for part in ("value", "difference", "control_mean", "n"):

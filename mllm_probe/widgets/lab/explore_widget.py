@@ -318,13 +318,8 @@ class Explore(Shared, ipywidgets.VBox):
         self._worker.submit(lambda cancelled: self._fill(make, cancelled))
 
     def take_recorded(self, record: LabRecord, make: Make) -> None:
-        """Show recorded vectors and effects; the bar offers to measure them anew with ``make``.
-
-        Raises RecordError if they are of other weights than the model's.
-        """
-        record.require_weights(self._model.fingerprint)
+        """Show recorded effects of the panel's vectors; the bar offers to measure both anew with ``make``."""
         self._make, facts = make, record.facts
-        self.panel.vectors = record.dataset("vectors")
         self.heatmap.show_effects(record.effects(), facts["metrics"])
         for widget in (self.heatmap, self.panel):
             widget.publish_changed({"unfit": facts["unfit"]})

@@ -42,7 +42,8 @@ def open_lab(
 ) -> Explore | StudyView:
     """Make the lab of `explore`, with a model that is loaded here.
 
-    `record`: results that the lab shows instead of measuring them. `begin`: False leaves it without vectors.
+    `record`: results that the lab shows instead of measuring them; a RecordError is raised if they are of other
+    weights. `begin`: False leaves it without vectors.
     """
     if isinstance(model, xr.Dataset):
         return _study(model, library=library, images=images, prompt=prompt, tokens=tokens, strengths=strengths)
@@ -56,6 +57,8 @@ def open_lab(
         )
     named, call = model if isinstance(model, str) else None, None
     model = load(model) if isinstance(model, str) else model
+    if record is not None:
+        record.require_weights(model.fingerprint)
     if library is None:
         call = library_call(model.name)
         library = call()
@@ -80,6 +83,7 @@ def open_lab(
     )
     panel = SteeringPanel(
         model,
+        None if record is None else record.dataset("vectors"),
         images=pictures if images is None else images,
         prompt=prompt,
         scope="+".join(scopes),

@@ -43,8 +43,8 @@ class LabRecord:
     """What a lab showed.
 
     `facts`: ``model``, ``weights`` (fingerprint), ``file`` (hash of the weights' file), ``package``, ``libraries``,
-    ``check`` (how many concepts are distinguished, in words), ``unfit``, ``metrics`` (label by name), ``prompt``, and
-    ``widgets``: places of ``panel``, ``heatmap`` and ``bar`` in the frame.
+    ``draws`` (of each control), ``check`` (how many concepts are distinguished, in words), ``unfit``, ``metrics``
+    (label by name), ``prompt``, and ``widgets``: places of ``panel``, ``heatmap`` and ``bar`` in the frame.
     `frame`: state of every widget of the lab when it opens; a reference to another one is ``IPY_MODEL_`` and its place.
     `answers`: for each setting what changes in the state of each widget, by its place.
     `datasets`: arrays and labels of the vectors (``vectors``) and of the effects (``effect_`` and the metric's name).

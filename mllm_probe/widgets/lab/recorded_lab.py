@@ -103,7 +103,7 @@ class RecordedLab:
         self._changing = threading.RLock()
         self._later: list[tuple[int, State, Sequence[bytes] | None]] = []
         self._live: Explore | None = None
-        self._error = "it was closed"
+        self._error, self._refused = "it was closed", ""
         self._stills = self._frame()
         panel, heatmap, bar = (record.facts["widgets"][name] for name in ("panel", "heatmap", "bar"))
         self._panel, self._heatmap, self._bar = (self._stills[place] for place in (panel, heatmap, bar))
@@ -249,14 +249,12 @@ class RecordedLab:
         from mllm_probe.widgets.lab.exploring import open_lab
 
         model = load(self._name)
-        message = ""
         try:
             live = open_lab(model, record=self._record)
         except RecordError as error:
-            live, message = open_lab(model), str(error)
+            logger.warning("%s", error)
+            live, self._refused = open_lab(model), str(error)
         assert isinstance(live, Explore)
-        if message:
-            live.bar.publish(message=message)
         self._set(live)
         live.panel.wait_until_free()
         return live
@@ -295,3 +293,5 @@ class RecordedLab:
             else:
                 widgets[place]._handle_custom_msg(content, buffers)
         self._later.clear()
+        if self._refused:
+            live.bar.publish(message=self._refused)

@@ -16,7 +16,7 @@ from mllm_probe.concepts.drawn import library_call, map_settings
 from mllm_probe.metrics.statistics import LEAST_IMAGES
 from mllm_probe.models import ProbeModel
 from mllm_probe.models.bundled import bundled_folder
-from mllm_probe.schema import package_version
+from mllm_probe.schema import DRAW, package_version
 from mllm_probe.studies.effect import effect
 from mllm_probe.studies.study_runs import check, fitness_text, unfit_concepts
 from mllm_probe.sweeps import sweep
@@ -82,6 +82,7 @@ def recorded_lab_of(model: ProbeModel, work: Path) -> LabRecord:
         "package": package_version(),
         "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
         "prompt": model.default_prompt,
+        "draws": grid.sizes[DRAW],
         "check": fitness_text(seen),
         "unfit": unfit_concepts(seen),
         "metrics": {name: metric_label(grid, name) for name in shown_metrics(grid)},
