@@ -10,6 +10,8 @@ from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
 
 from mllm_probe.emoji.lexicon import ART_SETS, ICON_FACTS, sheet_name
+from mllm_probe.models.bundled import bundled_folder
+from mllm_probe.widgets.lab.record_file import FILE
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = ("LICENSE", "NOTICE", *(f"LICENSES/{name}.txt" for name in ("Apache-2.0", "CC-BY-4.0", "MIT", "Unicode-3.0")))
@@ -84,6 +86,15 @@ def test_the_wheel_holds_the_bundles_of_the_widgets(wheel):
     bundles = sorted((ROOT / "mllm_probe" / "widgets" / "static").glob("*.js"))
     assert bundles
     for file in bundles:
+        assert files[file.relative_to(ROOT).as_posix()] == file.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["wheel", "source"])
+def test_the_recorded_results_of_the_bundled_models_are_there(kind, request):
+    files = request.getfixturevalue(kind)
+    files = files[1] if kind == "wheel" else files
+    for name in ("scenes-4l", "scenes-8l"):
+        file = bundled_folder(name) / FILE
         assert files[file.relative_to(ROOT).as_posix()] == file.read_bytes()
 
 

@@ -122,6 +122,8 @@ def test_the_first_frame_is_measured_up_to_each_of_its_events(bench):
     for clock in ("cpu", "wall"):
         seconds = [found[event][clock] for event in script.EVENTS]
         assert seconds == sorted(seconds) and seconds[0] > 0
+    found = script.measured("name")
+    assert list(found) == [script.FRAME, script.LIVE] and found[script.FRAME]["wall"] < found[script.LIVE]["wall"]
 
 
 def test_the_first_answer_is_compared_with_the_import_of_the_parser(bench):

@@ -95,7 +95,7 @@ def open_lab(
     fluent = FluentDoses(panel, swept, prompt, strengths, scopes)
     lab = Explore(
         model,
-        LayerConceptHeatmap(layer=panel.layer, strength=first),
+        LayerConceptHeatmap(concept=panel.concept, layer=panel.layer, strength=first),
         panel,
         held_out,
         recipe,
