@@ -1,14 +1,17 @@
-"""The lab: a live heatmap beside a steering panel, linked, with the sweep that fills it above them."""
+"""The lab: one instrument of fixed height, with a steering panel above a live map, and tabs in the map's place."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import ipywidgets
+import traitlets
 import xarray as xr
 from traitlets.utils.bunch import Bunch
 
@@ -16,11 +19,13 @@ from mllm_probe.concepts import ConceptLibrary
 from mllm_probe.metrics.statistics import LEAST_IMAGES
 from mllm_probe.models import ProbeModel
 from mllm_probe.studies.cell_scores import PERPLEXITY
+from mllm_probe.studies.effect import effect
 from mllm_probe.studies.study_runs import check, fitness_text, unfit_concepts
+from mllm_probe.sweeps.stored.sweep_store import duration_text
 from mllm_probe.widgets.base.probe_widget import NewestWorker, Shared, guarded, sentence
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.lab.lab_bar import LabBar
-from mllm_probe.widgets.lab.lab_parts import STUDIES, LabParts, LabRecipe, link, python_of, wrapping_box
+from mllm_probe.widgets.lab.lab_parts import STUDY, LabParts, LabRecipe, link, python_of, stage, verdict
 from mllm_probe.widgets.monitor.sources import RemoteSweep
 from mllm_probe.widgets.monitor.sweep_monitor import SweepMonitor
 from mllm_probe.widgets.pages.saved_page import Written
@@ -37,11 +42,12 @@ Report = Callable[[int, int, Sequence[str], Sequence[str], int], None]
 """Takes how many images are done, and of how many; the measured concepts, their categories, and of how many."""
 Make = Callable[[Report], tuple[xr.Dataset, Iterable[xr.Dataset]]]
 
-SWEEP = "sweep"
+MAP, SWEEP, CODE = "map", "sweep", "code"
+HEIGHT = 590
+"""Pixels that JupyterLab has for an output at 1280 × 800, below a cell of three lines."""
 _MEASURING = "measuring concept vectors"
 _POLL = 0.1
 """Seconds after which a lab that waits for the panel looks whether it was stopped."""
-_FOLDED = "mp-folded"
 _PROGRESS = {
     "idle": ("idle", ""),
     "running": ("running", "steering every concept at every layer"),
@@ -52,6 +58,8 @@ _PROGRESS = {
     "error": ("error", "the sweep failed"),
 }
 """Status and words of the bar for each state of the sweep."""
+_READ = ["values", "reasons", "reason", "strengths", "scope"]
+"""Traits of the map that its verdict on the setting is made of."""
 
 
 class Explore(Shared, ipywidgets.VBox):
@@ -61,16 +69,21 @@ class Explore(Shared, ipywidgets.VBox):
     ----------
     heatmap, panel : LayerConceptHeatmap, SteeringPanel
     monitor : SweepMonitor
-        The sweep that fills the map: its pace, pause and stop, shown above the map while it runs. Given another sweep
+        The sweep that fills the map: its pace, pause and stop. Given another sweep
         by ``lab.monitor.watch(mp.sweep_iter(…))``, the map turns to that one.
     vectors, grid : xarray.Dataset or None
         The concept vectors, once they are measured, and the sweep as far as it has come.
     bar : LabBar
-        ``lab.bar.opened = ["patches", "tokens", "pairs", "studies", "code", "sweep"]`` opens the folded parts.
+        Title, tools and tabs.
+    tab : str
+        What stands below the answers: ``"map"``, ``"pairs"``, ``"tokens"``, ``"patches"``, ``"study"``, ``"sweep"`` or
+        ``"code"``. The height is that of ``lab.layout.height``.
     parts : LabParts
         The patch overlay, the token strip and the gallery of pairs, made when they are first opened, and the studies
         of `show_study`.
     """
+
+    tab = traitlets.Unicode(MAP)
 
     def __init__(
         self,
@@ -80,6 +93,7 @@ class Explore(Shared, ipywidgets.VBox):
         library: ConceptLibrary | None = None,
         recipe: LabRecipe | None = None,
         fluent: FluentDoses | None = None,
+        height: int = HEIGHT,
     ) -> None:
         facts = (model.name, f"{len(model.layers)} layers", model.device, str(model.dtype).removeprefix("torch."))
         self.parts = LabParts(panel, library, self._say)
@@ -87,33 +101,33 @@ class Explore(Shared, ipywidgets.VBox):
         self.heatmap, self.panel, self.monitor, self._recipe = heatmap, panel, SweepMonitor(), recipe
         self._fluent, self._model, self._library, self._title = fluent, model, library, self.bar.title
         self._make: Make | None = None
-        self.bar.on_resume = self.resume
+        self.bar.calls |= {"resume": self.resume, "page": self._save_page, "csv": self._save_csv}
         if fluent is not None:
             fluent.tell = self.bar.publish
-        beside = ipywidgets.VBox([panel, self.parts.beside], _dom_classes=["mp-lab-beside"])
-        heatmap.layout.flex, beside.layout.flex = "1 1 500px", "1 1 540px"
-        for widget in (heatmap, panel, beside):
-            widget.layout.min_width = "0"
-        body = wrapping_box([heatmap, beside], "mp-lab-body")
-        self._sweep = ipywidgets.Box([self.monitor], _dom_classes=["mp-lab-sweep", _FOLDED])
-        self._boxes = (body, beside, self._sweep)
-        super().__init__([self.bar, self._sweep, body, self.parts.below], _dom_classes=["mp-lab"])
+        panel.compact = True
+        panel.calls["why"] = self.explain
+        self._boxes = (stage(MAP, heatmap), *self.parts.places.values(), stage(SWEEP, self.monitor))
+        layout = {"height": f"{height}px"}
+        super().__init__([self.bar, panel, *self._boxes], layout=layout, _dom_classes=["mp-lab"])
         self._worker = NewestWorker("Explore", model.lock)
         link(heatmap, panel, self._say)
         self._observing = [
             (panel, self._on_move, ["moves"]),
-            (self.bar, self._on_opened, ["opened"]),
+            (self.bar, self._on_tab, ["tab"]),
             (self.monitor, self._on_sweep, ["status"]),
             (self.monitor, self._on_grid, ["progress", "status"]),
+            (heatmap, self._on_verdict, _READ),
+            (panel, self._on_verdict, ["concept", "window", "strength", "scope"]),
             (panel, self._on_setting, SETTINGS),
         ]
         for widget, call, names in self._observing:
             widget.observe(call, names)
+        self.observe(lambda change: self.bar.publish_changed({"tab": change.new}), "tab")
         self._open = True
 
     @property
     def _offered(self) -> list[list[str]]:
-        return [*self.parts.offered, [SWEEP, "Sweep"], ["code", "Code"]]
+        return [[MAP, "Map"], *self.parts.offered, [SWEEP, "Sweep"], [CODE, "Code"]]
 
     def show_study(self, study: xr.Dataset) -> StudyView:
         """Open a study in the lab, in the place of one of the same name; a click on a concept or layer selects it here.
@@ -136,7 +150,7 @@ class Explore(Shared, ipywidgets.VBox):
         """
         view = self.parts.add_study(study)
         self.bar.publish_changed({"parts": self._offered})
-        self._show(STUDIES, True)
+        self.tab = STUDY
         return view
 
     @property
@@ -229,42 +243,54 @@ class Explore(Shared, ipywidgets.VBox):
     def _on_move(self, _change: Bunch) -> None:
         self._say("")
 
-    def _show(self, part: str, shown: bool) -> None:
-        """Open or fold a part, as its button does."""
-        if shown != (part in self.bar.opened):
-            others = [name for name in self.bar.opened if name != part]
-            self.bar.publish(opened=[*others, part] if shown else others)
-
-    def _on_opened(self, _change: Bunch | None = None) -> None:
+    def _on_tab(self, _change: Bunch | None = None) -> None:
         def opened() -> None:
-            change_class = self._sweep.remove_class if SWEEP in self.bar.opened else self._sweep.add_class
-            change_class(_FOLDED)
-            self.parts.open_only(self.bar.opened)
+            self.tab = self.bar.tab
+            self.parts.open_only([self.tab])
             self._on_setting()
 
         guarded(opened, "a part of the lab could not be opened", self._say)
 
     def _on_setting(self, _change: Bunch | None = None) -> None:
-        if "code" in self.bar.opened:
+        if self.tab == CODE:
             guarded(lambda: self.bar.publish(code=self.code), "the code of the lab could not be written", self._say)
 
+    def _on_verdict(self, _change: Bunch) -> None:
+        self.panel.publish_changed({"verdict": verdict(self.heatmap, self.panel)})
+
+    def explain(self) -> None:
+        """Show why the verdict is what it is: the dose curve of the selection, with the bands of all controls."""
+        self.heatmap.publish_changed({"detail": "dose_response"})
+        self.tab = MAP
+
+    def _save_page(self) -> None:
+        """Save the lab as a page under a name that is free."""
+        self.bar.publish(shared="")
+        written = self.to_html(_free("lab", ".html"))
+        self.bar.publish(shared=f"saved as {written.path}")
+
+    def _save_csv(self) -> None:
+        """Save what the map shows under a name that is free: a row for each cell."""
+        if self.grid is None:
+            raise ValueError("there are no numbers yet: wait for the first cells of the map.")
+        path = _free("effects", ".csv")
+        effect(self.grid, self.heatmap.metric).to_dataframe().to_csv(path)
+        self.bar.publish(shared=f"saved as {path}")
+
     def _on_sweep(self, change: Bunch) -> None:
-        """Turn to a sweep that begins, say how it goes, and fold it away when it is done."""
+        """Turn to a sweep that begins, and say how it goes."""
         if change.new == "running" and change.old not in ("pausing", "paused"):
             if self.heatmap.followed is not self.monitor:
                 self.heatmap.watch(self.monitor)
-            self._show(SWEEP, True)
         status, step = _PROGRESS[change.new]
         self._tell(status, step)
         if change.new == "cancelled":
             self.heatmap.publish(status="cancelled", progress=self.monitor.progress)
         if change.new == "error":
-            self._show(SWEEP, True)
-        if change.new == "finished":
-            self._show(SWEEP, False)
-            if self._fluent is not None:
-                self._fluent.begin()
-                self._worker.submit(self._check)
+            self.tab = SWEEP
+        if change.new == "finished" and self._fluent is not None:
+            self._fluent.begin()
+            self._worker.submit(self._check)
 
     def _tell(self, status: str, step: str, **more: object) -> None:
         """Say in the bar how the background work stands, and offer to go on with what was stopped."""
@@ -274,7 +300,9 @@ class Explore(Shared, ipywidgets.VBox):
     def _on_grid(self, _change: Bunch) -> None:
         """A sweep that has perplexity tells the panel which doses are fluent."""
         grid = self.monitor.grid
-        self.bar.publish(progress=self.monitor.progress)
+        seconds = self.monitor.seconds_left
+        left = "" if seconds is None or self.monitor.status != "running" else f"{duration_text(seconds)} left"
+        self.bar.publish(progress=self.monitor.progress, left=left)
         if grid is not None and PERPLEXITY in grid:
             guarded(lambda: setattr(self.panel, "grid", grid), "the panel could not take the sweep's grid", self._say)
 
@@ -332,7 +360,7 @@ class Explore(Shared, ipywidgets.VBox):
                 self.bar.publish(step=_MEASURING)
                 vectors, grids = make(report)
                 self.panel.vectors = vectors
-                self._on_opened()
+                self._on_tab()
             if not cancelled.is_set():
                 self.monitor.watch(grids)
                 return
@@ -349,3 +377,9 @@ class Explore(Shared, ipywidgets.VBox):
 
 class _StoppedError(Exception):
     """Leaves the measuring of concept vectors."""
+
+
+def _free(stem: str, suffix: str) -> Path:
+    """The first name in the working folder that no file has: lab.html, lab-2.html, …"""
+    names = (Path(f"{stem}{suffix}" if k == 1 else f"{stem}-{k}{suffix}") for k in itertools.count(1))
+    return next(path for path in names if not path.exists())

@@ -19,7 +19,7 @@ from mllm_probe.vectors import concept_vectors
 from mllm_probe.vectors.running_sums import distinct_images
 from mllm_probe.widgets.base.choices import Offer, images_from
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap, first_strength
-from mllm_probe.widgets.lab.explore_widget import Explore, Report
+from mllm_probe.widgets.lab.explore_widget import HEIGHT, Explore, Report
 from mllm_probe.widgets.lab.lab_parts import LabRecipe, library_line
 from mllm_probe.widgets.panel.fluency import FluentDoses
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
@@ -41,6 +41,7 @@ def explore(
     strengths: Sequence[float] | None = None,
     draws: int | Literal["auto"] = "auto",
     seed: int = 0,
+    height: int = HEIGHT,
 ) -> Explore: ...
 
 
@@ -54,6 +55,7 @@ def explore(
     strengths: Sequence[float] | None = None,
     draws: int | Literal["auto"] = "auto",
     seed: int = 0,
+    height: int = HEIGHT,
 ) -> Explore | StudyView:
     """Open the lab: concept vectors and a sweep are made in the background, and everything is linked.
 
@@ -80,6 +82,8 @@ def explore(
         Directions of each control per layer and strength, with which the effect is compared; as for `sweep`.
     seed : int
         Of the split and the controls.
+    height : int
+        Of the lab in pixels; everything in it is on the screen at once. ``lab.layout.height`` changes it later.
 
     Returns
     -------
@@ -146,6 +150,7 @@ def explore(
         held_out,
         recipe,
         fluent,
+        height,
     )
 
     def make(report: Report) -> tuple[xr.Dataset, Iterator[xr.Dataset]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import ipywidgets
+import numpy as np
 import xarray as xr
 from traitlets.utils.bunch import Bunch
 
@@ -19,6 +21,7 @@ from mllm_probe.plots.charts import of_study
 from mllm_probe.schema import CONCEPT, LAYER, require_same_model
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.choices import python
+from mllm_probe.widgets.base.numbers import words
 from mllm_probe.widgets.base.probe_widget import ProbeWidget, guarded
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap
 from mllm_probe.widgets.inside.inside_widget import InsideWidget
@@ -159,8 +162,36 @@ def _steered(heatmap: LayerConceptHeatmap, panel: SteeringPanel) -> Traits:
     return steered
 
 
-LABELS = {"patches": "Patches", "pairs": "Pairs", "tokens": "Tokens"}
-STUDIES = "studies"
+def verdict(heatmap: LayerConceptHeatmap, panel: SteeringPanel) -> str:
+    """What the map says of the panel's setting, in one line; empty while it holds no numbers of the concept."""
+    shape = len(heatmap.concepts), len(heatmap.layers), len(heatmap.strengths)
+    # The traits of a map come one after the other: they are read when all have come.
+    whole = len(heatmap.values) == 4 * math.prod(shape) and len(heatmap.reason) in (0, 2 * math.prod(shape))
+    if panel.concept not in heatmap.concepts or not whole:
+        return ""
+    if panel.window[0] != panel.window[1] or panel.second:
+        return "no verdict: the map steers one concept at one layer"
+    tested = panel.layer in heatmap.layers and panel.strength in heatmap.strengths
+    if not tested or heatmap.scope not in ("", panel.scope) or heatmap.strength_unit != panel.strength_unit:
+        doses = ", ".join(f"{dose:g}" for dose in heatmap.strengths)
+        at = heatmap.tokens_label or "its tokens"
+        return f"no verdict at this dose and these tokens: the map has {doses} × at {at}"
+    cell = heatmap.concepts.index(panel.concept), heatmap.layers.index(panel.layer)
+    place = (*cell, heatmap.strengths.index(panel.strength))
+    value = np.frombuffer(heatmap.values, np.float32).reshape(shape)[place]
+    if not np.isfinite(value):
+        return "no verdict yet: not run"
+    reason = ""
+    if heatmap.reason:
+        reason = heatmap.reasons[np.frombuffer(heatmap.reason, np.uint16).reshape(shape)[place]]
+    said = "passes every control" if reason == "passes" else words(reason)
+    unit = f" {heatmap.unit}" if heatmap.unit else ""
+    effect = f"{value:+.1f}{unit} beyond {words(heatmap.against)}".replace("-", "−", 1)
+    return f"{effect} · {said}" if said else effect
+
+
+LABELS = {"pairs": "Pairs", "tokens": "Tokens", "patches": "Patches"}
+STUDY = "study"
 _OVERLAY = "patches"
 _STRIP = "tokens"
 _SHARED = ("concept", "layer", "prompt")
@@ -175,13 +206,13 @@ class LabParts:
     `panel`: whose image, prompt, concept and layer the parts show.
     `library`: for the gallery of pairs; without it there is none.
     `say`: called with one sentence about what could not be passed on; the traceback goes to the log.
-    `beside`, `below`: where they are shown: the overlay below the panel, the gallery and the strip across the lab.
+    `places`: where each is shown.
     `widgets`: parts that have been opened at least once.
     `studies`: studies that the lab was given, by name.
     """
 
     def __init__(self, panel: SteeringPanel, library: ConceptLibrary | None, say: Callable[[str], object]) -> None:
-        self.beside, self.below = (wrapping_box([], "mp-lab-folds", "none") for _ in range(2))
+        self.places = {name: stage(name) for name in (*LABELS, STUDY)}
         self.panel, self.library = panel, library
         self.widgets: dict[str, InsideWidget] = {}
         self.studies: dict[str, StudyView] = {}
@@ -198,7 +229,7 @@ class LabParts:
     def offered(self) -> list[list[str]]:
         """Name and label of each part that there is something to show in."""
         parts = [[name, label] for name, label in LABELS.items() if name != "pairs" or self.library is not None]
-        return [*parts, [STUDIES, "Studies"]] if self.studies else parts
+        return [*parts, [STUDY, "Study"]] if self.studies else parts
 
     def add_study(self, study: xr.Dataset) -> StudyView:
         """Take a study in, in the place of one of the same name, and let it share the panel's selection.
@@ -212,7 +243,6 @@ class LabParts:
             for name in (CONCEPT, LAYER):
                 if getattr(self.panel, name) in getattr(view, f"{name}s"):
                     setattr(view, name, getattr(self.panel, name))
-            view.layout.flex, view.layout.min_width = "1 1 100%", "0"
             self._partings[view.study] = link_study(view, self.panel, self._say)
             self.studies[view.study] = view
             self.refresh()
@@ -237,9 +267,9 @@ class LabParts:
             if inside:
                 self._follow_all()
             self.widgets |= {name: self._make(name) for name in inside if name not in self.widgets}
-            studies = self.studies.values() if STUDIES in self.opened else ()
-            _fill(self.beside, [self.widgets[name] for name in inside if name == _OVERLAY])
-            _fill(self.below, [*(self.widgets[name] for name in inside if name != _OVERLAY), *studies])
+            for name in inside:
+                self.places[name].children = (self.widgets[name],)
+            self.places[STUDY].children = tuple(self.studies.values())
 
     def close(self) -> None:
         """End the threads of all parts, release their tensors and remove them."""
@@ -251,8 +281,8 @@ class LabParts:
             for name in list(self.studies):
                 self._leave(name)
             self.widgets, self.opened = {}, []
-            self.beside.close()
-            self.below.close()
+            for place in self.places.values():
+                place.close()
 
     def _make(self, name: str) -> InsideWidget:
         panel = self.panel
@@ -267,7 +297,6 @@ class LabParts:
             assert self.library is not None
             part = PairGallery(panel.model, self.library, panel.vectors, **shared)
         part.show(layer=panel.layer)
-        part.layout.flex, part.layout.min_width = "1 1 100%", "0"
         part.observe(lambda change: self._on_part(name, change), list(_SHARED))
         for trait in _BY_HAND:
             if part.has_trait(trait):
@@ -331,16 +360,9 @@ def _require_of(study: xr.Dataset, model: ProbeModel) -> None:
         )
 
 
-def wrapping_box(parts: Sequence[ipywidgets.Widget], css_class: str, display: str = "flex") -> ipywidgets.Box:
-    """Parts beside each other, and below each other where there is no room."""
-    layout = {"display": display, "flex_flow": "row wrap", "align_items": "stretch", "overflow": "hidden"}
-    return ipywidgets.Box(parts, layout=layout, _dom_classes=[css_class])
-
-
-def _fill(box: ipywidgets.Box, parts: Sequence[ipywidgets.Widget]) -> None:
-    """Show parts in a box; an empty one takes no room, not even for its border."""
-    box.children = tuple(parts)
-    box.layout.display = "flex" if parts else "none"
+def stage(name: str, *parts: ipywidgets.Widget) -> ipywidgets.Box:
+    """Where the part of a tab is shown; the front-end shows that of the tab that is chosen."""
+    return ipywidgets.Box(parts, _dom_classes=["mp-stage", f"mp-stage-{name}"])
 
 
 Settings: TypeAlias = dict[str, Any]

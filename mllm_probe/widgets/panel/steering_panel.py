@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import traitlets
 import xarray as xr
@@ -157,6 +157,13 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         goes to another concept's when that is chosen; ``advice`` says what is known of it.
     activity : str
         What runs in the background before the panel can steer.
+    compact : bool
+        As in the lab: a line of controls, the image beside the answers, and everything rare behind a button. Set before
+        the panel is shown.
+    verdict : str
+        What the map says of the setting, in one line; written by the lab.
+    calls : dict of str to callable
+        What the buttons ``"why"``, ``"recommended"`` and ``"surprise"`` of the compact form do; filled by the lab.
     """
 
     _esm = bundle("steering_panel")
@@ -193,6 +200,8 @@ class SteeringPanel(ProbeWidget, SettingTraits):
     other_image = traitlets.Int(-1).tag(sync=True)
     advice = traitlets.Unicode("").tag(sync=True)
     activity = traitlets.Unicode("").tag(sync=True)
+    compact = traitlets.Bool(False).tag(sync=True)
+    verdict = traitlets.Unicode("").tag(sync=True)
     moves = traitlets.Int(0, help="Moves of the controls, with those that change nothing; not for the front-end.")
 
     def __init__(
@@ -233,6 +242,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
             seed=seed,
         )
         self.scopes = scopes_for(Setting.of(self))
+        self.calls: dict[str, Callable[[], object]] = {}
         self.model, self.max_new_tokens, self._worker.lock = model, max_new_tokens, model.lock
         self.generation = 0
         self._first = concept
@@ -486,6 +496,7 @@ class SteeringPanel(ProbeWidget, SettingTraits):
         "picture": _take_image,
         "pin": lambda panel, _content, _buffers: panel.pin(),
         "unpin": lambda panel, content, _buffers: panel.unpin(message_part(content, "id", int)),
+        "call": lambda panel, content, _buffers: panel.calls[message_part(content, "name", str)](),
     }
 
     def _number(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-var k=`.mp {
+var T=`.mp {
   --mp-bg: var(--jp-layout-color0, var(--vscode-editor-background, #fff));
   --mp-ink: var(--jp-ui-font-color1, var(--vscode-editor-foreground, #1c2126));
   --mp-soft: var(--jp-ui-font-color2, var(--vscode-descriptionForeground, #5b6570));
@@ -210,86 +210,250 @@ var k=`.mp {
   transform: scaleX(0);
   transform-origin: left;
 }
-`;function s(e,t={},...r){let n=document.createElement(e);for(let[a,o]of Object.entries(t))o!==void 0&&o!==!1&&n.setAttribute(a,o===!0?"":String(o));return n.append(...r),n}var M=0;function A(e){return M+=1,`mp-${e}-${M}-${Math.random().toString(36).slice(2,8)}`}function E(e,t,r){let n=s("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return n.append(s("style",{},e)),n.addEventListener("keydown",a=>a.stopPropagation()),n}function b(e,t){e.hidden=!t}var _="No kernel is connected. Showing the saved state; rerun the cell to continue.",H="Kernel restarted or stopped. Showing the last state; rerun the cell to continue.";function j(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function I(e,t){return e?"":t?H:_}function z(e,t){let r=j(e);if(!r||!t)return()=>{};let n=s("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(n);let a=r.comm_live,o=()=>{a||=r.comm_live,n.textContent=I(r.comm_live,a),b(n,!r.comm_live)};return r.on("comm_live_update",o),o(),()=>r.off("comm_live_update",o)}function S(e){return t=>{let r=e(t),n=z(t.model,t.el.firstElementChild);return()=>{n(),r?.()}}}var g={light:{paper:"#ffffff",ink:"#1c2126",soft:"#5b6570",faint:"#6f7984",line:"#e0e4e8",edge:"#c4cad1",brand:"#1f6feb",warn:"#b3261e",good:"#1a7f4b",hatch:"#8a929b",zero:"#f7f8f9",positive:"#b2490a",negative:"#1f5fb4"},dark:{paper:"#16191e",ink:"#e7ebef",soft:"#a5aeb8",faint:"#a5aeb8",line:"#2a3038",edge:"#46505b",brand:"#5aa2ff",warn:"#ff8a80",good:"#58c48a",hatch:"#5d6670",zero:"#22272e",positive:"#ffa657",negative:"#58a6ff"},controls:{random:{label:"random directions",light:"#7a7a7a",dark:"#a2a9b0"},on_manifold:{label:"on-manifold directions",meaning:"in which activations differ",light:"#5f8a8b",dark:"#7fb3b4"},concepts:{label:"other concepts",light:"#8a7aa8",dark:"#b3a5d0"},shuffled:{label:"shuffled labels",light:"#a8927a",dark:"#c8b297"},orthogonal:{label:"orthogonal directions",light:"#8f8aa0",dark:"#b6b2c6"}},marks:{never_named:{label:"no answer names the concept",sign:"\u2013",marker:"dash",strokes:[[[0,.5],[1,.5]]]},broken:{label:"at least half of the answers broken",sign:"\xD7",marker:"x",strokes:[[[0,0],[1,1]],[[0,1],[1,0]]]}},faded:.35,categories:{entity:"#0072b2",visual_style:"#d55e00",emotion:"#a0447f",abstract:"#00795a",relation:"#8a6d00"},other_categories:["#5b4ea0","#7a3b1e","#00708c","#636300","#8c1d40","#3d5a1f"]};function x(e){let t=r=>Number.parseInt(e.slice(r,r+2),16);return[t(1),t(3),t(5)]}var T=({zero:e,positive:t,negative:r})=>({zero:x(e),positive:x(t),negative:x(r)}),ce=T(g.light),me=T(g.dark),le=g.controls;var fe=Object.values(g.marks);async function L(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}var C=`.mp.mp-bar {
-  display: flex;
-  flex-wrap: wrap;
-  align-items: center;
-  gap: 4px 10px;
-  padding: 8px 14px;
+.mp-pop {
+  position: relative;
+  flex: none;
 }
-.mp-bar b {
-  font-weight: 650;
-}
-.mp-bar code {
-  color: var(--mp-soft);
-  background: none;
-  font: 12px var(--mp-mono);
-}
-.mp-bar .mp-step {
-  flex: 1 1 120px;
-  color: var(--mp-soft);
+.mp-pop > summary {
+  padding: 2px 9px;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
   font-size: 12px;
-  text-align: right;
+  white-space: nowrap;
+  cursor: pointer;
+  list-style: none;
 }
-.mp-bar .mp-progress {
-  flex: 0 0 96px;
+.mp-pop > summary::after {
+  content: " \u25BE";
 }
-.mp-bar .mp-error {
-  flex: 1 0 100%;
+.mp-pop > .mp-sheet {
+  position: absolute;
+  z-index: 20;
+  top: calc(100% + 3px);
+  left: 0;
+  display: flex;
+  flex-direction: column;
+  gap: 6px;
+  width: max-content;
+  max-width: min(460px, 80vw);
+  max-height: 340px;
+  padding: 10px 12px;
+  overflow: auto;
+  border: 1px solid var(--mp-edge);
+  border-radius: 6px;
+  background: var(--mp-bg);
+  box-shadow: 0 4px 14px rgb(0 0 0 / 18%);
 }
-.mp-lab {
+`;function i(e,t={},...r){let n=document.createElement(e);for(let[a,o]of Object.entries(t))o!==void 0&&o!==!1&&n.setAttribute(a,o===!0?"":String(o));return n.append(...r),n}var C=0;function R(e){return C+=1,`mp-${e}-${C}-${Math.random().toString(36).slice(2,8)}`}function N(e,t,r){let n=i("section",{class:`mp mp-${t}`,"aria-label":r,"data-lm-suppress-shortcuts":"true"});return n.append(i("style",{},e)),n.addEventListener("keydown",a=>a.stopPropagation()),n}function u(e,t){e.hidden=!t}var q="No kernel is connected. Showing the saved state; rerun the cell to continue.",V="Kernel restarted or stopped. Showing the last state; rerun the cell to continue.";function Y(e){let t=e.get("layout");return typeof t?.comm_live=="boolean"&&t.on&&t.off?t:null}function J(e,t){return e?"":t?V:q}function X(e,t){let r=Y(e);if(!r||!t)return()=>{};let n=i("p",{class:"mp-kernel",role:"status","data-testid":"no-kernel"});t.prepend(n);let a=r.comm_live,o=()=>{a||=r.comm_live,n.textContent=J(r.comm_live,a),u(n,!r.comm_live)};return r.on("comm_live_update",o),o(),()=>r.off("comm_live_update",o)}function _(e){return t=>{let r=e(t),n=X(t.model,t.el.firstElementChild);return()=>{n(),r?.()}}}function O(e,t,r,...n){let a=i("summary",{"data-testid":e},t),o=i("details",{class:"mp-pop"},a,i("div",{class:"mp-sheet"},...n)),s=()=>{o.open=!1};o.addEventListener("keydown",c=>{c.key!=="Escape"||!o.open||(s(),a.focus(),c.stopPropagation())});let p=c=>{c.composedPath().includes(o)||s()};return document.addEventListener("pointerdown",p,{capture:!0,signal:r}),o}var g={light:{paper:"#ffffff",ink:"#1c2126",soft:"#5b6570",faint:"#6f7984",line:"#e0e4e8",edge:"#c4cad1",brand:"#1f6feb",warn:"#b3261e",good:"#1a7f4b",hatch:"#8a929b",zero:"#f7f8f9",positive:"#b2490a",negative:"#1f5fb4"},dark:{paper:"#16191e",ink:"#e7ebef",soft:"#a5aeb8",faint:"#a5aeb8",line:"#2a3038",edge:"#46505b",brand:"#5aa2ff",warn:"#ff8a80",good:"#58c48a",hatch:"#5d6670",zero:"#22272e",positive:"#ffa657",negative:"#58a6ff"},controls:{random:{label:"random directions",light:"#7a7a7a",dark:"#a2a9b0"},on_manifold:{label:"on-manifold directions",meaning:"in which activations differ",light:"#5f8a8b",dark:"#7fb3b4"},concepts:{label:"other concepts",light:"#8a7aa8",dark:"#b3a5d0"},shuffled:{label:"shuffled labels",light:"#a8927a",dark:"#c8b297"},orthogonal:{label:"orthogonal directions",light:"#8f8aa0",dark:"#b6b2c6"}},marks:{never_named:{label:"no answer names the concept",sign:"\u2013",marker:"dash",strokes:[[[0,.5],[1,.5]]]},broken:{label:"at least half of the answers broken",sign:"\xD7",marker:"x",strokes:[[[0,0],[1,1]],[[0,1],[1,0]]]}},faded:.35,categories:{entity:"#0072b2",visual_style:"#d55e00",emotion:"#a0447f",abstract:"#00795a",relation:"#8a6d00"},other_categories:["#5b4ea0","#7a3b1e","#00708c","#636300","#8c1d40","#3d5a1f"]};function M(e){let t=r=>Number.parseInt(e.slice(r,r+2),16);return[t(1),t(3),t(5)]}var H=({zero:e,positive:t,negative:r})=>({zero:M(e),positive:M(t),negative:M(r)}),Ae=H(g.light),Le=H(g.dark),Se=g.controls;var _e=Object.values(g.marks);async function E(e){try{return await navigator.clipboard.writeText(e),!0}catch{return!1}}var m=e=>`[data-testid="${e}"]`,F=[{key:"z",ctrl:!0,says:"undo",at:m("undo")},{key:"z",ctrl:!0,shift:!0,says:"redo",at:m("redo")},{key:"/",says:"find a concept",at:m("find")},{key:"l",says:"to the layer",at:m("layer")},{key:"d",says:"to the dose",at:m("strength")},{key:"t",says:"tokens that are steered",at:m("tokens")},{key:"*",says:"recommended setting of the concept",at:m("recommended")},{key:"s",says:"surprise: the recommended setting of another concept",at:m("surprise")},{key:"q",says:"to the prompt",at:m("prompt")},{key:"i",says:"open or draw an image",at:m("image")},{key:"p",says:"pin the answers",at:m("pin-setting")},{key:"m",says:"second concept, words that count, receipt, code, projector",at:m("more")},{key:"w",says:"why this verdict",at:m("why")},{key:"h",says:"to the map",at:m("heatmap")},...["map","pairs","tokens","patches","study","sweep","code"].map((e,t)=>({key:String(t+1),says:`tab: ${e}`,at:m(`tab-${e}`)})),{key:"?",says:"this sheet",at:m("help")}],ee=[["r","reveal the steered answer (projector)"],["arrows, Home, End, Page up, Page down","on the map: move; with Shift a window of layers"],["+ \u2212","on the map: dose"],["Escape","close what is open; on the map back to one cell"]],te=e=>e.matches('select, textarea, input:not([type="range"], [type="radio"], [type="checkbox"])');function $(e){let t=e.ctrlKey||e.metaKey;if(e.altKey||e.target instanceof Element&&te(e.target))return;let r=e.key.toLowerCase();return F.find(n=>n.key===r&&!!n.ctrl===t&&(!n.ctrl||!!n.shift===e.shiftKey))}function j(e,t){let r=[...t.querySelectorAll(e.at)].find(n=>n.checkVisibility());return r?(r.matches("input, canvas, select")?r.focus():r.click(),!0):!1}function z(){let e=({key:o,ctrl:s,shift:p})=>`${s?"Ctrl-":""}${p?"Shift-":""}${o.toUpperCase()}`,t=[...F.map(o=>[e(o),o.says]),...ee],r=i("dl",{},...t.flatMap(([o,s])=>[i("dt",{},o),i("dd",{},s)])),n=i("button",{type:"button"},"Close"),a=i("dialog",{class:"mp-keys","data-testid":"keys","aria-label":"keys of the lab"});return a.append(i("b",{},"Keys, while the lab has the focus"),r,n),n.addEventListener("click",()=>a.close()),a}var P=`/* One instrument of fixed height: rows for the title, the panel, the part whose tab is chosen, and the tabs. */
+.mp-lab.mp-lab {
+  display: grid;
+  box-sizing: border-box;
+  grid-template-rows: 32px auto minmax(0, 1fr) 28px;
+  grid-template-columns: minmax(0, 1fr);
+  grid-template-areas: "head" "panel" "stage" "tabs";
+  container: mp-lab / inline-size;
+  width: 100%;
+  max-width: 1640px;
   border: 1px solid var(--jp-border-color2, #e0e4e8);
   border-radius: 8px;
   background: var(--jp-layout-color0, #fff);
   overflow: hidden;
 }
-.mp-lab > .mp-lab-body {
-  gap: 1px;
-  border-top: 1px solid var(--jp-border-color2, #e0e4e8);
-  background: var(--jp-border-color2, #e0e4e8);
+/* The bar's own boxes vanish, so that its parts are those of the grid. */
+.mp-lab > :has(.mp-bar),
+.mp-lab :has(> .mp-bar),
+.mp-lab .mp-bar {
+  display: contents;
 }
-.mp-lab-body > *,
-.mp-lab-body .mp {
+.mp-lab .mp-bar > .mp-kernel {
+  z-index: 2;
+  grid-area: head;
+  margin: 2px;
+  overflow: hidden;
   background: var(--jp-layout-color0, #fff);
+  text-overflow: ellipsis;
+  white-space: nowrap;
 }
-.mp-lab .mp {
+.mp-lab .mp-lab-head {
+  position: relative;
+  z-index: 2;
+  grid-area: head;
+}
+.mp-lab .mp-tabs {
+  grid-area: tabs;
+  border-top: 1px solid var(--mp-line);
+}
+.mp-lab > :has(.mp-panel) {
+  position: relative;
+  z-index: 1;
+  grid-area: panel;
+  min-width: 0;
+  margin: 0;
+  overflow: visible;
+  border-top: 1px solid var(--jp-border-color2, #e0e4e8);
+}
+.mp-lab > .mp-stage,
+.mp-lab .mp-code {
+  display: none;
+  grid-area: stage;
+  min-height: 0;
+  margin: 0;
+  overflow: auto;
+  border-top: 1px solid var(--jp-border-color2, #e0e4e8);
+}
+.mp-lab:has(.mp-bar[data-tab="map"]) > .mp-stage-map,
+.mp-lab:has(.mp-bar[data-tab="pairs"]) > .mp-stage-pairs,
+.mp-lab:has(.mp-bar[data-tab="tokens"]) > .mp-stage-tokens,
+.mp-lab:has(.mp-bar[data-tab="patches"]) > .mp-stage-patches,
+.mp-lab:has(.mp-bar[data-tab="study"]) > .mp-stage-study,
+.mp-lab:has(.mp-bar[data-tab="sweep"]) > .mp-stage-sweep,
+.mp-lab:has(.mp-bar[data-tab="code"]) .mp-code {
+  display: block;
+}
+.mp-stage > * {
+  width: 100%;
+  margin: 0;
+}
+/* Map and dose curve beside each other, each scrolling by itself. */
+.mp-lab > .mp-stage-map {
+  overflow: hidden;
+}
+.mp-stage-map > *,
+.mp-stage-map > * > :has(> .mp-heatmap) {
   height: 100%;
 }
-.mp-lab-beside > * {
-  margin: 0;
+.mp-stage-map .mp-heatmap {
+  display: grid;
+  grid-template-columns: minmax(0, 1fr) minmax(260px, 32%);
+  gap: 0 14px;
+  height: 100%;
+  padding: 6px 10px 0;
 }
-.mp-lab-beside > .mp-lab-folds,
-.mp-lab > .mp-lab-folds {
-  gap: 1px;
+.mp-stage-map .mp-main,
+.mp-stage-map .mp-detail {
+  min-width: 0;
+  min-height: 0;
+  overflow: hidden auto;
+  scrollbar-gutter: stable;
+}
+.mp-stage-map .mp-main:only-child,
+.mp-stage-map .mp-main:has(+ [hidden]) {
+  grid-column: 1 / -1;
+}
+.mp.mp-heatmap .mp-main .mp-head,
+.mp.mp-heatmap .mp-main .mp-row {
+  margin-bottom: 4px;
+}
+.mp-stage-map .mp-detail {
   margin: 0;
-  border-top: 1px solid var(--jp-border-color2, #e0e4e8);
-  background: var(--jp-border-color2, #e0e4e8);
+  padding: 0 0 0 10px;
+  border-top: 0;
+  border-left: 1px solid var(--mp-line);
 }
 /* The bar says that the kernel is gone; no broken links at every part, and nothing moves. */
 .mp-lab.jupyter-widgets-disconnected::before,
 .mp-lab .jupyter-widgets-disconnected::before {
   display: none;
 }
-.mp-lab-folds > *,
-.mp-lab-folds .mp {
-  background: var(--jp-layout-color0, #fff);
+@media (max-width: 760px) {
+  .mp-lab.mp-lab {
+    min-height: 690px;
+  }
 }
-.mp-bar .mp-parts {
+@container mp-lab (max-width: 620px) {
+  .mp-stage-map .mp-heatmap {
+    grid-template-columns: minmax(0, 1fr);
+    overflow: hidden auto;
+  }
+  .mp-stage-map .mp-main,
+  .mp-stage-map .mp-detail {
+    overflow: visible;
+  }
+  .mp-stage-map .mp-detail {
+    padding: 8px 0 0;
+    border-left: 0;
+  }
+}
+`;var K=`/* The bar lends its parts to the frame: head above, tabs below, code in the map's place. */
+.mp-bar .mp-lab-head {
   display: flex;
-  flex-wrap: wrap;
+  align-items: center;
+  gap: 10px;
+  min-width: 0;
+  padding: 0 10px;
+}
+.mp-lab-head b {
+  font-weight: 650;
+}
+.mp-lab-head code {
+  flex: 0 1 auto;
+  min-width: 0;
+  overflow: hidden;
+  background: none;
+  color: var(--mp-soft);
+  font: 12px var(--mp-mono);
+  text-overflow: ellipsis;
+  white-space: nowrap;
+}
+.mp-lab-head .mp-step {
+  flex: 1 1 0;
+  min-width: 0;
+  overflow: hidden;
+  color: var(--mp-soft);
+  font-size: 12px;
+  text-align: right;
+  text-overflow: ellipsis;
+  white-space: nowrap;
+}
+.mp.mp-bar .mp-error {
+  flex: 1 1 40%;
+  min-width: 0;
+  margin: 0;
+  padding: 1px 8px;
+  overflow: hidden;
+  text-overflow: ellipsis;
+  white-space: nowrap;
+}
+.mp-bar .mp-tools {
+  display: flex;
+  flex: none;
   gap: 4px;
 }
-.mp.mp-bar .mp-parts button {
-  padding: 2px 9px;
+.mp.mp-bar .mp-tools > button,
+.mp.mp-bar .mp-tabs button {
+  padding: 1px 8px;
   font-size: 12px;
 }
-.mp.mp-bar .mp-parts button[aria-expanded="true"] {
-  border-color: var(--mp-brand);
-  background: color-mix(in srgb, var(--mp-brand) 12%, transparent);
+.mp-bar .mp-pop .mp-sheet {
+  right: 0;
+  left: auto;
+}
+.mp-bar .mp-tabs {
+  display: flex;
+  align-items: stretch;
+  gap: 2px;
+  padding: 0 6px;
+  overflow-x: auto;
+}
+.mp.mp-bar .mp-tabs button {
+  flex: none;
+  border-color: transparent;
+  border-top: 2px solid transparent;
+  border-radius: 0;
+  background: linear-gradient(
+    to right,
+    color-mix(in srgb, var(--mp-brand) 18%, transparent) var(--done, 0%),
+    transparent var(--done, 0%)
+  );
+}
+.mp.mp-bar .mp-tabs button[aria-selected="true"] {
+  border-top-color: var(--mp-brand);
+  font-weight: 600;
 }
 .mp-bar .mp-code {
-  flex: 1 0 100%;
   min-width: 0;
+  padding: 8px 12px;
+  overflow: auto;
 }
 .mp-code > div {
   display: flex;
@@ -300,7 +464,6 @@ var k=`.mp {
   font-size: 12px;
 }
 .mp.mp-bar .mp-code pre {
-  max-height: 460px;
   margin: 6px 0 4px;
   padding: 8px 10px;
   overflow: auto;
@@ -310,75 +473,25 @@ var k=`.mp {
   font: 12px / 1.5 var(--mp-mono);
   white-space: pre;
 }
-`;var N=`.mp-lab > .mp-lab-sweep {
+.mp-bar .mp-keys {
+  max-height: 90vh;
+  padding: 14px 18px;
+  border: 1px solid var(--mp-edge);
+  border-radius: 8px;
+  background: var(--mp-bg);
+  color: var(--mp-ink);
+  font: 13px / 1.45 var(--jp-ui-font-family, system-ui, sans-serif);
+}
+.mp-keys dl {
   display: grid;
-  grid-template-rows: minmax(0, 1fr);
-  margin: 0;
-  border-top: 1px solid var(--jp-border-color2, #e0e4e8);
-  overflow: hidden;
+  grid-template-columns: max-content minmax(0, 1fr);
+  gap: 3px 14px;
+  margin: 8px 0;
 }
-.mp-lab > .mp-lab-sweep.mp-folded {
-  grid-template-rows: minmax(0, 0fr);
-  border-top-width: 0;
-  visibility: hidden;
+.mp-keys dt {
+  font-family: var(--mp-mono);
 }
-.mp-lab-sweep > * {
-  min-width: 0;
-  min-height: 0;
-  margin: 0;
-  overflow: hidden;
-}
-@media (prefers-reduced-motion: no-preference) {
-  .mp-lab > .mp-lab-sweep {
-    transition:
-      grid-template-rows 0.25s ease,
-      visibility 0.25s;
-  }
-}
-/* In the lab the monitor is one line, as far as there is room: state, facts, buttons, and its progress below. */
-.mp-lab .mp-lab-sweep .mp-monitor {
-  display: flex;
-  flex-wrap: wrap;
-  align-items: center;
-  gap: 6px 16px;
-  padding: 7px 14px;
-}
-.mp-lab-sweep .mp-monitor .mp-head {
-  display: contents;
-}
-.mp-lab-sweep .mp-monitor .mp-state {
-  flex: none;
-}
-.mp-lab-sweep .mp-monitor .mp-facts {
-  display: flex;
-  flex: 1 1 300px;
-  flex-wrap: wrap;
-  order: 1;
-  gap: 2px 16px;
+.mp-keys dd {
   margin: 0;
 }
-.mp-lab-sweep .mp-monitor .mp-buttons {
-  order: 2;
-}
-.mp-lab-sweep .mp-monitor .mp-buttons button {
-  padding: 2px 9px;
-  font-size: 12px;
-}
-.mp-lab-sweep .mp-monitor .mp-progress {
-  flex: 1 0 100%;
-  order: 3;
-  height: 3px;
-}
-.mp-lab-sweep .mp-monitor[data-status="finished"] .mp-progress {
-  display: none;
-}
-.mp-lab-sweep .mp-monitor > p {
-  flex: 1 0 100%;
-  order: 4;
-  margin: 0;
-}
-/* While the monitor is open, the map need not say the same again. */
-.mp-lab > .mp-lab-sweep:not(.mp-folded) ~ .mp-lab-body .mp-heatmap[data-status="running"] :is(.mp-progress, .mp-count) {
-  visibility: hidden;
-}
-`;var v="code",B="sweep",D={patches:".mp-patches",tokens:".mp-tokens",pairs:".mp-gallery",studies:".mp-study",sweep:".mp-monitor",code:".mp-code"},U=1e4,q=3e3,R=["wheel","touchmove","pointerdown","keydown"],w=class{stops=[];reveal(t,r,n){this.stop();let a=r.closest(".mp-lab")??r,o=()=>{let p=a.querySelector(D[t]??"");p?.checkVisibility()&&p.offsetHeight>0&&this.show(p,a,n)},l=new MutationObserver(o);l.observe(a,{subtree:!0,childList:!0,attributes:!0,attributeFilter:["class","style"]}),this.stops.push(()=>l.disconnect()),this.stopAfter(U),o()}show(t,r,n){this.stop(),t.tabIndex<0&&(t.tabIndex=-1);let{activeElement:a}=document;(a===null||a===n||a===document.body)&&t.focus({preventScroll:!0});let o=new ResizeObserver(()=>t.scrollIntoView({block:"nearest"}));o.observe(r),o.observe(t),this.stops.push(()=>o.disconnect());let l=()=>this.stop();for(let p of R)addEventListener(p,l,{capture:!0,passive:!0});this.stops.push(()=>{for(let p of R)removeEventListener(p,l,{capture:!0})}),this.stopAfter(q),t.scrollIntoView({block:"nearest"})}stopAfter(t){let r=setTimeout(()=>this.stop(),t);this.stops.push(()=>clearTimeout(r))}stop(){for(let t of this.stops.splice(0))t()}};function K(e,t,r){let n=s("div",{class:"mp-parts",role:"group","aria-label":"parts of the lab"}),a=new Map,o=(c,u)=>{let i=e.get("opened"),m=i.includes(c);e.set("opened",m?i.filter(f=>f!==c):[...i,c]),e.save_changes(),m||r(c,u)},l=(c,u)=>{let i=s("button",{type:"button","data-testid":`open-${c}`},u);return c===v&&i.setAttribute("aria-controls",t),i.addEventListener("click",()=>o(c,i)),a.set(c,i),i},p=e.widget_manager===null;return{element:n,draw:()=>{e.get("parts").filter(([i])=>!p||i===v).map(([i,m])=>a.get(i)??l(i,m)).forEach((i,m)=>{n.children[m]!==i&&n.insertBefore(i,n.children[m]??null)});for(let[i,m]of a)m.setAttribute("aria-expanded",String(e.get("opened").includes(i)))}}}function V(e){let t=s("pre",{tabindex:0,"data-testid":"lab-code","aria-label":"Python of what is on the screen"}),r=s("span",{role:"status"}),n=s("button",{type:"button","data-testid":"copy-code"},"Copy");n.addEventListener("click",async()=>{let o=await L(t.textContent??"");r.textContent=o?"copied":"Clipboard access is blocked. Select and copy the text instead."});let a=s("div",{},"Code for this view",n,r);return{element:s("div",{class:"mp-code",id:e},a,t),text:t}}function X({model:e,el:t}){let r=E(k+C+N,"bar","mllm_probe"),n=s("code"),a=s("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),o=s("button",{type:"button",class:"mp-resume","data-testid":"lab-resume"});o.addEventListener("click",()=>e.send({kind:"resume"}));let l=s("i"),p=s("div",{class:"mp-progress",role:"progressbar","aria-label":"progress"},l),h=s("p",{class:"mp-error",role:"alert"}),c=A("code"),u=new w,i=K(e,c,(d,O)=>u.reveal(d,r,O)),m=V(c);r.append(s("b",{},"mllm_probe"),n,a,o,p,i.element,h,m.element),t.append(r);let f=()=>{n.textContent=e.get("title"),a.textContent=e.get("step"),o.textContent=e.get("resume")||"Resume",b(o,e.get("resume")!==""&&e.widget_manager!==null);let d=Math.round(e.get("progress")*100);l.style.transform=`scaleX(${d/100})`,p.setAttribute("aria-valuenow",String(d)),b(p,e.get("status")==="running"&&!e.get("opened").includes(B)),h.textContent=e.get("message"),b(h,e.get("message")!==""),i.draw(),b(m.element,e.get("opened").includes(v)),m.text.textContent=e.get("code")||"# nothing is on the screen yet"},y=["title","step","resume","status","progress","message","opened","code","parts"].map(d=>`change:${d}`);for(let d of y)e.on(d,f);return f(),()=>{u.stop();for(let d of y)e.off(d,f)}}var De={render:S(X)};export{De as default};
+`;var oe=["map","study","code"],v=class{constructor(t){this.model=t;this.element.addEventListener("keydown",r=>this.onKey(r))}model;element=i("div",{class:"mp-tabs",role:"tablist","aria-label":"parts of the lab"});made=new Map;make(t,r){let n=i("button",{type:"button",role:"tab","data-testid":`tab-${t}`,"data-name":t},r);return n.addEventListener("click",()=>this.choose(t)),this.made.set(t,n),n}choose(t){this.model.set("tab",t),this.model.save_changes()}onKey(t){let r={ArrowRight:1,ArrowLeft:-1}[t.key],n=[...this.element.children],a=n.indexOf(t.target);if(r===void 0||a<0)return;t.preventDefault();let o=n[(a+r+n.length)%n.length];this.choose(o?.dataset.name??""),o?.focus()}draw(){let{model:t}=this,r=t.get("tab"),n=t.widget_manager===null,a=t.get("parts").filter(([s])=>!n||s===r||oe.includes(s));a.map(([s,p])=>this.made.get(s)??this.make(s,p)).forEach((s,p)=>{this.element.children[p]!==s&&this.element.insertBefore(s,this.element.children[p]??null)});for(let[s,p]of this.made)p.setAttribute("aria-selected",String(s===r)),p.tabIndex=s===r?0:-1;this.drawSweep(a.find(([s])=>s==="sweep")?.[1]??"Sweep")}drawSweep(t){let r=this.made.get("sweep");if(!r)return;let n=this.model.get("status")==="running",a=Math.round(100*this.model.get("progress")),o=this.model.get("left"),s=n?[t,`${a} %`,o].filter(Boolean).join(" \xB7 "):t;r.textContent!==s&&(r.textContent=s),r.style.setProperty("--done",n?`${a}%`:"0%")}};var ae='mp.report(lab.grid, "report.html")';function se(e){let t=i("pre",{tabindex:0,"data-testid":"lab-code","aria-label":"Python of what is on the screen"}),r=i("span",{role:"status"}),n=i("button",{type:"button","data-testid":"copy-code"},"Copy");n.addEventListener("click",async()=>{let o=await E(t.textContent??"");r.textContent=o?"copied":"Clipboard access is blocked. Select and copy the text instead."});let a=i("div",{},"Code for this view",n,r);return{element:i("div",{class:"mp-code",id:e},a,t),text:t}}function ie(...e){let t=i("div",{class:"mp-tools",role:"toolbar","aria-label":"tools of the lab"},...e),r=()=>[...t.querySelectorAll(":scope > button:not(:disabled), :scope > details > summary")].filter(a=>!a.hidden),n=a=>{for(let o of t.querySelectorAll(":scope > button, :scope > details > summary"))o.tabIndex=o===a?0:-1};return t.addEventListener("keydown",a=>{let o={ArrowRight:1,ArrowLeft:-1}[a.key],s=r(),p=s.indexOf(a.target);if(o===void 0||p<0)return;let c=s[(p+o+s.length)%s.length];n(c),c?.focus(),a.preventDefault()}),n(e.at(-1)),t}function pe(e,t){let r=i("p",{class:"mp-note",role:"status","data-testid":"shared"}),n=(l,x,b)=>{let y=i("button",{type:"button","data-testid":l},x);return y.addEventListener("click",b),y},a=async l=>{r.textContent=await E(l)?`copied: ${l}`:`copy this line: ${l}`},o=l=>{r.textContent="saving \u2026",e.send({kind:l})},s=[n("share-line","Copy this setting as Python",()=>a(e.get("selection_code")))];s.push(n("share-report","Copy the line of a report",()=>a(ae)));let p=[n("share-page","Save as a page (HTML)",()=>o("page"))];p.push(n("share-csv","Save the map's numbers (CSV)",()=>o("csv")));let c=()=>{r.textContent=e.get("message")===""?e.get("shared"):"",u(s[0],e.get("selection_code")!=="");for(let l of p)u(l,e.widget_manager!==null)};for(let l of["shared","message","selection_code"])e.on(`change:${l}`,c),t.addEventListener("abort",()=>e.off(`change:${l}`,c));return c(),O("share","Share",t,...s,...p,r)}function me({model:e,el:t}){let r=new AbortController,{signal:n}=r,a=N(T+K+P,"bar","mllm_probe"),o=i("code"),s=i("span",{class:"mp-step",role:"status","data-testid":"lab-status"}),p=(d,f,h,B)=>{let S=i("button",{type:"button","data-testid":d,title:h,"aria-label":h},f);return S.addEventListener("click",B),S},c=p("lab-resume","Resume","go on with what was stopped",()=>e.send({kind:"resume"})),l=p("undo","\u21B6","undo (Ctrl-Z)",()=>e.send({kind:"undo"})),x=p("redo","\u21B7","redo (Ctrl-Shift-Z)",()=>e.send({kind:"redo"})),b=z(),y=p("help","?","keys of the lab",()=>b.showModal()),w=i("p",{class:"mp-error",role:"alert"}),A=new v(e),L=se(R("code")),I=ie(l,x,pe(e,n),y),G=i("div",{class:"mp-lab-head"},i("b",{},"mllm_probe"),o,w,s,c,I);a.append(G,A.element,L.element,b),t.append(a);let D=d=>{let f=a.closest(".mp-lab");if(!f||!(d.target instanceof Element)||d.target.closest(".mp-lab")!==f||b.open)return;let h=$(d);!h||!j(h,f)||(d.preventDefault(),d.stopPropagation())};document.addEventListener("keydown",D,{capture:!0,signal:n});let k=()=>{o.textContent=e.get("title"),o.title=e.get("title"),s.textContent=e.get("step"),c.textContent=e.get("resume")||"Resume";let d=e.widget_manager!==null;u(c,e.get("resume")!==""&&d),l.disabled=!e.get("can_undo")||!d,x.disabled=!e.get("can_redo")||!d,w.textContent=e.get("message"),w.title=e.get("message"),u(w,e.get("message")!==""),a.dataset.tab=e.get("tab"),A.draw(),L.text.textContent=e.get("code")||"# nothing is on the screen yet"},W=["title","step","resume","status","progress","left","message","tab","code","parts","can_undo","can_redo"];for(let d of W)e.on(`change:${d}`,k),n.addEventListener("abort",()=>e.off(`change:${d}`,k));return k(),()=>r.abort()}var ut={render:_(me)};export{ut as default};

@@ -210,7 +210,41 @@ var b=`.mp {
   transform: scaleX(0);
   transform-origin: left;
 }
-`;function i(r,e={},...t){let n=document.createElement(r);for(let[o,a]of Object.entries(e))a!==void 0&&a!==!1&&n.setAttribute(o,a===!0?"":String(a));return n.append(...t),n}function h(r,e,t){let n=i("section",{class:`mp mp-${e}`,"aria-label":t,"data-lm-suppress-shortcuts":"true"});return n.append(i("style",{},r)),n.addEventListener("keydown",o=>o.stopPropagation()),n}function x(r,e){r.hidden=!e}function v(r){return!(r>0)||r>=100?r>=100?0:1:r>2?1:Math.min(5,2-Math.min(0,Math.floor(Math.log10(r))+1))}function L(r,e=1){if(!Number.isFinite(r))return"\u2013";let t=Math.abs(r).toFixed(e);return r<0&&Number(t)!==0?"\u2212"+t:t}function g(r,e=1){let t=L(r,e);return r>0&&Number(t)!==0?`+${t}`:t}var R=[1,1.2,1.4,1.6,1.8,2,2.2,2.5,2.8,3,3.5,4,4.5,5,5.5,6,7,8,9,10];function y(r){if(!(r>0)||!Number.isFinite(r))return 1;let e=10**Math.floor(Math.log10(r));return(R.find(n=>n*e>=r*(1-1e-9))??10)*e}function T(r){return r?r instanceof ArrayBuffer?r:r.buffer.slice(r.byteOffset,r.byteOffset+r.byteLength):new ArrayBuffer(0)}var w=r=>new Float32Array(T(r));var k=`.mp-inside .mp-inside-state {
+.mp-pop {
+  position: relative;
+  flex: none;
+}
+.mp-pop > summary {
+  padding: 2px 9px;
+  border: 1px solid var(--mp-edge);
+  border-radius: 5px;
+  font-size: 12px;
+  white-space: nowrap;
+  cursor: pointer;
+  list-style: none;
+}
+.mp-pop > summary::after {
+  content: " \u25BE";
+}
+.mp-pop > .mp-sheet {
+  position: absolute;
+  z-index: 20;
+  top: calc(100% + 3px);
+  left: 0;
+  display: flex;
+  flex-direction: column;
+  gap: 6px;
+  width: max-content;
+  max-width: min(460px, 80vw);
+  max-height: 340px;
+  padding: 10px 12px;
+  overflow: auto;
+  border: 1px solid var(--mp-edge);
+  border-radius: 6px;
+  background: var(--mp-bg);
+  box-shadow: 0 4px 14px rgb(0 0 0 / 18%);
+}
+`;function i(r,e={},...t){let n=document.createElement(r);for(let[a,o]of Object.entries(e))o!==void 0&&o!==!1&&n.setAttribute(a,o===!0?"":String(o));return n.append(...t),n}function h(r,e,t){let n=i("section",{class:`mp mp-${e}`,"aria-label":t,"data-lm-suppress-shortcuts":"true"});return n.append(i("style",{},r)),n.addEventListener("keydown",a=>a.stopPropagation()),n}function x(r,e){r.hidden=!e}function v(r){return!(r>0)||r>=100?r>=100?0:1:r>2?1:Math.min(5,2-Math.min(0,Math.floor(Math.log10(r))+1))}function L(r,e=1){if(!Number.isFinite(r))return"\u2013";let t=Math.abs(r).toFixed(e);return r<0&&Number(t)!==0?"\u2212"+t:t}function g(r,e=1){let t=L(r,e);return r>0&&Number(t)!==0?`+${t}`:t}var R=[1,1.2,1.4,1.6,1.8,2,2.2,2.5,2.8,3,3.5,4,4.5,5,5.5,6,7,8,9,10];function y(r){if(!(r>0)||!Number.isFinite(r))return 1;let e=10**Math.floor(Math.log10(r));return(R.find(n=>n*e>=r*(1-1e-9))??10)*e}function T(r){return r?r instanceof ArrayBuffer?r:r.buffer.slice(r.byteOffset,r.byteOffset+r.byteLength):new ArrayBuffer(0)}var w=r=>new Float32Array(T(r));var k=`.mp-inside .mp-inside-state {
   color: var(--mp-faint);
   font-size: 12px;
 }
@@ -341,4 +375,4 @@ var b=`.mp {
 [data-jp-theme-light="false"] .mp-gallery-bar > i[data-sign="negative"] {
   background: var(--mp-negative, #58a6ff);
 }
-`;function A(r,e,t){return t<0||r.length<e*(t+1)?[]:[...r.subarray(t*e,(t+1)*e)]}function F(r){let e=r.filter(Number.isFinite);return e.reduce((t,n)=>t+n,0)/e.length}function N(r,e){let t=Number.isFinite(r)&&e>0?Math.max(-1,Math.min(1,r/e)):0;return{left:t<0?50+50*t:50,width:50*Math.abs(t)}}var $=["values","layers","layer","concept","unit","meaning","shown","status","message"],u=class{constructor(e,t){this.model=e;this.root.append(i("div",{class:"mp-head"},this.title,this.state,this.mean),this.list,this.meaning,this.error),t.append(this.root),e.on("change:pairs",this.fill);for(let n of $)e.on(`change:${n}`,this.draw);this.fill()}model;root=h(b+k+M,"gallery","Pairs of images and their separation");title=i("h3");state=i("span",{class:"mp-inside-state",role:"status","data-testid":"gallery-status"});mean=i("span",{class:"mp-gallery-mean","data-testid":"gallery-mean"});list=i("ul",{class:"mp-gallery-list","data-testid":"gallery"});meaning=i("p",{class:"mp-note"});error=i("p",{class:"mp-error",role:"alert"});urls=[];rows=[];close(){this.model.off("change:pairs",this.fill);for(let e of $)this.model.off(`change:${e}`,this.draw);this.forget()}fill=()=>{this.forget(),this.rows=[];let e=this.model.get("shown").concept??this.model.get("concept"),t=this.model.get("pairs").map(n=>{let o=i("i"),a=i("b");this.rows.push({fill:o,number:a});let p=i("div",{class:"mp-gallery-pair"},this.picture(n.positive,`${n.label}: with ${e}`),this.picture(n.negative,`${n.label}: without ${e}`));return i("li",{},p,i("div",{class:"mp-gallery-bar","aria-hidden":"true"},o),a)});this.list.replaceChildren(...t),this.draw()};picture(e,t){let n=URL.createObjectURL(new Blob([e],{type:"image/png"}));return this.urls.push(n),i("img",{src:n,alt:t,title:t})}forget(){for(let e of this.urls.splice(0))URL.revokeObjectURL(e)}draw=()=>{let{model:e}=this,t=w(e.get("values")),n=this.rows.length,o=e.get("layers").indexOf(e.get("layer")),a=A(t,n,o),p=y(t.reduce((s,m)=>Math.max(s,Math.abs(m)||0),0)),c=v(p),f=e.get("unit");this.rows.forEach(({fill:s,number:m},j)=>{let d=a[j]??Number.NaN,{left:z,width:C}=N(d,p);s.style.left=`${z}%`,s.style.width=`${C}%`,s.dataset.sign=d<0?"negative":"positive",m.textContent=`${g(d,c)} ${f}`});let l=e.get("shown").concept??"";this.title.textContent=`Pairs \xB7 ${l||e.get("concept")} \xB7 layer ${e.get("layer")}`,this.mean.textContent=n>0?`mean ${g(F(a),c)} ${f} over ${n} pairs`:"",this.state.textContent={running:"reading the images \u2026",cancelled:"stopped"}[e.get("status")]??"",this.list.dataset.old=String(l!==""&&l!==e.get("concept")),this.meaning.textContent=n>0?`Difference in projection (with \u2212 without). ${e.get("meaning")}`:"",this.error.textContent=e.get("message"),x(this.error,e.get("message")!=="")}};function S({model:r,el:e}){let t=new u(r,e);return()=>t.close()}var Y={render:S};export{Y as default};
+`;function A(r,e,t){return t<0||r.length<e*(t+1)?[]:[...r.subarray(t*e,(t+1)*e)]}function F(r){let e=r.filter(Number.isFinite);return e.reduce((t,n)=>t+n,0)/e.length}function N(r,e){let t=Number.isFinite(r)&&e>0?Math.max(-1,Math.min(1,r/e)):0;return{left:t<0?50+50*t:50,width:50*Math.abs(t)}}var $=["values","layers","layer","concept","unit","meaning","shown","status","message"],u=class{constructor(e,t){this.model=e;this.root.append(i("div",{class:"mp-head"},this.title,this.state,this.mean),this.list,this.meaning,this.error),t.append(this.root),e.on("change:pairs",this.fill);for(let n of $)e.on(`change:${n}`,this.draw);this.fill()}model;root=h(b+k+M,"gallery","Pairs of images and their separation");title=i("h3");state=i("span",{class:"mp-inside-state",role:"status","data-testid":"gallery-status"});mean=i("span",{class:"mp-gallery-mean","data-testid":"gallery-mean"});list=i("ul",{class:"mp-gallery-list","data-testid":"gallery"});meaning=i("p",{class:"mp-note"});error=i("p",{class:"mp-error",role:"alert"});urls=[];rows=[];close(){this.model.off("change:pairs",this.fill);for(let e of $)this.model.off(`change:${e}`,this.draw);this.forget()}fill=()=>{this.forget(),this.rows=[];let e=this.model.get("shown").concept??this.model.get("concept"),t=this.model.get("pairs").map(n=>{let a=i("i"),o=i("b");this.rows.push({fill:a,number:o});let s=i("div",{class:"mp-gallery-pair"},this.picture(n.positive,`${n.label}: with ${e}`),this.picture(n.negative,`${n.label}: without ${e}`));return i("li",{},s,i("div",{class:"mp-gallery-bar","aria-hidden":"true"},a),o)});this.list.replaceChildren(...t),this.draw()};picture(e,t){let n=URL.createObjectURL(new Blob([e],{type:"image/png"}));return this.urls.push(n),i("img",{src:n,alt:t,title:t})}forget(){for(let e of this.urls.splice(0))URL.revokeObjectURL(e)}draw=()=>{let{model:e}=this,t=w(e.get("values")),n=this.rows.length,a=e.get("layers").indexOf(e.get("layer")),o=A(t,n,a),s=y(t.reduce((p,m)=>Math.max(p,Math.abs(m)||0),0)),c=v(s),f=e.get("unit");this.rows.forEach(({fill:p,number:m},z)=>{let d=o[z]??Number.NaN,{left:j,width:C}=N(d,s);p.style.left=`${j}%`,p.style.width=`${C}%`,p.dataset.sign=d<0?"negative":"positive",m.textContent=`${g(d,c)} ${f}`});let l=e.get("shown").concept??"";this.title.textContent=`Pairs \xB7 ${l||e.get("concept")} \xB7 layer ${e.get("layer")}`,this.mean.textContent=n>0?`mean ${g(F(o),c)} ${f} over ${n} pairs`:"",this.state.textContent={running:"reading the images \u2026",cancelled:"stopped"}[e.get("status")]??"",this.list.dataset.old=String(l!==""&&l!==e.get("concept")),this.meaning.textContent=n>0?`Difference in projection (with \u2212 without). ${e.get("meaning")}`:"",this.error.textContent=e.get("message"),x(this.error,e.get("message")!=="")}};function S({model:r,el:e}){let t=new u(r,e);return()=>t.close()}var Y={render:S};export{Y as default};

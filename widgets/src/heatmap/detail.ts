@@ -90,11 +90,12 @@ export class Detail {
   }
 
   /** Draw again; `fresh` where data, theme or width are others, else only if another cell is selected. */
-  draw(cells: Cells, selection: Selection | null, strength: number, width: number, theme: Theme, fresh: boolean): void {
+  draw(cells: Cells, selection: Selection | null, strength: number, theme: Theme, fresh: boolean): void {
     const there = selection !== null && cells.value.some(Number.isFinite);
     show(this.element, there);
     if (!selection || !there) return;
     this.now = { cells, selection, strength };
+    const width = Math.floor(this.element.clientWidth);
     const off = this.model.get("has_off_target");
     const view = off ? this.model.get("detail") : "dose_response";
     const key = JSON.stringify([selection, strength, view, width]);

@@ -40,6 +40,8 @@ class View {
   private readonly error = h("p", { class: "mp-error", role: "alert", "data-testid": "heatmap-error" });
   private readonly painter = new Painter(this.canvas);
   private readonly row = h("div", { class: "mp-row" });
+  /** All but the details, which stand below, or beside where a lab gives the map its height. */
+  private readonly main = h("div", { class: "mp-main" });
   /** In the place of the map until its concepts are known. */
   private readonly skeleton = h("div", {
     class: "mp-skeleton",
@@ -77,7 +79,8 @@ class View {
       const cells = Array.from({ length: SKELETON.columns }, () => h("i"));
       this.skeleton.append(h("div", {}, h("b"), ...cells));
     }
-    this.root.append(head, this.row, this.reading.element, this.bar, ...map, this.error, this.detail.element);
+    this.main.append(head, this.row, this.reading.element, this.bar, ...map, this.error);
+    this.root.append(this.main, this.detail.element);
     el.append(this.root);
     this.cells = readCells(model);
     this.listen(signal);
@@ -94,7 +97,7 @@ class View {
     ];
     for (const [names, react] of watched) for (const name of names) model.on(`change:${name}`, react);
     const resize = new ResizeObserver(() => this.redraw("theme"));
-    resize.observe(this.root);
+    resize.observe(this.main);
     const stopTheme = onThemeChange(() => this.redraw("theme"));
     signal.addEventListener("abort", () => {
       for (const [names, react] of watched) for (const name of names) model.off(`change:${name}` as "change:n", react);
@@ -216,7 +219,7 @@ class View {
 
   private measure(again: boolean): void {
     const style = getComputedStyle(this.root);
-    const width = Math.floor(this.root.clientWidth - Number.parseFloat(style.paddingLeft) * 2);
+    const width = Math.floor(this.main.clientWidth);
     if ((width === this.width && !again) || width <= 0) return;
     this.width = width;
     this.stale.numbers = true;
@@ -258,7 +261,7 @@ class View {
     this.drawNotes();
     this.drawReadout(strength);
     this.scrubber.draw(this.cells.strengths, this.model.get("strength_unit"), strength);
-    this.detail.draw(this.cells, this.selection, strength, this.width, theme, fresh);
+    this.detail.draw(this.cells, this.selection, strength, theme, fresh);
     this.drawState();
     this.stale = { frame: false, numbers: false, choices: false, theme: false };
   }

@@ -1,125 +1,37 @@
-/** The bar above the lab: which model this is, what is being computed, and what can be opened below. */
+/** The frame of the lab: its title and tools above, its tabs below, the code in the place of the map, and the keys. */
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import base from "../base/base.css";
 import { h, show, uniqueId, widgetRoot } from "../base/dom";
 import { withKernelNote } from "../base/kernel";
+import { popover } from "../base/popover";
 import { toClipboard } from "../heatmap/copying";
+import { act, keyOf, sheet } from "./keys";
+import frame from "./lab.css";
 import css from "./lab_bar.css";
-import sweep from "./sweep.css";
+import { Tabs } from "./tabs";
 
-interface Traits {
+export interface Traits {
   title: string;
   step: string;
   /** Label of the button that goes on with what was stopped; empty without any. */
   resume: string;
   status: string;
   progress: number;
+  /** Time that the work still takes, in words. */
+  left: string;
   message: string;
   parts: [string, string][];
-  opened: string[];
+  tab: string;
   code: string;
+  /** What a command of the menu wrote. */
+  shared: string;
+  can_undo: boolean;
+  can_redo: boolean;
+  /** The line of Python that restores the selection. */
+  selection_code: string;
 }
 
-const CODE = "code";
-const SWEEP = "sweep";
-/** Where each part appears in the lab. */
-const PLACES: Record<string, string> = {
-  patches: ".mp-patches",
-  tokens: ".mp-tokens",
-  pairs: ".mp-gallery",
-  studies: ".mp-study",
-  sweep: ".mp-monitor",
-  code: ".mp-code",
-};
-/** Milliseconds in which a part that was opened is expected; later the person is elsewhere. */
-const SOON = 10_000;
-/** Milliseconds in which it is kept in view while the lab around it still grows. */
-const GROWING = 3000;
-const MOVES = ["wheel", "touchmove", "pointerdown", "keydown"] as const;
-
-/** Brings a part that was just opened into view, and the focus to it, as soon as it is there. */
-class Revealer {
-  private stops: (() => void)[] = [];
-
-  /** `button` opened the part called `name`, somewhere in the same lab as `root`. */
-  reveal(name: string, root: HTMLElement, button: HTMLElement): void {
-    this.stop();
-    const lab = root.closest<HTMLElement>(".mp-lab") ?? root;
-    const look = () => {
-      const part = lab.querySelector<HTMLElement>(PLACES[name] ?? "");
-      if (part?.checkVisibility() && part.offsetHeight > 0) this.show(part, lab, button);
-    };
-    const waiting = new MutationObserver(look);
-    waiting.observe(lab, { subtree: true, childList: true, attributes: true, attributeFilter: ["class", "style"] });
-    this.stops.push(() => waiting.disconnect());
-    this.stopAfter(SOON);
-    look();
-  }
-
-  private show(part: HTMLElement, lab: HTMLElement, button: HTMLElement): void {
-    this.stop();
-    if (part.tabIndex < 0) part.tabIndex = -1;
-    const { activeElement } = document;
-    if (activeElement === null || activeElement === button || activeElement === document.body) {
-      part.focus({ preventScroll: true });
-    }
-    const growing = new ResizeObserver(() => part.scrollIntoView({ block: "nearest" }));
-    growing.observe(lab);
-    growing.observe(part);
-    this.stops.push(() => growing.disconnect());
-    const stop = () => this.stop();
-    for (const kind of MOVES) addEventListener(kind, stop, { capture: true, passive: true });
-    this.stops.push(() => {
-      for (const kind of MOVES) removeEventListener(kind, stop, { capture: true });
-    });
-    this.stopAfter(GROWING);
-    part.scrollIntoView({ block: "nearest" });
-  }
-
-  private stopAfter(time: number): void {
-    const timer = setTimeout(() => this.stop(), time);
-    this.stops.push(() => clearTimeout(timer));
-  }
-
-  stop(): void {
-    for (const stop of this.stops.splice(0)) stop();
-  }
-}
-
-/** A button for each part, pressed while the part is open; on a saved page only for what it holds. */
-function buttons(
-  model: AnyModel<Traits>,
-  codeId: string,
-  reveal: (name: string, button: HTMLElement) => void,
-): { element: HTMLElement; draw: () => void } {
-  const element = h("div", { class: "mp-parts", role: "group", "aria-label": "parts of the lab" });
-  const made = new Map<string, HTMLButtonElement>();
-  const toggle = (name: string, button: HTMLElement) => {
-    const opened = model.get("opened");
-    const folds = opened.includes(name);
-    model.set("opened", folds ? opened.filter((other) => other !== name) : [...opened, name]);
-    model.save_changes();
-    if (!folds) reveal(name, button);
-  };
-  const make = (name: string, label: string) => {
-    const button = h("button", { type: "button", "data-testid": `open-${name}` }, label);
-    if (name === CODE) button.setAttribute("aria-controls", codeId);
-    button.addEventListener("click", () => toggle(name, button));
-    made.set(name, button);
-    return button;
-  };
-  const saved = model.widget_manager === null;
-  const draw = () => {
-    // A part may come later; the buttons that are there stay, one of them may have the focus.
-    const parts = model.get("parts").filter(([name]) => !saved || name === CODE);
-    const wanted = parts.map(([name, label]) => made.get(name) ?? make(name, label));
-    wanted.forEach((button, i) => {
-      if (element.children[i] !== button) element.insertBefore(button, element.children[i] ?? null);
-    });
-    for (const [name, button] of made) button.setAttribute("aria-expanded", String(model.get("opened").includes(name)));
-  };
-  return { element, draw };
-}
+const REPORT = 'mp.report(lab.grid, "report.html")';
 
 /** The Python of what is on the screen, with a button that copies it. */
 function listing(id: string): { element: HTMLElement; text: HTMLElement } {
@@ -134,46 +46,121 @@ function listing(id: string): { element: HTMLElement; text: HTMLElement } {
   return { element: h("div", { class: "mp-code", id }, head, text), text };
 }
 
+/** The buttons of the bar: one stop of the Tab key, arrow keys between them. */
+function toolbar(...buttons: HTMLElement[]): HTMLElement {
+  const element = h("div", { class: "mp-tools", role: "toolbar", "aria-label": "tools of the lab" }, ...buttons);
+  const stops = () =>
+    [...element.querySelectorAll<HTMLElement>(":scope > button:not(:disabled), :scope > details > summary")].filter(
+      (one) => !one.hidden,
+    );
+  const settle = (chosen: HTMLElement | undefined) => {
+    for (const one of element.querySelectorAll<HTMLElement>(":scope > button, :scope > details > summary")) {
+      one.tabIndex = one === chosen ? 0 : -1;
+    }
+  };
+  element.addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const all = stops();
+    const at = all.indexOf(event.target as HTMLElement);
+    if (by === undefined || at < 0) return;
+    const to = all[(at + by + all.length) % all.length];
+    settle(to);
+    to?.focus();
+    event.preventDefault();
+  });
+  settle(buttons.at(-1));
+  return element;
+}
+
+function share(model: AnyModel<Traits>, signal: AbortSignal): HTMLElement {
+  const said = h("p", { class: "mp-note", role: "status", "data-testid": "shared" });
+  const item = (testId: string, label: string, run: () => unknown) => {
+    const button = h("button", { type: "button", "data-testid": testId }, label);
+    button.addEventListener("click", run);
+    return button;
+  };
+  const copy = async (text: string) => {
+    said.textContent = (await toClipboard(text)) ? `copied: ${text}` : `copy this line: ${text}`;
+  };
+  const ask = (kind: string) => {
+    said.textContent = "saving …";
+    model.send({ kind });
+  };
+  const lines = [item("share-line", "Copy this setting as Python", () => copy(model.get("selection_code")))];
+  lines.push(item("share-report", "Copy the line of a report", () => copy(REPORT)));
+  const files = [item("share-page", "Save as a page (HTML)", () => ask("page"))];
+  files.push(item("share-csv", "Save the map's numbers (CSV)", () => ask("csv")));
+  const draw = () => {
+    said.textContent = model.get("message") === "" ? model.get("shared") : "";
+    show(lines[0] as HTMLElement, model.get("selection_code") !== "");
+    for (const file of files) show(file, model.widget_manager !== null);
+  };
+  for (const name of ["shared", "message", "selection_code"] as const) {
+    model.on(`change:${name}`, draw);
+    signal.addEventListener("abort", () => model.off(`change:${name}`, draw));
+  }
+  draw();
+  return popover("share", "Share", signal, ...lines, ...files, said);
+}
+
 function render({ model, el }: RenderProps<Traits>): () => void {
-  const root = widgetRoot(base + css + sweep, "bar", "mllm_probe");
+  const own = new AbortController();
+  const { signal } = own;
+  const root = widgetRoot(base + css + frame, "bar", "mllm_probe");
   const title = h("code");
   const step = h("span", { class: "mp-step", role: "status", "data-testid": "lab-status" });
-  const resume = h("button", { type: "button", class: "mp-resume", "data-testid": "lab-resume" });
-  resume.addEventListener("click", () => model.send({ kind: "resume" }));
-  const fill = h("i");
-  const bar = h("div", { class: "mp-progress", role: "progressbar", "aria-label": "progress" }, fill);
+  const button = (testId: string, text: string, label: string, run: () => void) => {
+    const made = h("button", { type: "button", "data-testid": testId, title: label, "aria-label": label }, text);
+    made.addEventListener("click", run);
+    return made;
+  };
+  const resume = button("lab-resume", "Resume", "go on with what was stopped", () => model.send({ kind: "resume" }));
+  const undo = button("undo", "↶", "undo (Ctrl-Z)", () => model.send({ kind: "undo" }));
+  const redo = button("redo", "↷", "redo (Ctrl-Shift-Z)", () => model.send({ kind: "redo" }));
+  const keys = sheet();
+  const help = button("help", "?", "keys of the lab", () => keys.showModal());
   const error = h("p", { class: "mp-error", role: "alert" });
-  const codeId = uniqueId("code");
-  const revealer = new Revealer();
-  const parts = buttons(model, codeId, (name, button) => revealer.reveal(name, root, button));
-  const code = listing(codeId);
-  root.append(h("b", {}, "mllm_probe"), title, step, resume, bar, parts.element, error, code.element);
+  const tabs = new Tabs(model);
+  const code = listing(uniqueId("code"));
+  const tools = toolbar(undo, redo, share(model, signal), help);
+  const head = h("div", { class: "mp-lab-head" }, h("b", {}, "mllm_probe"), title, error, step, resume, tools);
+  root.append(head, tabs.element, code.element, keys);
   el.append(root);
+  const onKey = (event: KeyboardEvent) => {
+    const lab = root.closest(".mp-lab");
+    if (!lab || !(event.target instanceof Element) || event.target.closest(".mp-lab") !== lab || keys.open) return;
+    const key = keyOf(event);
+    if (!key || !act(key, lab)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  document.addEventListener("keydown", onKey, { capture: true, signal });
   const draw = () => {
     title.textContent = model.get("title");
+    title.title = model.get("title");
     step.textContent = model.get("step");
     resume.textContent = model.get("resume") || "Resume";
-    show(resume, model.get("resume") !== "" && model.widget_manager !== null);
-    const progress = Math.round(model.get("progress") * 100);
-    fill.style.transform = `scaleX(${progress / 100})`;
-    bar.setAttribute("aria-valuenow", String(progress));
-    // The monitor, while it is open, has a line of its own.
-    show(bar, model.get("status") === "running" && !model.get("opened").includes(SWEEP));
+    const alive = model.widget_manager !== null;
+    show(resume, model.get("resume") !== "" && alive);
+    undo.disabled = !model.get("can_undo") || !alive;
+    redo.disabled = !model.get("can_redo") || !alive;
     error.textContent = model.get("message");
+    error.title = model.get("message");
     show(error, model.get("message") !== "");
-    parts.draw();
-    show(code.element, model.get("opened").includes(CODE));
+    root.dataset.tab = model.get("tab");
+    tabs.draw();
     code.text.textContent = model.get("code") || "# nothing is on the screen yet";
   };
-  const names = ["title", "step", "resume", "status", "progress", "message", "opened", "code", "parts"].map(
-    (name) => `change:${name}`,
-  );
-  for (const name of names) model.on(name, draw);
+  const names = [
+    ...(["title", "step", "resume", "status", "progress", "left", "message", "tab", "code", "parts"] as const),
+    ...(["can_undo", "can_redo"] as const),
+  ];
+  for (const name of names) {
+    model.on(`change:${name}`, draw);
+    signal.addEventListener("abort", () => model.off(`change:${name}`, draw));
+  }
   draw();
-  return () => {
-    revealer.stop();
-    for (const name of names) model.off(name as `change:${string}`, draw);
-  };
+  return () => own.abort();
 }
 
 export default { render: withKernelNote(render) };

@@ -30,6 +30,7 @@ export class Notices {
     const place = this.places.get(cause) ?? this.places.get("");
     if (this.error.parentElement !== place) place?.append(this.error);
     this.error.textContent = message;
+    this.error.title = message;
     show(this.error, message !== "");
     if (message !== "" && message !== this.said && moved) this.error.scrollIntoView({ block: "nearest" });
     this.said = message;
@@ -38,6 +39,7 @@ export class Notices {
   /** Say why the image shows little, and offer another where there is one. */
   suit(text: string, other: number): void {
     if (this.imageText.textContent !== text) this.imageText.textContent = text;
+    this.imageText.title = text;
     show(this.image, text !== "");
     show(this.other, other >= 0);
   }
@@ -46,6 +48,7 @@ export class Notices {
     for (const name of ["prompt", "scope", "picture", "advice"] as const) {
       const [element, text] = [this[name], texts[name]];
       if (element.textContent !== text) element.textContent = text;
+      element.title = text;
       show(element, text !== "");
     }
   }

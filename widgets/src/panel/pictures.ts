@@ -31,19 +31,25 @@ export class Gallery {
   private urls: string[] = [];
   private pictures: Picture[] = [];
 
-  /** Draw it with a place for what was wrong with an image. */
+  /** Ways to bring another image. */
+  readonly tools: HTMLElement;
+
+  /** Draw it with a place for what was wrong with an image; `compact` leaves the tools to whoever draws it. */
   constructor(
     private readonly asks: Asks,
     place: HTMLElement,
+    compact = false,
   ) {
     this.file.setAttribute("aria-label", "open an image file");
     const open = h("button", { type: "button", "data-testid": "open" }, "Open…");
     const draw = h("button", { type: "button", "data-testid": "new-scene" }, "New scene");
     this.seed.id = uniqueId("seed");
     const label = h("label", { for: this.seed.id, class: "mp-note" }, "seed");
-    const tools = h("div", { class: "mp-tools" }, open, draw, h("span", { class: "mp-pair" }, label, this.seed));
+    this.tools = h("div", { class: "mp-tools" }, open, draw, h("span", { class: "mp-pair" }, label, this.seed));
     this.figure.append(this.large, h("span", { class: "mp-drop", "aria-hidden": "true" }, "drop an image"));
-    this.element = h("div", {}, this.figure, this.caption, tools, place, this.file, this.thumbs);
+    this.element = h("div", {}, this.figure, this.caption, this.file);
+    if (compact) this.element.append(this.thumbs);
+    else this.element.append(this.tools, place, this.thumbs);
     this.thumbs.addEventListener("keydown", (event) => this.onKey(event));
     open.addEventListener("click", () => this.file.click());
     draw.addEventListener("click", () => this.asks.draw(Math.max(0, Math.round(Number(this.seed.value)) || 0)));

@@ -67,5 +67,9 @@ export interface Traits extends Settings {
   other_image: number;
   advice: string;
   activity: string;
+  /** A line of controls above the image and the answers; everything rare behind a button. */
+  compact: boolean;
+  /** What the lab's map says of the setting. */
+  verdict: string;
   serial: number;
 }

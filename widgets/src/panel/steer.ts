@@ -1,6 +1,6 @@
 /** The controls that steer: concept and second concept, their strengths, the layers. */
 import type { AnyModel } from "@anywidget/types";
-import { h, show } from "../base/dom";
+import { h, show, uniqueId } from "../base/dom";
 import { dose, strengthUnit } from "../base/numbers";
 import { fillSelect, fillTrack, labelled, type Option, place, ticks } from "./controls";
 import type { Settings, Traits } from "./setting";
@@ -16,10 +16,16 @@ const signed = (value: number) => (value > 0 ? "+" : "") + dose(value);
 
 export class Steer {
   readonly element: HTMLElement;
+  /** The same controls in one line, and those of a second concept. */
+  readonly line: HTMLElement[] = [];
+  readonly more: HTMLElement[] = [];
+  private readonly find = h("input", { type: "search", placeholder: "find", "data-testid": "find" });
+  private readonly found = h("datalist", { id: uniqueId("concepts") });
+  private readonly number = h("input", { type: "number", "data-testid": "dose", "aria-label": "dose as a number" });
   private readonly concept = h("select", { class: "mp-wide", "data-testid": "concept" });
   private readonly second = h("select", { class: "mp-wide", "data-testid": "second" });
   /** Why the chosen concept is grey. */
-  private readonly unfit = h("p", { class: "mp-note", "data-testid": "unfit" });
+  readonly unfit = h("p", { class: "mp-note", "data-testid": "unfit" });
   private readonly layer = h("input", { type: "range", step: 1, "data-testid": "layer" });
   private readonly last = h("select", { "data-testid": "window", "aria-label": "last layer of the window" });
   private readonly strength = h("input", { type: "range", "data-testid": "strength" });
@@ -36,6 +42,14 @@ export class Steer {
     private readonly move: Move,
     place: (...controls: string[]) => HTMLElement,
   ) {
+    this.listen();
+    this.find.setAttribute("list", this.found.id);
+    this.find.setAttribute("aria-label", "find a concept");
+    if (model.get("compact")) {
+      this.element = h("div", { class: "mp-steer" });
+      this.inLine();
+      return;
+    }
     const concepts = h("div", { class: "mp-two" });
     concepts.append(labelled("Concept", this.concept).element, labelled("Second concept", this.second).element);
     const through = h("label", { class: "mp-through" }, "to layer", this.last);
@@ -44,7 +58,19 @@ export class Steer {
     this.element = h("div", { class: "mp-steer" }, concepts, this.unfit, place("concept", "second"));
     this.element.append(layers, this.layerTicks, place("layer", "window"), doses, this.safe, this.strengthTicks);
     this.element.append(place("strength"), this.secondBox.element, place("second_strength"));
-    this.listen();
+  }
+
+  private inLine(): void {
+    this.concept.setAttribute("aria-label", "concept");
+    this.layer.setAttribute("aria-label", "layer");
+    this.strength.setAttribute("aria-label", "strength");
+    this.line.push(
+      h("span", { class: "mp-concepts" }, this.concept, this.find, this.found),
+      h("span", { class: "mp-layer" }, this.layerBox.element, h("label", {}, "to ", this.last)),
+      h("span", { class: "mp-dose" }, this.strengthBox.element, this.safe),
+      this.number,
+    );
+    this.more.push(labelled("Second concept", this.second).element, this.secondBox.element);
   }
 
   private listen(): void {
@@ -53,6 +79,17 @@ export class Steer {
     this.second.addEventListener("change", () => move({ second: this.second.value }));
     this.strength.addEventListener("input", () => move({ strength: Number(this.strength.value) }));
     this.secondStrength.addEventListener("input", () => move({ second_strength: Number(this.secondStrength.value) }));
+    this.number.addEventListener("change", () => {
+      const limit = model.get("strength_limit");
+      move({ strength: Math.max(-limit, Math.min(limit, Number(this.number.value) || 0)) });
+    });
+    this.find.addEventListener("change", () => {
+      const typed = this.find.value.trim().toLowerCase();
+      const names = model.get("concepts");
+      const concept = names.find((name) => name === typed) ?? names.find((name) => typed && name.includes(typed));
+      if (concept) move({ concept });
+      this.find.value = "";
+    });
     this.layer.addEventListener("input", () => {
       const layer = Number(this.layer.value);
       move({ layer, window: shifted(layer, model.get("window"), model.get("layers")) });
@@ -81,7 +118,8 @@ export class Steer {
     const [low, high] = known ? [Math.min(...layers), Math.max(...layers)] : [0, 0];
     Object.assign(this.layer, { min: String(low), max: String(high), disabled: !known });
     const limit = model.get("strength_limit");
-    for (const range of [this.strength, this.secondStrength]) {
+    this.found.replaceChildren(...options.map(({ value }) => h("option", { value })));
+    for (const range of [this.strength, this.secondStrength, this.number]) {
       Object.assign(range, { min: String(-limit), max: String(limit), step: String(model.get("strength_step")) });
     }
     this.layerTicks.replaceChildren(known ? ticks(low, high, Math.max(1, Math.ceil((high - low) / 12))) : "");
@@ -103,6 +141,8 @@ export class Steer {
     const [first, last] = model.get("window");
     const each = first === last ? "" : ` at each of layers ${first}–${last}`;
     this.drawRange(this.strength, strength, this.strengthBox.value, `${signed(strength)} ${unit}${each}`);
+    if (document.activeElement !== this.number) this.number.value = String(strength);
+    this.strengthBox.element.title = `dose: ${signed(strength)} ${unit}${each}`;
     this.drawRange(this.secondStrength, other, this.secondBox.value, `${signed(other)} ${unit}${each}`);
     show(this.secondBox.element, model.get("second") !== "");
     this.drawLayers();

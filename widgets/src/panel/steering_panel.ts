@@ -2,6 +2,7 @@
 import type { AnyModel, RenderProps } from "@anywidget/types";
 import { h, show, uniqueId, widgetRoot } from "../base/dom";
 import { liveness, withKernelNote } from "../base/kernel";
+import { popover } from "../base/popover";
 import { type Answers, finished, type Message, moved, received, restored } from "./answer_stream";
 import { labelled, segments, setSegment } from "./controls";
 import { Notices } from "./notices";
@@ -59,6 +60,10 @@ class View {
   private readonly seed = h("input", { type: "number", min: 0, step: 1, "data-testid": "seed" });
   private readonly scopeBox = h("div");
   private scope = h("fieldset");
+  private readonly tokens = h("span");
+  private readonly pinned = h("span");
+  private readonly verdict = h("span", { class: "mp-verdict", role: "status", "data-testid": "verdict" });
+  private readonly why = h("button", { type: "button", "data-testid": "why" }, "why?");
   private readonly projector = h("button", { type: "button", "data-testid": "projector" }, "Projector");
   private readonly outcome = new Outcome();
   private readonly notices = new Notices();
@@ -83,7 +88,7 @@ class View {
       choices: () => this.fillChoices(),
       settings: () => this.drawSettings(),
       fluency: () => this.steer.drawFluency(),
-      outcome: () => this.outcome.draw(model, this.alive()),
+      outcome: () => this.drawOutcome(),
       notices: () => this.drawNotices(),
       answers: () => this.drawAnswers(),
       pins: () => this.drawPins(),
@@ -93,7 +98,8 @@ class View {
       draw: (seed: number) => this.ask("scene", { seed }),
       bring: (file: File) => void this.onFile(file),
     };
-    this.gallery = new Gallery(asks, this.notices.place("picture"));
+    const compact = model.get("compact");
+    this.gallery = new Gallery(asks, this.notices.place("picture"), compact);
     this.steer = new Steer(
       model,
       (state) => this.move(state),
@@ -106,13 +112,15 @@ class View {
     this.seed.id = uniqueId("seed");
     this.rows = new Rows(h("span", { class: "mp-pair" }, h("label", { for: this.seed.id }, "seed"), this.seed));
     this.prompt.setAttribute("list", this.suggestions.id);
-    this.root.append(h("div", { class: "mp-panes" }, this.left(), this.right()));
+    if (compact) this.root.append(...this.compact(signal));
+    else this.root.append(h("div", { class: "mp-panes" }, this.left(), this.right()));
+    this.root.classList.toggle("mp-compact", compact);
     el.append(this.root);
     this.listen(signal);
     this.onControls();
     this.fillChoices();
     this.drawSettings();
-    this.outcome.draw(model, this.alive());
+    this.drawOutcome();
     this.drawNotices();
     this.drawAnswers();
     this.drawPins();
@@ -147,6 +155,35 @@ class View {
     return right;
   }
 
+  /** The form of the lab: everything at a fixed place, what is rare behind a button. */
+  private compact(signal: AbortSignal): HTMLElement[] {
+    const { notices, outcome, gallery, steer, rows } = this;
+    const call = (name: string, text: string, title: string) => {
+      const button = h("button", { type: "button", "data-testid": name, title, "aria-label": title }, text);
+      button.addEventListener("click", () => this.model.send({ kind: "call", name }));
+      return button;
+    };
+    const tokens = popover("tokens", h("span", {}, "at ", this.tokens), signal, h("b", {}, "Steer at"), this.scopeBox);
+    const line = h("div", { class: "mp-line" }, ...steer.line, tokens);
+    line.append(call("recommended", "★", "go to the recommended setting of this concept"));
+    line.append(call("surprise", "surprise", "go to the recommended setting of another concept"));
+    const more = popover("more", "more", signal, ...steer.more, this.naming.element, outcome.receipt.element);
+    more.lastElementChild?.append(outcome.code.element, this.projector);
+    const pins = popover("pinned", this.pinned, signal, this.pins);
+    const image = popover("image", "image", signal, gallery.tools);
+    this.prompt.setAttribute("aria-label", "prompt");
+    const { pill, rate, stop, pin } = outcome;
+    const ask = h("div", { class: "mp-ask" }, this.prompt, this.suggestions, rate, pill, stop, pin, pins, more);
+    this.why.addEventListener("click", () => this.model.send({ kind: "call", name: "why" }));
+    const verdict = h("div", { class: "mp-verdict-line" }, this.verdict, this.why);
+    const errors = notices.place("", "pin", "seed", "picture", "prompt", "scope", "concept", "layer", "strength");
+    const notes = h("div", { class: "mp-notes" }, errors, notices.image, notices.picture, notices.prompt);
+    notes.append(notices.scope, steer.unfit, notices.advice);
+    const answers = h("div", { class: "mp-said" }, ask, rows.element, verdict, notes);
+    const picture = h("div", { class: "mp-seen" }, gallery.element, image);
+    return [line, h("div", { class: "mp-body" }, picture, answers)];
+  }
+
   private listen(signal: AbortSignal): void {
     const { model } = this;
     const bind = (names: readonly Name[], call: () => void) => {
@@ -164,6 +201,7 @@ class View {
     bind(["message"], () => this.onComplaint());
     bind(["concepts", "activity", ...NAMING, "projector", "revealed"], () => parts.ask("answers"));
     bind(["pins"], () => parts.ask("pins"));
+    bind(["verdict"], () => parts.ask("outcome"));
     bind(["serial"], () => this.onMove());
     bind(["answers"], () => {
       this.answers = finished(this.answers, model.get("answers"), model.get("serial"));
@@ -305,6 +343,14 @@ class View {
     this.parts.ask("outcome");
   }
 
+  private drawOutcome(): void {
+    this.outcome.draw(this.model, this.alive());
+    const verdict = this.model.get("verdict");
+    if (this.verdict.textContent !== verdict) this.verdict.textContent = verdict;
+    this.verdict.title = verdict;
+    show(this.why, verdict !== "");
+  }
+
   private drawNotices(): void {
     const { model } = this;
     this.notices.complain(model.get("message"), model.get("cause"), this.root.contains(document.activeElement));
@@ -339,6 +385,8 @@ class View {
     if (document.activeElement !== this.prompt) this.prompt.value = model.get("prompt");
     if (document.activeElement !== this.seed) this.seed.value = String(model.get("seed"));
     setSegment(this.scope, model.get("scope"));
+    const label = model.get("scopes").find(([value]) => value === model.get("scope"))?.[1];
+    this.tokens.textContent = label ?? model.get("scope");
     this.steer.draw();
   }
 
@@ -360,6 +408,7 @@ class View {
     };
     this.pins.replaceChildren(...cards(model.get("pins"), model.get("scopes"), asks));
     show(this.pins, model.get("pins").length > 0);
+    this.pinned.textContent = `pins (${model.get("pins").length})`;
   }
 }
 
