@@ -29,7 +29,7 @@ function s(n,t={},...e){let r=document.createElement(n);for(let[i,o]of Object.en
 .mp h3 {
   margin: 0;
   color: var(--mp-faint);
-  font-size: 11px;
+  font-size: 12px;
   font-weight: 600;
   letter-spacing: 0.04em;
   line-height: 1.45;
@@ -57,7 +57,7 @@ function s(n,t={},...e){let r=document.createElement(n);for(let[i,o]of Object.en
   background: var(--mp-bg);
   color: var(--mp-ink);
   font: inherit;
-  font-size: 12.5px;
+  font-size: 13px;
   line-height: 1.45;
 }
 .mp button {
@@ -108,7 +108,7 @@ function s(n,t={},...e){let r=document.createElement(n);for(let[i,o]of Object.en
   padding: 3px 5px;
   background: var(--mp-bg);
   color: var(--mp-soft);
-  font-size: 11.5px;
+  font-size: 12px;
   text-align: center;
   white-space: nowrap;
   cursor: pointer;
@@ -172,7 +172,7 @@ function s(n,t={},...e){let r=document.createElement(n);for(let[i,o]of Object.en
 }
 .mp-note {
   color: var(--mp-faint);
-  font-size: 11.5px;
+  font-size: 12px;
 }
 .mp-error {
   margin: 8px 0 0;
@@ -190,7 +190,7 @@ function s(n,t={},...e){let r=document.createElement(n);for(let[i,o]of Object.en
   border-radius: 3px;
   background: var(--mp-fill);
   color: var(--mp-soft);
-  font-size: 12.5px;
+  font-size: 13px;
 }
 /* In the lab the bar says it for all. */
 .mp-lab .mp:not(.mp-bar) > .mp-kernel {
@@ -267,7 +267,7 @@ function s(n,t={},...e){let r=document.createElement(n);for(let[i,o]of Object.en
   grid-template-columns: 1fr auto 1fr;
   margin-top: 12px;
   color: var(--mp-faint);
-  font-size: 10.5px;
+  font-size: 12px;
 }
 .mp-inside .mp-legend > i {
   grid-column: 1 / -1;
@@ -298,7 +298,7 @@ function s(n,t={},...e){let r=document.createElement(n);for(let[i,o]of Object.en
   overflow: visible;
   border-radius: 5px;
   background: var(--mp-fill);
-  font-size: 12.5px;
+  font-size: 13px;
   overflow-wrap: anywhere;
 }
 .mp-inside .mp-read b {

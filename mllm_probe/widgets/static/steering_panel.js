@@ -30,7 +30,7 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
 .mp h3 {
   margin: 0;
   color: var(--mp-faint);
-  font-size: 11px;
+  font-size: 12px;
   font-weight: 600;
   letter-spacing: 0.04em;
   line-height: 1.45;
@@ -58,7 +58,7 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
   background: var(--mp-bg);
   color: var(--mp-ink);
   font: inherit;
-  font-size: 12.5px;
+  font-size: 13px;
   line-height: 1.45;
 }
 .mp button {
@@ -109,7 +109,7 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
   padding: 3px 5px;
   background: var(--mp-bg);
   color: var(--mp-soft);
-  font-size: 11.5px;
+  font-size: 12px;
   text-align: center;
   white-space: nowrap;
   cursor: pointer;
@@ -173,7 +173,7 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
 }
 .mp-note {
   color: var(--mp-faint);
-  font-size: 11.5px;
+  font-size: 12px;
 }
 .mp-error {
   margin: 8px 0 0;
@@ -191,7 +191,7 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
   border-radius: 3px;
   background: var(--mp-fill);
   color: var(--mp-soft);
-  font-size: 12.5px;
+  font-size: 13px;
 }
 /* In the lab the bar says it for all. */
 .mp-lab .mp:not(.mp-bar) > .mp-kernel {
@@ -312,7 +312,7 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
 }
 .mp-panel .mp-pin-head b {
   flex: 1 1 120px;
-  font-size: 12.5px;
+  font-size: 13px;
   overflow-wrap: anywhere;
 }
 .mp-panel .mp-pin p.mp-note {
@@ -360,7 +360,7 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
 }
 .mp-panel .mp-answer small {
   color: var(--mp-faint);
-  font-size: 11px;
+  font-size: 12px;
 }
 .mp-panel .mp-answer p {
   min-height: 21px;
@@ -399,7 +399,7 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
 .mp-panel .mp-fold {
   margin-top: 6px;
   color: var(--mp-faint);
-  font-size: 11.5px;
+  font-size: 12px;
 }
 .mp-panel .mp-fold summary {
   cursor: pointer;
@@ -412,7 +412,7 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
   margin: 4px 0 0;
   overflow: auto;
   color: var(--mp-soft);
-  font: 11px / 1.5 var(--mp-mono);
+  font: 12px / 1.5 var(--mp-mono);
   white-space: pre-wrap;
   overflow-wrap: anywhere;
 }
@@ -491,9 +491,9 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
 }
 .mp-compact .mp-body {
   display: grid;
-  grid-template-columns: 132px minmax(0, 1fr);
+  grid-template-columns: 122px minmax(0, 1fr);
   gap: 12px;
-  height: 206px;
+  height: 190px;
 }
 .mp-compact .mp-seen,
 .mp-compact .mp-said {
@@ -504,16 +504,16 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
 }
 .mp.mp-compact .mp-figure,
 .mp.mp-compact .mp-picture {
-  width: 128px;
+  width: 118px;
 }
 .mp.mp-compact .mp-figure + figcaption {
-  max-width: 128px;
+  max-width: 118px;
   margin: 0;
   font-size: 12px;
 }
 .mp.mp-compact .mp-thumbs {
   flex-wrap: nowrap;
-  width: 132px;
+  width: 122px;
   max-height: none;
   margin: 0;
   overflow: auto hidden;
@@ -559,6 +559,7 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
   min-height: 0;
 }
 .mp.mp-compact .mp-live .mp-answer {
+  position: relative;
   display: flex;
   flex-direction: column;
   min-height: 0;
@@ -570,20 +571,31 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
   min-height: 21px;
   overflow: auto;
 }
+/* Title above, facts below the answer. */
 .mp.mp-compact .mp-live .mp-answer-title {
-  flex-wrap: nowrap;
-  justify-content: space-between;
+  display: contents;
 }
 .mp.mp-compact .mp-live .mp-answer-title small {
+  flex: none;
   overflow: hidden;
   text-overflow: ellipsis;
   white-space: nowrap;
 }
+.mp.mp-compact .mp-live :is(.mp-pair, .mp-reveal) {
+  position: absolute;
+  top: 0;
+  right: 0;
+  background: var(--mp-bg);
+}
+.mp.mp-compact .mp-live .mp-pair input {
+  width: 44px;
+  padding: 0 3px;
+}
 .mp.mp-compact .mp-live .mp-facts {
-  order: 2;
   flex: none;
-  max-height: 36px;
-  overflow: auto;
+  order: 2;
+  max-height: 38px;
+  overflow: hidden auto;
 }
 .mp-compact .mp-verdict-line {
   display: flex;
@@ -653,8 +665,9 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
 }
 @container (max-width: 600px) {
   .mp-compact .mp-body {
-    grid-template-rows: 190px 150px;
+    grid-template-rows: 196px 122px;
     grid-template-columns: minmax(0, 1fr);
+    gap: 4px;
     height: auto;
   }
   .mp-compact .mp-said {
@@ -663,11 +676,27 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
   .mp-compact .mp-seen,
   .mp-compact .mp-seen > div {
     display: grid;
-    grid-template-columns: 128px minmax(0, 1fr);
+    grid-template-rows: 22px 32px max-content;
+    grid-template-columns: 118px minmax(0, 1fr);
     gap: 2px 12px;
   }
   .mp-compact .mp-seen > div {
+    grid-row: 1 / 4;
     grid-column: 1 / -1;
+  }
+  .mp-compact .mp-seen .mp-figure {
+    grid-row: 1 / 4;
+  }
+  .mp.mp-compact .mp-figure + figcaption,
+  .mp.mp-compact .mp-thumbs {
+    grid-column: 2;
+    width: auto;
+    max-width: none;
+  }
+  .mp-compact .mp-seen > details {
+    grid-row: 3;
+    grid-column: 2;
+    justify-self: start;
   }
 }
 `;var ge=`.mp-panel .mp-pair {
@@ -675,7 +704,7 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
   align-items: center;
   gap: 4px;
   color: var(--mp-faint);
-  font-size: 11px;
+  font-size: 12px;
 }
 .mp-panel .mp-pair input[type="number"] {
   width: 52px;
@@ -685,7 +714,7 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
   background: var(--mp-bg);
   color: var(--mp-ink);
   font: inherit;
-  font-size: 11.5px;
+  font-size: 12px;
 }
 .mp-panel .mp-two {
   display: grid;
@@ -737,7 +766,7 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
   height: 14px;
   margin: 0 8px;
   color: var(--mp-faint);
-  font-size: 10.5px;
+  font-size: 12px;
 }
 .mp-panel .mp-ticks span {
   position: absolute;
@@ -842,7 +871,7 @@ function i(r,e={},...n){let t=document.createElement(r);for(let[s,o]of Object.en
   padding-left: 8px;
   border-left: 3px solid var(--mp-edge);
   color: var(--mp-soft);
-  font-size: 11.5px;
+  font-size: 12px;
   overflow-wrap: anywhere;
 }
 `;var ve=`.mp-projector .mp-answer p {

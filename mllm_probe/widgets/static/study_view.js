@@ -29,7 +29,7 @@ var Q=`.mp {
 .mp h3 {
   margin: 0;
   color: var(--mp-faint);
-  font-size: 11px;
+  font-size: 12px;
   font-weight: 600;
   letter-spacing: 0.04em;
   line-height: 1.45;
@@ -57,7 +57,7 @@ var Q=`.mp {
   background: var(--mp-bg);
   color: var(--mp-ink);
   font: inherit;
-  font-size: 12.5px;
+  font-size: 13px;
   line-height: 1.45;
 }
 .mp button {
@@ -108,7 +108,7 @@ var Q=`.mp {
   padding: 3px 5px;
   background: var(--mp-bg);
   color: var(--mp-soft);
-  font-size: 11.5px;
+  font-size: 12px;
   text-align: center;
   white-space: nowrap;
   cursor: pointer;
@@ -172,7 +172,7 @@ var Q=`.mp {
 }
 .mp-note {
   color: var(--mp-faint);
-  font-size: 11.5px;
+  font-size: 12px;
 }
 .mp-error {
   margin: 8px 0 0;
@@ -190,7 +190,7 @@ var Q=`.mp {
   border-radius: 3px;
   background: var(--mp-fill);
   color: var(--mp-soft);
-  font-size: 12.5px;
+  font-size: 13px;
 }
 /* In the lab the bar says it for all. */
 .mp-lab .mp:not(.mp-bar) > .mp-kernel {
@@ -308,7 +308,7 @@ var Q=`.mp {
 }
 .mp-study .mp-stage text {
   fill: var(--mp-faint);
-  font-size: 11px;
+  font-size: 12px;
 }
 .mp-study .mp-stage .mp-axis,
 .mp-study .mp-stage .mp-name {
@@ -413,7 +413,7 @@ var Q=`.mp {
   min-height: 19px;
   margin: 4px 0 0;
   color: var(--mp-soft);
-  font-size: 12.5px;
+  font-size: 13px;
   overflow-wrap: anywhere;
 }
 .mp-study .mp-legend {

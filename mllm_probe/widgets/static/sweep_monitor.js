@@ -29,7 +29,7 @@ var j=`.mp {
 .mp h3 {
   margin: 0;
   color: var(--mp-faint);
-  font-size: 11px;
+  font-size: 12px;
   font-weight: 600;
   letter-spacing: 0.04em;
   line-height: 1.45;
@@ -57,7 +57,7 @@ var j=`.mp {
   background: var(--mp-bg);
   color: var(--mp-ink);
   font: inherit;
-  font-size: 12.5px;
+  font-size: 13px;
   line-height: 1.45;
 }
 .mp button {
@@ -108,7 +108,7 @@ var j=`.mp {
   padding: 3px 5px;
   background: var(--mp-bg);
   color: var(--mp-soft);
-  font-size: 11.5px;
+  font-size: 12px;
   text-align: center;
   white-space: nowrap;
   cursor: pointer;
@@ -172,7 +172,7 @@ var j=`.mp {
 }
 .mp-note {
   color: var(--mp-faint);
-  font-size: 11.5px;
+  font-size: 12px;
 }
 .mp-error {
   margin: 8px 0 0;
@@ -190,7 +190,7 @@ var j=`.mp {
   border-radius: 3px;
   background: var(--mp-fill);
   color: var(--mp-soft);
-  font-size: 12.5px;
+  font-size: 13px;
 }
 /* In the lab the bar says it for all. */
 .mp-lab .mp:not(.mp-bar) > .mp-kernel {
@@ -250,7 +250,7 @@ var j=`.mp {
 .mp-monitor .mp-state {
   flex: 1 1 auto;
   color: var(--mp-soft);
-  font-size: 12.5px;
+  font-size: 13px;
 }
 .mp-monitor .mp-state::before {
   display: inline-block;
@@ -299,12 +299,12 @@ var j=`.mp {
 }
 .mp-monitor .mp-facts dt {
   color: var(--mp-faint);
-  font-size: 11.5px;
+  font-size: 12px;
   font-weight: 400;
 }
 .mp-monitor .mp-facts dd {
   margin: 0;
-  font-size: 12.5px;
+  font-size: 13px;
   white-space: nowrap;
 }
 .mp-monitor .mp-workers {
@@ -322,7 +322,7 @@ var j=`.mp {
 }
 .mp-monitor .mp-workers th {
   color: var(--mp-faint);
-  font-size: 11.5px;
+  font-size: 12px;
   font-weight: 400;
 }
 .mp-monitor-note {
