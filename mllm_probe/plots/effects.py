@@ -47,14 +47,15 @@ def grid_caption(effect: xr.Dataset) -> str:
 
 
 def unfinished_cells(effect: xr.Dataset) -> xr.DataArray:
-    """Cells that were run on too few images or with too few draws: they have an effect, and no interval for it."""
+    """Cells that were run on too few images or with too few draws: they have a score, and no interval of its effect."""
     difference = effect["difference"]
+    measured = difference.notnull() | effect["mean"].notnull() if "mean" in effect else difference.notnull()
     if "low" not in effect or effect.attrs.get("average", "mean") != "mean":
         return xr.zeros_like(difference, bool)
     few = effect["low"].isnull()
     if "n_draws" in effect:
         few = few | (effect["n_draws"] < LEAST_UNITS).any(CONTROL)
-    return difference.notnull() & few
+    return measured & few
 
 
 def _unfinished_text(effect: xr.Dataset, unfinished: xr.DataArray) -> str:

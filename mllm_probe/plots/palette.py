@@ -18,9 +18,11 @@ OTHER_COLOURS: list[str] = _TABLE["other_categories"]
 """For categories of a user's choice."""
 MARKS: dict[str, dict[str, Any]] = _TABLE["marks"]
 """What is marked on a cell, the last one where several are: ``label``, ``sign`` for legends, Bokeh's ``marker``, and
-``strokes``, lines in a square of side 1 whose corner 0, 0 is at the upper left."""
+``strokes``, lines in a square of side 1 whose corner 0, 0 is at the upper left. Broken cells have none: they are hollow."""
+UNFINISHED: dict[str, Any] = _TABLE["unfinished"]
+"""The mark of a cell that has too few images or draws for a verdict: ``label``, ``sign`` and ``strokes``."""
 FADED: float = _TABLE["faded"]
-"""Opacity of the colour of a cell that is unfinished."""
+"""Opacity of the colour of a cell that does not pass."""
 _CONTROLS: dict[str, dict[str, str]] = _TABLE["controls"]
 _OTHER = "random"
 """A control without a colour of its own takes that of random directions."""
@@ -47,8 +49,19 @@ def control_label(kind: str) -> str:
 def diverging(value: float, limit: float) -> str:
     """Colour of ``value`` on the scale −limit … limit, centred on 0, in the light theme."""
     share = max(-1.0, min(1.0, value / limit)) if limit > 0 else 0.0
-    zero, end = _parts(LIGHT["zero"]), _parts(LIGHT["positive" if share > 0 else "negative"])
-    mixed = (round(start + (stop - start) * abs(share)) for start, stop in zip(zero, end, strict=True))
+    return _mixed(LIGHT["zero"], LIGHT["positive" if share > 0 else "negative"], abs(share))
+
+
+def sequential(share: float, theme: str = "light") -> str:
+    """Colour of a score in 0 … 1, in equal perceptual steps; a larger score contrasts more with the page."""
+    stops = _TABLE["sequential"][theme]
+    place = max(0.0, min(1.0, share)) * (len(stops) - 1)
+    below = min(int(place), len(stops) - 2)
+    return _mixed(stops[below], stops[below + 1], place - below)
+
+
+def _mixed(start: str, end: str, share: float) -> str:
+    mixed = (round(a + (b - a) * share) for a, b in zip(_parts(start), _parts(end), strict=True))
     return "#" + "".join(f"{part:02x}" for part in mixed)
 
 

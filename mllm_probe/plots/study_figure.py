@@ -145,7 +145,7 @@ def _matrix_figure(chart: Chart, matrix: Matrix) -> figure:
     }
     plot = painting.new_figure(chart.title, list(chart.caption), chart.x.label, chart.y.label, **ranges)
     shades = [diverging(value, 1.0) for value in np.linspace(-1, 1, _SHADES)]
-    scale = {"low": -matrix.limit, "high": matrix.limit, "nan_color": LIGHT["hatch"]}
+    scale = {"low": -matrix.limit, "high": matrix.limit, "nan_color": LIGHT["muted"]}
     mapper = LinearColorMapper(palette=shades, **scale)
     data = {"x": np.tile(columns, len(rows)), "y": np.repeat(rows, len(columns)), "value": matrix.values.ravel()}
     fill = {"field": "value", "transform": mapper}
@@ -188,7 +188,7 @@ def _settings_figure(of: Specifications, above: figure) -> figure:
         for (name, values), value in zip(of.aspects, row, strict=True):
             places.append(place)
             rows.append((name, values[value]))
-            colours.append(LIGHT["brand"] if place == of.headline else LIGHT["hatch"])
+            colours.append(LIGHT["brand"] if place == of.headline else LIGHT["muted"])
     plot.scatter(places, rows, color=colours, size=4, name="settings")
     plot.yaxis.group_label_orientation = "horizontal"
     return plot

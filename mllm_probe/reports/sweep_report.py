@@ -392,5 +392,5 @@ def _figures(heatmap: LayerConceptHeatmap, best: BestCells) -> str:
     figures = []
     for number, (concept, cell) in enumerate(best.cells.items()):
         drawing = dose_picture(numbers, concept, cell.layer, quantity=quantity(heatmap))
-        figures.append(f"<figure>{svg(drawing, themed=True, name=f'figure-{number}')}</figure>")
+        figures.append(f"<figure>{svg(drawing, themed=True)}</figure>")
     return f'<div class="page-figures" data-testid="dose-response">{"".join(figures)}</div>'

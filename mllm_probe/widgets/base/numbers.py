@@ -12,7 +12,7 @@ import numpy as np
 from mllm_probe.metrics import NEGATIONS, Span, spans
 from mllm_probe.metrics.metric import chance, fixed
 from mllm_probe.plots.effects import nice_ceiling, strength_unit
-from mllm_probe.plots.palette import MARKS, control_label
+from mllm_probe.plots.palette import MARKS, UNFINISHED, control_label, diverging, sequential
 
 __all__ = [
     "MapNumbers",
@@ -31,7 +31,7 @@ __all__ = [
     "words",
 ]
 
-_CELLS = ("values", "low", "high", "n", "clear", "unfinished", "q", "marks")
+_CELLS = ("values", "score", "low", "high", "n", "clear", "unfinished", "q", "marks")
 _CONTROLS = ("control", "control_low", "control_high")
 _FINEST = {"nats": 1.0, "doublings": 1.0, "": 0.1}
 """No scale is finer than this, or noise would look like an effect while the first cells arrive."""
@@ -42,9 +42,13 @@ class MapNumbers:
     """Data of a heatmap.
 
     `row_groups`: rows from top to bottom: the words of a category and the places of its concepts.
-    `values`, `low`, `high`, `n`, `clear`, `unfinished`, `q`, `marks` (float32 array [concept, layer, strength]): NaN
-        where nothing was run, or the effect lacks it. ``marks`` are sums of 2 to the place of each mark in
-        `palette.MARKS`.
+    `values`, `score`, `low`, `high`, `n`, `clear`, `unfinished`, `q`, `marks` (float32 array [concept, layer,
+        strength]): NaN where nothing was run, or the effect lacks it. ``score`` is in 0 … 1, and NaN for other metrics.
+        ``marks`` are sums of 2 to the place of each mark in `palette.MARKS`.
+    `scored`: whether cells are coloured by ``score`` rather than by ``values``.
+    `best` (float32 array [concept, strength]): layer of the best cell at each strength.
+    `group_means` (float32 array [group, layer, strength]): means of what is coloured over the concepts of each row group.
+    `folded`: labels of the groups that are one row with their mean.
     `note`, `caption`: legend of the marks of the map, and how many of its cells pass.
     `controls` (dict of str to tuple of arrays [concept, layer, strength]): for each kind of control its mean and the
         ends of the interval of its draws, as differences from unsteered.
@@ -59,6 +63,7 @@ class MapNumbers:
     unit: str
     strength_unit: str
     values: np.ndarray
+    score: np.ndarray
     low: np.ndarray
     high: np.ndarray
     n: np.ndarray
@@ -70,6 +75,10 @@ class MapNumbers:
     caption: str
     controls: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
     against: str
+    scored: bool
+    best: np.ndarray
+    group_means: np.ndarray
+    folded: list[str]
 
     @classmethod
     def of(cls, state: object) -> MapNumbers:
@@ -93,7 +102,20 @@ class MapNumbers:
             caption=get("caption"),
             controls=controls,
             against=get("against"),
+            scored=bool(get("score")),
+            best=_array(get("best"), (len(concepts), len(strengths))),
+            group_means=_array(get("group_means"), (len(get("row_groups")), *shape[1:])),
+            folded=list(get("folded")),
         )
+
+    @property
+    def coloured(self) -> np.ndarray:
+        """What the colour of a cell says, float32 [concept, layer, strength]."""
+        return self.score if self.scored else self.values
+
+    def colour(self, value: float) -> str:
+        """Colour of a value of the map, in the light theme."""
+        return sequential(value) if self.scored else diverging(value, self.limit)
 
     def strength_index(self, wanted: float) -> int:
         """Index of the strength nearest to ``wanted``."""
@@ -102,7 +124,7 @@ class MapNumbers:
     @property
     def limit(self) -> float:
         """End of the colour scale over all strengths."""
-        return scale_limit(self.values, self.unit)
+        return 1.0 if self.scored else scale_limit(self.values, self.unit)
 
 
 def scale_limit(values: np.ndarray, unit: str) -> float:
@@ -119,21 +141,29 @@ def _array(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def map_note(
-    against: str, *, tested: bool, outliers: bool, unfinished: bool = False, marks: Collection[str] = ()
+    against: str,
+    *,
+    scored: bool,
+    tested: bool,
+    outliers: bool,
+    unfinished: bool = False,
+    marks: Collection[str] = (),
 ) -> str:
     """Legend of the marks of a map.
 
     `against`: the kind of control that effects are differences from.
-    `tested`: whether cells are tested in the grid, so that hatching goes by that.
+    `scored`: whether colours are scores of answers rather than effects.
+    `tested`: whether cells are tested in the grid, so that fading goes by that.
     `outliers`: whether any cell lies beyond the scale.
     `unfinished`: whether any cell has too few images or draws for a verdict.
     `marks`: names of `palette.MARKS` that any cell has.
     """
-    hatched = "does not pass in the grid" if tested else "not clear of the controls"
-    parts = [f"beyond {control_label(against)}", f"hatched: {hatched}"]
-    parts += ["faded: unfinished"] * unfinished
-    parts += [f"{mark['sign']}\N{NO-BREAK SPACE}{mark['label']}" for name, mark in MARKS.items() if name in marks]
-    return " · ".join([*parts, "corner: beyond the scale"] if outliers else parts)
+    what = ("score of answers, 0 … 1", "score") if scored else (f"beyond {control_label(against)}", "effect")
+    parts = [what[0], f"faded: {'does not pass in the grid' if tested else 'not clear of the controls'}"]
+    shown = [mark for name, mark in MARKS.items() if name in marks] + [UNFINISHED] * unfinished
+    parts += [f"{mark['sign']}\N{NO-BREAK SPACE}{mark['label']}" for mark in shown]
+    parts += ["corner: beyond the scale"] * outliers
+    return " · ".join([*parts, f"best: layer of the largest {what[1]} at this dose, before any verdict"])
 
 
 def digits_for(scale: float) -> int:

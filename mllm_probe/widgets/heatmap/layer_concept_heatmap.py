@@ -100,11 +100,13 @@ class RateLimiter:
 class LayerConceptHeatmap(ProbeWidget):
     """Concepts × layers as a map; hover reads a cell, a click, a drag or the arrow keys select cells and windows.
 
-    Colour is the effect beyond a control; hatched cells do not pass in the grid (``clear_in_grid`` of
-    `mllm_probe.effect`), and the caption says how many do. Faded ones are unfinished: they have too few images or draws
-    for a verdict. The line at the right of a row is its effect over the layers, signed, on the scale of the colours,
-    the same for all rows. Cells of which no answer names the concept, or at least half
-    of the answers are broken, are marked. The selected cell's dose-response curve is drawn below, with its controls.
+    Colour is the score of the answers (named, fluent, content kept, 0 … 1) where answers were generated, and the effect
+    beyond a control for other metrics, on a diverging scale. Cells that do not pass in the grid (``clear_in_grid`` of
+    `mllm_probe.effect`) are faded, and the caption says how many do. Cells with too few images or draws for a verdict,
+    and those of which no answer names the concept, are marked; those of which at least half of the answers are broken
+    are hollow. At the right of a row stands the layer of its best cell at the shown dose, and where there is room the
+    line of its values over the layers, on the scale of the colours. A category folds to the mean of its concepts. The
+    selected cell's dose-response curve is drawn below, with its controls.
 
     Parameters
     ----------
@@ -133,13 +135,17 @@ class LayerConceptHeatmap(ProbeWidget):
         (``"single"``, number ``sample``).
     columns : {"layer", "relative_depth"}
         Scale of the columns.
+    folded : list of str
+        Categories that are shown as one row, the mean over their concepts; the labels of ``row_groups``.
     values : bytes
-        float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run. Likewise ``low``,
-        ``high``, ``n``, ``q``, ``clear`` (1 where the cell passes in the grid), ``unfinished`` (1 where it has too few
+        float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run. Likewise ``score`` (what
+        cells are coloured by if ``metric`` is the score of answers; else empty), ``low``, ``high``, ``n``, ``q``,
+        ``clear`` (1 where the cell passes in the grid), ``unfinished`` (1 where it has too few
         images or draws; empty where none has), ``marks`` (1 no answer names the concept, 2 at least half of the answers
         broken, 3 both; empty where no cell is marked) and ``reason`` (place in ``reasons``); ``control``,
         ``control_low``, ``control_high`` hold one after the other for each of ``controls``, as differences from
-        unsteered. ``mean_over_concepts`` is layer × strength.
+        unsteered. ``mean_over_concepts`` is layer × strength, ``group_means`` group × layer × strength, ``best`` (the
+        layer of the best cell) concept × strength.
     reasons : list of str
         The different reasons why cells pass or do not, from ``reason`` of `mllm_probe.effect`.
     unfit : dict of str to str
@@ -167,7 +173,9 @@ class LayerConceptHeatmap(ProbeWidget):
     layers = traitlets.List(traitlets.Int()).tag(sync=True)
     relative_depths = traitlets.List(traitlets.Float()).tag(sync=True)
     strengths = traitlets.List(traitlets.Float()).tag(sync=True)
+    folded = traitlets.List(traitlets.Unicode()).tag(sync=True)
     values = _float_trait()
+    score = _float_trait()
     low = _float_trait()
     high = _float_trait()
     n = _float_trait()
@@ -181,6 +189,8 @@ class LayerConceptHeatmap(ProbeWidget):
     control_low = _float_trait()
     control_high = _float_trait()
     mean_over_concepts = _float_trait()
+    group_means = _float_trait()
+    best = _float_trait()
     unit = traitlets.Unicode("").tag(sync=True)
     strength_unit = traitlets.Unicode("residual").tag(sync=True)
     limit = traitlets.Float(1.0).tag(sync=True)
@@ -345,7 +355,7 @@ class LayerConceptHeatmap(ProbeWidget):
             "tokens_label": scope_label(str(provenance.get("scope", ""))),
             "metric": metric,
             "metrics": metrics,
-            "metric_labels": {name: f"Δ {metric_label(grid, name)}" for name in metrics or [metric]},
+            "metric_labels": {name: metric_label(grid, name) for name in metrics or [metric]},
             "samples": [] if whole else sample_labels(grid),
             "has_off_target": not whole and has_off_target(grid),
             "provenance": provenance,

@@ -41,8 +41,8 @@ _CONTROLS = {"control": "control_mean", "control_low": "control_low", "control_h
 RANDOM = "random"
 _DTYPES = {"reason": np.uint16}
 NUMBERS = (
-    *("values", "low", "high", "n", "clear", "unfinished", "q", "marks", "reason"),
-    *("control", "control_low", "control_high", "mean_over_concepts"),
+    *("values", "score", "low", "high", "n", "clear", "unfinished", "q", "marks", "reason"),
+    *("control", "control_low", "control_high", "mean_over_concepts", "group_means", "best"),
 )
 
 
@@ -59,11 +59,13 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     and ``control_mean``, ``control_low``, ``control_high``. `against`: the kind of control that effects are differences
     from; random directions where the effect lacks that kind. Returns: coordinates as lists and one ``bytes`` per name
     in `NUMBERS`: float32, C order, concept × layer × strength, those of the controls one after the other in the order
-    of ``controls``, as differences from unsteered; empty where the effect lacks it. ``clear`` is 1, 0, or NaN where
-    nothing was run; ``marks`` are sums of 2 to the place of each mark in `palette.MARKS`; ``q`` is empty for a single
+    of ``controls``, as differences from unsteered; empty where the effect lacks it. ``score`` is what cells are coloured
+    by, in 0 … 1, where the effect is one on the score of answers; empty for other metrics, whose colours are
+    ``values``. ``clear`` is 1, 0, or NaN where nothing was run; ``marks`` are sums of 2 to the place of each mark in `palette.MARKS`; ``q`` is empty for a single
     image, which is not tested. ``unfinished`` is 1 where a cell has too few images or draws, and empty where none has.
     ``reasons`` are the different ones of the cells, ``reason`` (uint16) the place of each cell's among them.
-    ``mean_over_concepts`` is layer × strength. ``limit`` is the end of the colour scale, ``note`` the legend of the
+    ``mean_over_concepts`` (layer × strength) and ``group_means`` (group × layer × strength) are of what is coloured;
+    ``best`` (concept × strength) is the layer of its largest value in the sense of the dose. ``limit`` is the end of the colour scale, ``note`` the legend of the
     marks, and ``caption`` how many cells of the whole grid pass.
     """
     if SCORED_CONCEPT in effect.dims:
@@ -78,32 +80,36 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     from_kind = None if against == RANDOM else kinds.index(against)
     values, low, high = (_values(effect, name, from_kind) for name in _FROM[from_kind is not None])
     clear = _values(effect, "clear_in_grid")
-    arrays = {"values": values, "low": low, "high": high, "n": _values(effect, "n"), "marks": _mark_codes(effect)}
+    scored = effect.attrs.get("metric") == SCORE and "mean" in effect
+    coloured = _values(effect, "mean") if scored else values
+    arrays = {"values": values, "score": coloured if scored else np.empty(0), "low": low, "high": high, "n": _values(effect, "n"), "marks": _mark_codes(effect)}
     arrays["q"] = np.empty(0) if effect.attrs.get("average") == "single" else _values(effect, "q")
-    arrays["clear"] = np.where(np.isnan(values), np.nan, clear) if clear.size else clear
+    arrays["clear"] = np.where(np.isnan(coloured), np.nan, clear) if clear.size else clear
     unfinished = _values(unfinished_cells(effect).to_dataset(name="unfinished"), "unfinished")
     arrays["unfinished"] = unfinished if unfinished.any() else np.empty(0)
     arrays["reason"], reasons = _reasons(effect)
-    finite = np.where(np.isfinite(values), values, np.nan)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        arrays["mean_over_concepts"] = np.nansum(finite, 0) / np.isfinite(finite).sum(0)
+    categories = effect[CATEGORY].values if CATEGORY in effect.coords else [""] * effect.sizes[CONCEPT]
+    categories = [str(name) for name in categories]
+    groups = row_groups(categories)
+    arrays["mean_over_concepts"] = _mean(coloured)
+    arrays["group_means"] = np.array([_mean(coloured[places]) for _, places in groups])
+    arrays["best"] = _best_layers(effect, coloured if scored else values * np.sign(effect[STRENGTH].values))
     unit = str(effect["difference"].attrs.get("units", ""))
     unit = _UNITLESS.get(unit, unit)
-    limit = scale_limit(values, unit)
+    limit = 1.0 if scored else scale_limit(values, unit)
     note = map_note(
         against,
+        scored=scored,
         tested=arrays["q"].size > 0,
-        outliers=bool((np.abs(values) > limit).any()),
+        outliers=bool((np.abs(coloured) > limit).any()),
         unfinished=arrays["unfinished"].size > 0,
         marks=[name for name, mark in marks_of(effect).items() if mark.any()],
     )
-    categories = effect[CATEGORY].values if CATEGORY in effect.coords else [""] * effect.sizes[CONCEPT]
-    categories = [str(name) for name in categories]
     depths = effect[RELATIVE_DEPTH].values.tolist() if RELATIVE_DEPTH in effect.coords else []
     return {
         "concepts": [str(name) for name in effect[CONCEPT].values],
         "categories": categories,
-        "row_groups": row_groups(categories),
+        "row_groups": groups,
         "layers": [int(layer) for layer in effect[LAYER].values],
         "relative_depths": [float(depth) for depth in depths],
         "strengths": [float(strength) for strength in effect[STRENGTH].values],
@@ -130,6 +136,21 @@ def row_groups(categories: Sequence[str]) -> list[list[str | list[int]]]:
         [words(category), [place for place, name in enumerate(categories) if name == category]]
         for category in dict.fromkeys(categories)
     ]
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the concepts of what is known."""
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean: np.ndarray = np.where(known, values, 0.0).sum(0) / known.sum(0)
+    return mean
+
+
+def _best_layers(effect: xr.Dataset, values: np.ndarray) -> np.ndarray:
+    """Layer of the largest value of each concept and strength, concept × strength; NaN where none was run."""
+    known = np.isfinite(values)
+    places = np.where(known, values, -np.inf).argmax(1) if values.size else np.empty(0, int)
+    return np.where(known.any(1), effect[LAYER].values[places], np.nan) if values.size else np.empty(0)
 
 
 def _mark_codes(effect: xr.Dataset) -> np.ndarray:
@@ -202,13 +223,13 @@ def first_metric(grid: xr.Dataset) -> str:
 def metric_label(grid: xr.Dataset, metric: str) -> str:
     """Label of a metric of a grid or effect in the menu of a map.
 
-    Log-probability is called a fast screen where no answers were generated: it says which cells move the concept's
+    A score is shown as it is, other metrics as differences from a control. Log-probability is called a fast screen where no answers were generated: it says which cells move the concept's
     words, not which answers name it.
     """
     if metric == SCORE:
         return "score of answers" if content_checked(grid) else "score of answers (content not checked)"
     answered = "text" in grid or "never_named" in grid
-    return label_of(grid, metric) if answered or metric != SCREEN else _SCREEN_LABEL
+    return f"Δ {label_of(grid, metric) if answered or metric != SCREEN else _SCREEN_LABEL}"
 
 
 _KEYS = ("metric", "against", "average")

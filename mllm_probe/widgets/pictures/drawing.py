@@ -21,7 +21,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Box:
-    """A filled rectangle, perhaps hatched, perhaps with an outline. Colours are names of `palette` or ``#rrggbb``."""
+    """A filled rectangle, perhaps with an outline. Colours are names of `palette` or ``#rrggbb``."""
 
     x: float
     y: float
@@ -30,7 +30,6 @@ class Box:
     fill: str | None = None
     stroke: str | None = None
     weight: float = 1.0
-    hatched: bool = False
     opacity: float = 1.0
 
 
@@ -196,34 +195,24 @@ _FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', Arial, sans-serif"
 _SIGNS_BELOW_SPACE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 65534, 65535, *range(55296, 57344)], " ")
 
 
-def svg(drawing: Drawing, *, themed: bool = False, name: str = "mp") -> str:
+def svg(drawing: Drawing, *, themed: bool = False) -> str:
     """Write a drawing as an SVG document.
 
-    `themed`: let colours follow ``--jp-*`` variables of the surrounding page, and leave the background out. `name`:
-    prefix of the ids in it, unique on a page.
+    `themed`: let colours follow ``--jp-*`` variables of the surrounding page, and leave the background out.
     """
     width, height = _number(drawing.width), _number(drawing.height)
     background = "" if themed else f'<rect width="{width}" height="{height}" fill="{_colour("paper", False)}"/>'
-    body = "\n".join(_shape(shape, themed, name) for shape in drawing.shapes)
-    hatch = _hatch(themed, name) if any(isinstance(s, Box) and s.hatched for s in drawing.shapes) else ""
+    body = "\n".join(_shape(shape, themed) for shape in drawing.shapes)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" aria-label="{_text(drawing.title)}" font-family="{_FONT}">\n'
-        f"<title>{_text(drawing.title)}</title>\n{hatch}{background}\n{body}\n</svg>\n"
+        f"<title>{_text(drawing.title)}</title>\n{background}\n{body}\n</svg>\n"
     )
 
 
-def _hatch(themed: bool, name: str) -> str:
-    return (
-        f'<defs><pattern id="{name}-hatch" width="6" height="6" patternUnits="userSpaceOnUse">'
-        f'<path d="M-1,1 L1,-1 M0,6 L6,0 M5,7 L7,5" stroke="{_colour("hatch", themed)}" stroke-width="0.8"/>'
-        "</pattern></defs>\n"
-    )
-
-
-def _shape(shape: Shape, themed: bool, name: str) -> str:
+def _shape(shape: Shape, themed: bool) -> str:
     if isinstance(shape, Box):
-        return _box(shape, themed, name)
+        return _box(shape, themed)
     if isinstance(shape, Line):
         dash = f' stroke-dasharray="{_number(shape.dash[0])} {_number(shape.dash[1])}"' if shape.dash else ""
         return (
@@ -246,14 +235,13 @@ def _shape(shape: Shape, themed: bool, name: str) -> str:
     return _line_of_text(shape, themed)
 
 
-def _box(shape: Box, themed: bool, name: str) -> str:
+def _box(shape: Box, themed: bool) -> str:
     place = (
         f'x="{_number(shape.x)}" y="{_number(shape.y)}" width="{_number(shape.width)}" height="{_number(shape.height)}"'
     )
     fill = _colour(shape.fill, themed) if shape.fill else "none"
     stroke = f' stroke="{_colour(shape.stroke, themed)}" stroke-width="{_number(shape.weight)}"' if shape.stroke else ""
-    drawn = f'<rect {place} fill="{fill}"{stroke}{_opacity(shape.opacity)}/>'
-    return drawn + (f'<rect {place} fill="url(#{name}-hatch)"/>' if shape.hatched else "")
+    return f'<rect {place} fill="{fill}"{stroke}{_opacity(shape.opacity)}/>'
 
 
 def _line_of_text(shape: Text, themed: bool) -> str:
@@ -288,7 +276,6 @@ def _number(value: float) -> str:
 
 
 _ANCHORS = {"start": "lm", "middle": "mm", "end": "rm"}
-_HATCH = 6
 
 
 def png(drawing: Drawing, *, scale: float = 2.0) -> bytes:
@@ -309,7 +296,6 @@ class _Painter:
     def __init__(self, image: Image.Image, scale: float) -> None:
         self.image, self.scale = image, scale
         self.pen = ImageDraw.Draw(image, "RGBA")
-        self._hatching: Image.Image | None = None
 
     def paint(self, shape: Shape) -> None:
         getattr(self, f"_{type(shape).__name__.lower()}")(shape)
@@ -329,22 +315,8 @@ class _Painter:
         edges = left, top, right - 1, bottom - 1
         if shape.fill:
             self.pen.rectangle(edges, fill=_rgba(shape.fill, shape.opacity))
-        if shape.hatched:
-            whole = self._hatch()
-            box = (left, top, right, bottom)
-            self.image.paste(named("hatch"), box, whole.crop(box))
         if shape.stroke:
             self.pen.rectangle(edges, outline=_rgba(shape.stroke, shape.opacity), width=self._weight(shape.weight))
-
-    def _hatch(self) -> Image.Image:
-        """Diagonals over the whole sheet, so that neighbouring cells continue each other."""
-        if self._hatching is None:
-            self._hatching = Image.new("L", self.image.size, 0)
-            pen, (width, height) = ImageDraw.Draw(self._hatching), self.image.size
-            step = max(3, round(_HATCH * self.scale))
-            for start in range(0, width + height, step):
-                pen.line([(start, 0), (start - height, height)], fill=255, width=max(1, round(0.6 * self.scale)))
-        return self._hatching
 
     def _line(self, shape: Line) -> None:
         weight, colour = self._weight(shape.weight), _rgba(shape.stroke, shape.opacity)

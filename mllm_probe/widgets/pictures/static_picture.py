@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from mllm_probe.plots.effects import Band, Curves, Series, counted, effect_label, mark_box, mark_weights, strength_label
-from mllm_probe.plots.palette import FADED, MARKS, control_label, diverging
+from mllm_probe.plots.palette import FADED, MARKS, UNFINISHED, control_label
 from mllm_probe.schema import CONCEPT, layer_name
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit
@@ -35,6 +35,8 @@ _HEAD, _COLUMNS, _GAP, _FOOT = 46, 36, 6, 32
 _CATEGORY = 24
 _EDGE = 10
 _LONGEST_NAME = 190
+_BEST = 34
+"""Width of the column with the layers of the best cells."""
 _NARROWEST = 640.0
 """As wide as the image of a panel, which a lab draws below its map."""
 _HEADING = 16
@@ -59,14 +61,16 @@ def map_picture(
     index = numbers.strength_index(strength)
     row, size = (18, 12.0) if len(numbers.concepts) <= 36 else (14, 11.0)
     names = [fonts.clipped(name, size, _LONGEST_NAME) for name in numbers.concepts]
+    groups = [(label, places, bool(label) and label in numbers.folded) for label, places in numbers.row_groups]
     left = _CATEGORY + max([60.0, *(fonts.width(name, size) for name in names)]) + 10
-    column = max(11.0, min(120.0, (_NARROWEST - left - _EDGE) / max(1, len(numbers.layers))))
+    column = max(11.0, min(120.0, (_NARROWEST - left - _EDGE - _BEST) / max(1, len(numbers.layers))))
     # Where a category's name is longer than its rows are high, all stand above their rows instead of beside them.
-    headings = any(fonts.width(label, 10) > len(places) * row for label, places in numbers.row_groups)
-    lines = sum(_HEADING for label, _ in numbers.row_groups if headings and label)
+    headings = any(not f and fonts.width(label, 10) > len(places) * row for label, places, f in groups)
+    lines = sum(_HEADING for label, _, folded in groups if headings and label and not folded)
+    rows = sum(1 if folded else len(places) for _, places, folded in groups)
     at = f"strength {dose(numbers.strengths[index])} {strength_unit(numbers.strength_unit)}"
     right = left + column * len(numbers.layers)
-    width = max(right + _EDGE, _NARROWEST)
+    width = max(right + _BEST + _EDGE, _NARROWEST)
     about = " · ".join(part for part in (at, counted(numbers.n[:, :, index]), note) if part)
     lines_above = fonts.wrapped(about, 11, width - 20, 3)
     lines_below = [
@@ -77,13 +81,20 @@ def map_picture(
     ]
     head = _HEAD + _LINE * (len(lines_above) - 1)
     foot = _FOOT + _LINE * len(lines_below)
-    height = head + _COLUMNS + len(names) * row + len(numbers.row_groups) * _GAP + lines + foot
+    height = head + _COLUMNS + rows * row + len(numbers.row_groups) * _GAP + lines + foot
     drawing = Drawing(width, height, f"{quantity}, {at}")
     drawing.add(Text(10, 16, fonts.clipped(quantity, 13, width - 20, bold=True), 13, "ink", bold=True))
     drawing.add(*(Text(10, 34 + _LINE * i, line, 11, "soft") for i, line in enumerate(lines_above)))
     _column_names(drawing, numbers, left, column, head)
+    drawing.add(Text(right + _BEST / 2, head + 26, "best", 10.5, "faint", "middle"))
     y: float = head + _COLUMNS
-    for label, places in numbers.row_groups:
+    for group, (label, places, folded) in enumerate(groups):
+        if folded:
+            name = fonts.clipped(f"{label} ({len(places)})", 11, left - 17)
+            drawing.add(Text(left - 7, y + row / 2, name, 11, "faint", "end"))
+            _means(drawing, numbers, numbers.group_means[group, :, index], (left, y, column, row))
+            y += row + _GAP
+            continue
         if headings and label:
             drawing.add(Text(10, y + _HEADING / 2, fonts.clipped(label, 10, width - 20), 10, "faint"))
             y += _HEADING
@@ -92,6 +103,9 @@ def map_picture(
         for concept in places:
             drawing.add(Text(left - 7, y + row / 2, names[concept], size, "ink", "end"))
             _cells(drawing, numbers, concept, index, (left, y, column, row))
+            best = float(numbers.best[concept, index])
+            if np.isfinite(best):
+                drawing.add(Text(right + _BEST / 2, y + row / 2, str(layer_name(int(best))), 10.5, "soft", "middle"))
             if selected and selected[0] == numbers.concepts[concept] and selected[1] in numbers.layers:
                 x = left + numbers.layers.index(selected[1]) * column
                 drawing.add(Box(x - 0.5, y - 0.5, column, row, stroke="brand", weight=2))
@@ -116,46 +130,61 @@ def _cells(
 ) -> None:
     left, y, column, row = place
     for layer in range(len(numbers.layers)):
-        value = float(numbers.values[concept, layer, index])
+        at = concept, layer, index
+        value, unfinished = float(numbers.coloured[at]), numbers.unfinished[at] == 1
         x = left + layer * column
         if not np.isfinite(value):
             drawing.add(Box(x + 0.5, y + 0.5, column - 2, row - 2, stroke="line"))
             continue
-        hatched = numbers.clear[concept, layer, index] == 0
-        opacity = FADED if numbers.unfinished[concept, layer, index] == 1 else 1.0
-        colour = diverging(value, numbers.limit)
-        drawing.add(Box(x, y, column - 1, row - 1, fill=colour, hatched=bool(hatched), opacity=opacity))
+        marks = [mark for i, mark in enumerate(MARKS.values()) if int(np.nan_to_num(numbers.marks[at])) >> i & 1]
+        if MARKS["broken"] in marks:
+            drawing.add(Box(x + 1, y + 1, column - 3, row - 3, stroke="warn", weight=1.2))
+        else:
+            opacity = FADED if numbers.clear[at] == 0 and not unfinished else 1.0
+            drawing.add(Box(x, y, column - 1, row - 1, fill=numbers.colour(value), opacity=opacity))
         if abs(value) > numbers.limit:
             corner, size = x + column - 1, min(6.0, row / 3, column / 3)
             drawing.add(Area(((corner - size, y), (corner, y), (corner, y + size)), "ink"))
-        _mark(drawing, float(numbers.marks[concept, layer, index]), (x, y, column - 1, row - 1))
+        for mark in [*marks, *[UNFINISHED] * bool(unfinished)][-1:]:
+            _mark(drawing, mark["strokes"], (x, y, column - 1, row - 1))
 
 
-def _mark(drawing: Drawing, code: float, cell: tuple[float, float, float, float]) -> None:
+def _means(
+    drawing: Drawing, numbers: MapNumbers, means: np.ndarray, place: tuple[float, float, float, float]
+) -> None:
+    """The row of a folded category: the mean over its concepts at each layer."""
+    left, y, column, row = place
+    for layer, mean in enumerate(means):
+        if np.isfinite(mean):
+            drawing.add(Box(left + layer * column, y, column - 1, row - 1, fill=numbers.colour(float(mean))))
+
+
+def _mark(drawing: Drawing, strokes: list[list[list[float]]], cell: tuple[float, float, float, float]) -> None:
     """The last mark of a cell; the readout of the widget names all of them."""
     left, top, width, height = cell
     inset, down, side = mark_box(width, height)
-    held = [mark for i, mark in enumerate(MARKS.values()) if np.isfinite(code) and int(code) >> i & 1]
     weight, halo = mark_weights(side)
     for stroke, wide in (("paper", halo), ("ink", weight)):
-        for line in held[-1]["strokes"] if held else ():
+        for line in strokes:
             points = tuple((left + inset + side * px, top + down + side * py) for px, py in line)
             drawing.add(Line(points, stroke, wide))
 
 
 def _legend(drawing: Drawing, numbers: MapNumbers, left: float, y: float, width: float) -> None:
-    limit, steps = numbers.limit, 64
+    low, limit, steps = 0.0 if numbers.scored else -numbers.limit, numbers.limit, 64
     width = max(width, 160.0)
     for step in range(steps):
-        colour = diverging(-limit + 2 * limit * (step + 0.5) / steps, limit)
+        colour = numbers.colour(low + (limit - low) * (step + 0.5) / steps)
         drawing.add(Box(left + step * width / steps, y, width / steps + 0.3, 8, fill=colour))
     digits = fewest(limit)
     unit = f" {numbers.unit}" if numbers.unit else ""
+    ends = ("0", "0.5", "1") if numbers.scored else (plain(low, digits), "0", signed(limit, digits) + unit)
     drawing.add(
         Line(((left + width / 2, y), (left + width / 2, y + 11)), "faint"),
-        Text(left, y + 18, plain(-limit, digits), 10.5, "faint"),
-        Text(left + width / 2, y + 18, "0", 10.5, "faint", "middle"),
-        Text(left + width, y + 18, signed(limit, digits) + unit, 10.5, "faint", "end"),
+        *(
+            Text(left + width * share, y + 18, end, 10.5, "faint", anchor)
+            for share, end, anchor in zip((0, 0.5, 1), ends, ("start", "middle", "end"), strict=True)
+        ),
     )
 
 
