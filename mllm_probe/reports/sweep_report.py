@@ -390,7 +390,7 @@ def _about_answers(data: xr.Dataset, sweep: JsonObject) -> str:
 def _figures(heatmap: LayerConceptHeatmap, best: BestCells) -> str:
     numbers = MapNumbers.of(heatmap)
     figures = []
-    for number, (concept, cell) in enumerate(best.cells.items()):
+    for concept, cell in best.cells.items():
         drawing = dose_picture(numbers, concept, cell.layer, quantity=quantity(heatmap))
         figures.append(f"<figure>{svg(drawing, themed=True)}</figure>")
     return f'<div class="page-figures" data-testid="dose-response">{"".join(figures)}</div>'

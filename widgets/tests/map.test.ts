@@ -1,14 +1,24 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Pen } from "../src/base/canvas";
-import { diverging, luminance, type Theme } from "../src/base/theme";
-import { paintMarks } from "../src/heatmap/cell_marks";
+import { diverging, luminance, type Rgb, sequential, type Theme } from "../src/base/theme";
+import { lastMark, paintMarks, UNFINISHED } from "../src/heatmap/cell_marks";
 import { Names } from "../src/heatmap/labels";
 import { cellAt, edgesAt, layerAt, layoutMap, move } from "../src/heatmap/layout";
-import { type Cells, floats, indexOf, nearest, profile } from "../src/heatmap/map_cells";
+import {
+  type Cells,
+  colouredAt,
+  findConcept,
+  floats,
+  groupRow,
+  indexOf,
+  nearest,
+  profile,
+} from "../src/heatmap/map_cells";
 import { heightOn, paintColumnProfile, paintMargin } from "../src/heatmap/margins";
 import { readout } from "../src/heatmap/readout";
 import type { Scene } from "../src/heatmap/scene";
 import { dragTo, fromTraits, onKey, select, span, toTraits } from "../src/heatmap/selection";
+import { shadeOf } from "../src/heatmap/shading";
 import { cells, GROUPS } from "./cells";
 
 describe("cells", () => {
@@ -55,16 +65,32 @@ describe("layout", () => {
     expect(layoutMap(GROUPS, 40, { width: 480, nameWidth: 60 }).margin).toBeNull();
     expect(layoutMap(GROUPS, 8, { width: 700, nameWidth: 60 }).margin).not.toBeNull();
   });
-  it("gives categories lines of their own where one is longer than its rows are high", () => {
-    const turned = layoutMap(GROUPS, 4, { width: 600, nameWidth: 60, labelWidths: [0, 19] });
-    expect([turned.headings, turned.rows[0]?.y]).toEqual([false, turned.top]);
-    const labelWidths = [0, 20, 0];
-    const headed = layoutMap([...GROUPS, ["", [3]]], 4, { width: 600, nameWidth: 60, labelWidths });
-    expect(headed.headings).toBe(true);
-    // A line above each group but the one without a name, and none of them on the rows of another group.
+  it("gives each category a line of its own, but those without a name", () => {
+    const headed = layoutMap([...GROUPS, ["", [3]]], 4, { width: 600, nameWidth: 60 });
+    // None of the lines stands on the rows of another group.
     const ends = headed.groups.map((group) => group.top + group.height);
     expect(headed.groups.map((group, i) => group.top - (ends[i - 1] ?? headed.top))).toEqual([16, 22, 6]);
-    expect(headed.left).toBeLessThan(turned.left);
+  });
+  it("folds a category to one row, which has no concept and is passed over by keys", () => {
+    const folded = layoutMap(GROUPS, 4, { width: 600, nameWidth: 60, folded: ["entity"] });
+    expect(folded.rows.map((r) => r.concept)).toEqual([groupRow(0), 1]);
+    expect(folded.groups.map((g) => [g.folded, g.count, g.height / folded.rowHeight])).toEqual([
+      [true, 2, 1],
+      [false, 1, 1],
+    ]);
+    expect(folded.height).toBeLessThan(layout.height);
+    const { y = 0 } = folded.rows[0] ?? {};
+    expect(cellAt(folded, folded.left + 1, y + 1)).toEqual({ concept: groupRow(0), layer: 0 });
+    for (const key of ["ArrowUp", "ArrowDown"]) {
+      expect(move(folded, { concept: 1, layer: 2 }, key)).toEqual({ concept: 1, layer: 2 });
+      expect(move(folded, { concept: 2, layer: 2 }, key)).toEqual({ concept: 1, layer: 2 });
+    }
+  });
+  it("keeps a column for the best layers longer than the margin", () => {
+    const at = (width: number) => layoutMap(GROUPS, 8, { width, nameWidth: 60 });
+    expect([at(700).best !== null, at(700).margin !== null]).toEqual([true, true]);
+    expect([at(380).best !== null, at(380).margin !== null]).toEqual([true, false]);
+    expect(at(220).best).toBeNull();
   });
   it("moves the cursor in the order that is seen, and stops at the edges", () => {
     const from = { concept: 0, layer: 0 };
@@ -130,16 +156,49 @@ describe("readout", () => {
   });
   it("says why a concept is grey, measured or not", () => {
     const grey = { ...cells(), unfit: { cat: "not told apart" } };
-    for (const some of [grey, { ...grey, value: new Float32Array(0) }]) {
+    for (const some of [grey, { ...grey, coloured: new Float32Array(0) }]) {
       const text = (concept: number) => readout(some, { concept, layer: 0 }, 1, units).map((piece) => piece.text);
       expect(text(0)[3]).toBe("not told apart");
       expect(text(1)).not.toContain("not told apart");
     }
   });
   it("says when a cell has not been run", () => {
-    const empty = { ...cells(), value: new Float32Array(0) };
+    const none = new Float32Array(0);
+    const empty = { ...cells(), value: none, coloured: none };
     const text = readout(empty, { concept: 0, layer: 0 }, 0, units).map((piece) => piece.text);
     expect(text.at(-1)).toContain("not run yet");
+  });
+});
+
+describe("a map of scores", () => {
+  const units = { unit: "", strengthUnit: "residual", limit: 1 };
+  const score = Float32Array.from({ length: 24 }, (_, i) => i / 24);
+  const scored = { ...cells(), coloured: score, scored: true, controls: ["random"] };
+  scored.groupMeans = Float32Array.from({ length: 16 }, (_, i) => i / 16);
+  const said = (some: Cells, concept = 1) => readout(some, { concept, layer: 2 }, 1, units).map((piece) => piece.text);
+  it("reads the score, and the effect beyond the control beside it", () => {
+    scored.value[13] = 0.5;
+    expect(said(scored).slice(3, 5)).toEqual(["score 0.54", "+0.50 beyond random directions"]);
+    const bare = { ...scored, value: scored.value.map(() => Number.NaN) };
+    expect(said(bare).slice(3, 5)).toEqual(["score 0.54", "its controls are not run yet"]);
+  });
+  it("reads the mean of a folded category", () => {
+    expect(said(scored, groupRow(0))).toEqual([
+      "entity",
+      "layer 2",
+      "1 × residual norm",
+      "score 0.31, mean of 2 concepts",
+    ]);
+    expect(colouredAt(scored, { concept: groupRow(1), layer: 0 }, 1)).toBeCloseTo(9 / 16, 6);
+  });
+});
+
+describe("finding a concept", () => {
+  const names = ["black cat", "cat", "line_art", "Cartoon"];
+  it("takes the first that begins with the text, else one that holds it", () => {
+    expect(["ca", "bla", "line a", "ART", "dog", " "].map((text) => findConcept(names, text))).toEqual([
+      1, 0, 2, 2, -1, -1,
+    ]);
   });
 });
 
@@ -149,6 +208,24 @@ describe("palette", () => {
     expect(diverging(0, 8, theme)).toEqual([250, 250, 250]);
     expect(diverging(8, 8, theme)).toEqual([200, 80, 0]);
     expect(diverging(-99, 8, theme)).toEqual([0, 80, 200]);
+  });
+  const scale: Rgb[] = [
+    [0, 0, 0],
+    [100, 0, 0],
+    [100, 200, 0],
+  ];
+  it("goes from one colour of the scale to the next for scores", () => {
+    const of = (score: number) => sequential(score, { ...theme, scale } as Theme);
+    expect([0, 0.25, 0.5, 0.75, 1, 7].map(of)).toEqual([
+      [0, 0, 0],
+      [50, 0, 0],
+      [100, 0, 0],
+      [100, 100, 0],
+      [100, 200, 0],
+      [100, 200, 0],
+    ]);
+    expect(shadeOf(0, 1, true)).toBe(0);
+    expect([shadeOf(1, 1, true), shadeOf(0, 8, false), shadeOf(-9, 8, false)]).toEqual([256, 128, 0]);
   });
   it("tells dark backgrounds from light ones", () => {
     expect(luminance("rgb(17, 17, 17)")).toBeLessThan(0.25);
@@ -191,14 +268,16 @@ describe("marks", () => {
       const pen = { stroke: () => strokes.push([seen.strokeStyle, seen.lineWidth]), strokeStyle: "", lineWidth: 1 };
       const seen = pen;
       const theme = { paper: "white", ink: "black" } as Theme;
-      const codes = [[0, 1, 2, 3], [], [Number.NaN]];
-      paintMarks(pen as unknown as Pen, layout, theme, (row, layer) => codes[row]?.[layer] ?? 0);
-      // A dash in the second column, crosses in the third and fourth.
-      expect(points.map(([kind]) => kind)).toEqual(["move", "line", ...Array(4).fill(["move", "line"]).flat()]);
+      const marked = [[0, 1, 2, 3].map(lastMark), [UNFINISHED], [lastMark(Number.NaN)]];
+      paintMarks(pen as unknown as Pen, layout, theme, (row, layer) => marked[row]?.[layer]);
+      // A dash in the second column, nothing on broken answers, which are hollow; three dots in the second row.
+      expect(points.map(([kind]) => kind)).toEqual(Array(4).fill(["move", "line"]).flat());
       const columns = points.map(([, x]) => layerAt(layout, x));
-      expect(columns).toEqual([1, 1, 2, 2, 2, 2, 3, 3, 3, 3]);
-      const top = layout.rows[0]?.y ?? 0;
-      for (const [, , y] of points) expect(y > top && y < top + layout.rowHeight).toBe(true);
+      expect(columns).toEqual([1, 1, 0, 0, 0, 0, 0, 0]);
+      for (const [i, [, , y]] of points.entries()) {
+        const top = layout.rows[i < 2 ? 0 : 1]?.y ?? 0;
+        expect(y > top && y < top + layout.rowHeight).toBe(true);
+      }
       expect(strokes.map(([colour]) => colour)).toEqual(["white", "black"]);
       expect(strokes[0]?.[1]).toBeGreaterThan(strokes[1]?.[1] ?? 9);
     }
@@ -235,6 +314,7 @@ describe("margins", () => {
     const some = cells();
     some.value = some.value.map((_, i) => (i < 8 ? 12 : i < 16 ? -12 : 3));
     some.value[17] = Number.NaN;
+    some.coloured = some.value;
     const steps: [string, number, number][] = [];
     const { written, pen: seen } = pen();
     const recording = Object.assign(seen, {
@@ -243,7 +323,7 @@ describe("margins", () => {
     });
     paintMargin(recording, { ...scene(some), unit: "nats" }, theme);
     expect(written).toEqual(["± 24 nats"]);
-    const rows = layout.rows.map(({ concept, y }) => ({ concept, zero: y + heightOn(layout, 0, 24) }));
+    const rows = layout.rows.map(({ concept, y }) => ({ concept, zero: y + heightOn(layout, 0, 24, false) }));
     const above = (concept: number) => {
       const { zero = 0 } = rows.find((row) => row.concept === concept) ?? {};
       return steps.filter(([, , y]) => Math.abs(y - zero) < layout.rowHeight / 2).map(([, , y]) => zero - y);
@@ -253,13 +333,15 @@ describe("margins", () => {
     expect(above(1)).toEqual([half, half, half, half].map((y) => expect.closeTo(-y, 6)));
     expect(above(2)).toEqual([half, half, half].map((y) => expect.closeTo(y / 4, 6)));
     expect(steps.filter(([kind]) => kind === "move").length).toBe(3);
-    expect(heightOn(layout, 99, 24)).toBe(heightOn(layout, 24, 24));
+    expect(heightOn(layout, 99, 24, false)).toBe(heightOn(layout, 24, 24, false));
+    const [top, bottom] = [heightOn(layout, 1, 1, true), heightOn(layout, 0, 1, true)];
+    expect(bottom - top).toBeCloseTo(layout.rowHeight - 5, 6);
   });
   it("draw a bar for each of the kernel's means", () => {
     const some = cells();
     some.meanOverConcepts = Float32Array.from([9, 2, 9, Number.NaN, 9, -1, 9, 99]);
     const { bars, pen: seen } = pen();
-    paintColumnProfile(seen, scene(some), theme, [[0, 0, 0]]);
+    paintColumnProfile(seen, scene(some), theme, Array(257).fill([0, 0, 0]));
     const heights = bars.slice(0, -1).map(([, , , height = 0]) => height);
     expect(heights.map((height) => height * (25 / 20))).toEqual([2, 1, 24].map((v) => expect.closeTo(v, 6)));
   });

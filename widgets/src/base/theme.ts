@@ -11,10 +11,13 @@ export interface Theme {
   faint: string;
   line: string;
   brand: string;
+  warn: string;
   font: string;
   zero: Rgb;
   positive: Rgb;
   negative: Rgb;
+  /** Colours of scores from 0 to 1, in equal steps. */
+  scale: readonly Rgb[];
 }
 
 /** Parts, 0 … 255, of a colour like `#1f6feb`. */
@@ -24,13 +27,14 @@ export function hexRgb(colour: string): Rgb {
 }
 
 /** Ends of the scale keep their order of lightness for the common kinds of colour blindness (orange against blue). */
-const scaleOf = ({ zero, positive, negative }: typeof palette.light) => ({
+const scaleOf = ({ zero, positive, negative }: typeof palette.light, stops: string[]) => ({
   zero: hexRgb(zero),
   positive: hexRgb(positive),
   negative: hexRgb(negative),
+  scale: stops.map(hexRgb),
 });
-const LIGHT = scaleOf(palette.light);
-const DARK = scaleOf(palette.dark);
+const LIGHT = scaleOf(palette.light, palette.sequential.light);
+const DARK = scaleOf(palette.dark, palette.sequential.dark);
 
 const CONTROLS: Record<string, { label: string; meaning?: string; light: string; dark: string }> = palette.controls;
 
@@ -68,6 +72,7 @@ export function readTheme(root: HTMLElement): Theme {
     faint: colour("--mp-faint"),
     line: colour("--mp-line"),
     brand: colour("--mp-brand"),
+    warn: colour("--mp-warn"),
     font: style.fontFamily,
     ...(dark ? DARK : LIGHT),
   };
@@ -92,8 +97,19 @@ export function onThemeChange(redraw: () => void): () => void {
 export function diverging(value: number, limit: number, theme: Theme): Rgb {
   const share = limit > 0 ? Math.max(-1, Math.min(1, value / limit)) : 0;
   const end = share > 0 ? theme.positive : theme.negative;
-  const mix = (i: 0 | 1 | 2) => Math.round(theme.zero[i] + (end[i] - theme.zero[i]) * Math.abs(share));
+  return mixed(theme.zero, end, Math.abs(share));
+}
+
+function mixed(start: Rgb, end: Rgb, share: number): Rgb {
+  const mix = (i: 0 | 1 | 2) => Math.round(start[i] + (end[i] - start[i]) * share);
   return [mix(0), mix(1), mix(2)];
+}
+
+/** Colour of a score in 0 … 1. */
+export function sequential(score: number, { scale, zero }: Theme): Rgb {
+  const place = Math.max(0, Math.min(1, score)) * (scale.length - 1);
+  const below = Math.max(0, Math.min(Math.floor(place), scale.length - 2));
+  return mixed(scale[below] ?? zero, scale[below + 1] ?? zero, place - below);
 }
 
 export const rgb = (colour: Rgb): string => `rgb(${colour[0]},${colour[1]},${colour[2]})`;

@@ -1,17 +1,17 @@
-/** The cells as one small image, a pixel each, drawn at the size of the map; hatching, gaps and outlines only where they are. */
+/** The cells as one small image, a pixel each, drawn at the size of the map; gaps and outlines only where they are. */
 
 import palette from "../../../mllm_probe/plots/palette.json";
 import type { Pen } from "../base/canvas";
 import type { Rgb, Theme } from "../base/theme";
-import { paintMarks } from "./cell_marks";
+import { BROKEN, lastMark, marksOf, paintMarks, UNFINISHED } from "./cell_marks";
 import { gapOf, type Layout } from "./layout";
-import { at, type Cells, indexOf } from "./map_cells";
-import { hatching, SHADES } from "./shading";
+import { at, type Cells, colouredAt, indexOf } from "./map_cells";
+import { shadeOf } from "./shading";
 
-/** Opacity of a cell that has too few images or draws for a verdict. */
+/** Opacity of a cell that does not pass. */
 const FADED = Math.round(255 * palette.faded);
 
-/** The cells of one strength in the order of the rows: 4 bytes each, transparent where nothing was run, faded where unfinished. */
+/** The cells of one strength in the order of the rows: 4 bytes each, transparent where nothing was run or answers are broken, faded where a cell does not pass. */
 export function pixels(
   cells: Cells,
   layout: Layout,
@@ -24,18 +24,29 @@ export function pixels(
   for (const { concept } of layout.rows) {
     for (let layer = 0; layer < layout.layers; layer += 1, place += 4) {
       const index = indexOf(cells, { concept, layer }, strength);
-      const value = at(cells.value, index);
-      if (!Number.isFinite(value)) continue;
-      const colour = colours[Math.round(Math.max(-1, Math.min(1, value / limit)) * SHADES) + SHADES];
+      const value = colouredAt(cells, { concept, layer }, strength);
+      if (!Number.isFinite(value) || isBroken(cells, index)) continue;
+      const colour = colours[shadeOf(value, limit, cells.scored)];
       if (!colour) continue;
       found[place] = colour[0];
       found[place + 1] = colour[1];
       found[place + 2] = colour[2];
-      found[place + 3] = at(cells.unfinished, index) === 1 ? FADED : 255;
+      found[place + 3] = isFaded(cells, index) ? FADED : 255;
     }
   }
   return found;
 }
+
+/** Whether at least half of the answers of a cell are broken. */
+const isBroken = (cells: Cells, index: number): boolean => marksOf(at(cells.marks, index)).includes(BROKEN);
+
+/** Whether a cell was tested and does not pass; one with too few images or draws has no verdict. */
+const isFaded = (cells: Cells, index: number): boolean =>
+  at(cells.clear, index) === 0 && at(cells.unfinished, index) !== 1;
+
+/** Whether a cell has its colour, neither faded nor hollow. */
+export const hasFullColour = (cells: Cells, index: number): boolean =>
+  !isFaded(cells, index) && !isBroken(cells, index);
 
 /** Stretches of a line in which `holds` is true, each with its first place and the one after its last. */
 export function runs(length: number, holds: (i: number) => boolean): [number, number][] {
@@ -51,10 +62,9 @@ export function runs(length: number, holds: (i: number) => boolean): [number, nu
   return found;
 }
 
-/** Paints the cells; keeps the small image and the hatching between frames. */
+/** Paints the cells; keeps the small image between frames. */
 export class Grid {
   private readonly image = document.createElement("canvas");
-  private hatch: { theme: Theme; ratio: number; pattern: CanvasPattern | null } | null = null;
 
   paint(
     pen: Pen,
@@ -69,18 +79,18 @@ export class Grid {
     this.stretch(pen, layout);
     const index = (row: number, layer: number) =>
       indexOf(cells, { concept: layout.rows[row]?.concept ?? 0, layer }, shown.strength);
-    const there = (row: number, layer: number) => Number.isFinite(at(cells.value, index(row, layer)));
-    this.paintHatching(
-      pen,
-      layout,
-      theme,
-      (row, layer) => there(row, layer) && at(cells.clear, index(row, layer)) === 0,
-    );
+    const value = (row: number, layer: number) =>
+      colouredAt(cells, { concept: layout.rows[row]?.concept ?? 0, layer }, shown.strength);
+    const there = (row: number, layer: number) => Number.isFinite(value(row, layer));
     paintEmpty(pen, layout, theme, (row, layer) => !there(row, layer));
     cutGaps(pen, layout);
-    const beyond = (row: number, layer: number) => Math.abs(at(cells.value, index(row, layer))) > shown.limit;
-    paintCorners(pen, layout, theme, beyond);
-    if (cells.marks.length > 0) paintMarks(pen, layout, theme, (row, layer) => at(cells.marks, index(row, layer)));
+    paintHollow(pen, layout, theme, (row, layer) => isBroken(cells, index(row, layer)));
+    paintCorners(pen, layout, theme, (row, layer) => Math.abs(value(row, layer)) > shown.limit);
+    if (cells.marks.length + cells.unfinished.length === 0) return;
+    paintMarks(pen, layout, theme, (row, layer) => {
+      const place = index(row, layer);
+      return at(cells.unfinished, place) === 1 ? UNFINISHED : lastMark(at(cells.marks, place));
+    });
   }
 
   private fill(data: Uint8ClampedArray, { layers, rows }: Layout): void {
@@ -107,26 +117,23 @@ export class Grid {
       row += count;
     }
   }
+}
 
-  private paintHatching(
-    pen: Pen,
-    layout: Layout,
-    theme: Theme,
-    unclear: (row: number, layer: number) => boolean,
-  ): void {
-    const ratio = window.devicePixelRatio || 1;
-    if (this.hatch?.theme !== theme || this.hatch.ratio !== ratio) {
-      this.hatch = { theme, ratio, pattern: hatching(pen, theme, ratio) };
+/** Outlines in the place of the colour of cells whose answers are broken. */
+function paintHollow(pen: Pen, layout: Layout, theme: Theme, hollow: (row: number, layer: number) => boolean): void {
+  const { rows, rowHeight, edges, layers } = layout;
+  const lines = new Path2D();
+  rows.forEach(({ y }, row) => {
+    for (let layer = 0; layer < layers; layer += 1) {
+      if (!hollow(row, layer)) continue;
+      const left = edges[layer] ?? 0;
+      lines.rect(left + 1, y + 1, (edges[layer + 1] ?? left) - left - gapOf(layout) - 2, rowHeight - 3);
     }
-    if (!this.hatch.pattern) return;
-    pen.fillStyle = this.hatch.pattern;
-    layout.rows.forEach(({ y }, row) => {
-      for (const [first, end] of runs(layout.layers, (layer) => unclear(row, layer))) {
-        const left = layout.edges[first] ?? 0;
-        pen.fillRect(left, y, (layout.edges[end] ?? left) - left, layout.rowHeight);
-      }
-    });
-  }
+  });
+  pen.strokeStyle = theme.warn;
+  pen.lineWidth = 1.2;
+  pen.stroke(lines);
+  pen.lineWidth = 1;
 }
 
 /** Outlines of the cells where nothing was run: lines along whole stretches of them, not four a cell. */

@@ -11,6 +11,9 @@ export interface Mark {
 }
 
 const MARKS: Mark[] = Object.values(palette.marks);
+export const BROKEN: Mark = palette.marks.broken;
+/** Of a cell that has too few images or draws for a verdict. */
+export const UNFINISHED: Mark = palette.unfinished;
 const LARGEST = 7;
 const SMALLEST = 3;
 const OF_HEIGHT = 0.42;
@@ -18,6 +21,9 @@ const INSET = 3;
 
 /** The marks of a cell, from the sum of 2 to the place of each. */
 export const marksOf = (code: number): Mark[] => (Number.isFinite(code) ? MARKS.filter((_, i) => (code >> i) & 1) : []);
+
+/** The mark that is painted; the readout names all. */
+export const lastMark = (code: number): Mark | undefined => marksOf(code).at(-1);
 
 /** Left, top and side of a mark in a cell, from the corner of the cell. */
 export function markBox(width: number, height: number): [number, number, number] {
@@ -32,12 +38,17 @@ export function markWeights(side: number): [number, number] {
   return [weight, weight + (2 * side) / 7];
 }
 
-/** Paint the last mark of each cell that has one. */
-export function paintMarks(pen: Pen, layout: Layout, theme: Theme, code: (row: number, layer: number) => number): void {
+/** Paint the mark of each cell that has one. */
+export function paintMarks(
+  pen: Pen,
+  layout: Layout,
+  theme: Theme,
+  markOf: (row: number, layer: number) => Mark | undefined,
+): void {
   const lines = new Path2D();
   layout.rows.forEach(({ y }, row) => {
     for (let layer = 0; layer < layout.layers; layer += 1) {
-      const mark = marksOf(code(row, layer)).at(-1);
+      const mark = markOf(row, layer);
       if (!mark) continue;
       const x = layout.edges[layer] ?? 0;
       const width = (layout.edges[layer + 1] ?? x) - x - gapOf(layout);

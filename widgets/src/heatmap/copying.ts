@@ -38,6 +38,7 @@ export function csvOf(cells: Cells, selection: Selection, shown: Shown): string 
     cells.q.length ? "clear_in_grid" : "clear_of_controls",
     "reason",
     "answers",
+    ...(cells.scored ? ["score"] : []),
   ];
   const bands = cells.controls.flatMap((kind) => [`${kind}_mean`, `${kind}_low`, `${kind}_high`]);
   const lines = [[...head, ...numbers, ...bands].map(field).join(",")];
@@ -53,6 +54,7 @@ export function csvOf(cells: Cells, selection: Selection, shown: Shown): string 
         Number.isFinite(clear) ? (clear ? "true" : "false") : "",
         cells.reasons[at(cells.reason, index)] ?? "",
         markLabels(cells, index).join("; "),
+        ...(cells.scored ? [at(cells.coloured, index)] : []),
         ...cells.controls.flatMap((_, kind) =>
           [cells.control, cells.controlLow, cells.controlHigh].map((array) => ofControl(cells, array, kind, index)),
         ),

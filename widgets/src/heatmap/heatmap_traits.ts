@@ -11,6 +11,8 @@ export interface Traits {
   relative_depths: number[];
   strengths: number[];
   values: DataView;
+  /** Scores of answers, which colours say where there are any. */
+  score: DataView;
   low: DataView;
   high: DataView;
   n: DataView;
@@ -24,6 +26,10 @@ export interface Traits {
   control_low: DataView;
   control_high: DataView;
   mean_over_concepts: DataView;
+  group_means: DataView;
+  best: DataView;
+  /** Labels of the groups that are one row. */
+  folded: string[];
   unit: string;
   strength_unit: string;
   /** End of the colour scale. */
@@ -76,13 +82,13 @@ export interface Provenance {
 export type Model = AnyModel<Traits>;
 
 /** Traits whose change alters the layout of the map. */
-export const FRAME = ["concepts", "row_groups", "layers", "relative_depths", "columns"] as const;
+export const FRAME = ["concepts", "row_groups", "layers", "relative_depths", "columns", "folded"] as const;
 /** Traits that hold numbers or say what they are. */
 export const NUMBERS = [
-  ...["values", "low", "high", "n", "clear", "control", "control_low", "control_high", "off_target"],
+  ...["values", "score", "low", "high", "n", "clear", "control", "control_low", "control_high", "off_target"],
   ...["q", "marks", "unfinished", "reason", "reasons", "caption"],
   ...["strengths", "unit", "strength_unit", "controls", "provenance", "has_off_target", "off_target_at"],
-  ...["mean_over_concepts", "categories", "unfit"],
+  ...["mean_over_concepts", "group_means", "best", "categories", "unfit"],
   ...["limit", "note", "recipe", "off_target_limit", "answered"],
 ];
 /** Traits that say what can be chosen, and what is. */
@@ -104,6 +110,7 @@ export const STATE = [
 
 export function readCells(model: Model): Cells {
   const controls = model.get("controls");
+  const [value, score] = [floats(model.get("values")), floats(model.get("score"))];
   return {
     concepts: model.get("concepts"),
     categories: model.get("categories"),
@@ -112,7 +119,9 @@ export function readCells(model: Model): Cells {
     layers: model.get("layers"),
     depths: model.get("relative_depths"),
     strengths: model.get("strengths"),
-    value: floats(model.get("values")),
+    value,
+    coloured: score.length > 0 ? score : value,
+    scored: score.length > 0,
     low: floats(model.get("low")),
     high: floats(model.get("high")),
     n: floats(model.get("n")),
@@ -128,5 +137,8 @@ export function readCells(model: Model): Cells {
     controlLow: floats(model.get("control_low")),
     controlHigh: floats(model.get("control_high")),
     meanOverConcepts: floats(model.get("mean_over_concepts")),
+    groupMeans: floats(model.get("group_means")),
+    best: floats(model.get("best")),
+    folded: model.get("folded") ?? [],
   };
 }

@@ -1,33 +1,14 @@
-/** Words around the cells: categories and names of the rows, numbers of the columns, and the legend. */
+/** Words around and in the cells: names of the rows, numbers of the columns and of the selected row, and the legend. */
 
 import type { Pen } from "../base/canvas";
 import { fewest, layerName, plain, signed } from "../base/numbers";
-import { diverging, rgb, type Theme } from "../base/theme";
-import { HEADING, type Layout } from "./layout";
+import { luminance, type Rgb, rgb, type Theme } from "../base/theme";
+import { hasFullColour } from "./cell_grid";
+import type { Layout } from "./layout";
+import { at, indexOf, profile } from "./map_cells";
 import type { Scene } from "./scene";
 import { span } from "./selection";
-import { clip } from "./shading";
-
-/** Of the names of categories. */
-export const categoryFont = (family: string): string => `10px ${family}`;
-
-export function paintCategories(pen: Pen, { layout }: Scene, theme: Theme): void {
-  pen.fillStyle = theme.faint;
-  pen.font = categoryFont(theme.font);
-  for (const group of layout.groups) {
-    if (layout.headings) {
-      pen.textAlign = "left";
-      pen.fillText(clip(pen, group.label, layout.width - 2), 2, group.top - HEADING / 2);
-      continue;
-    }
-    pen.save();
-    pen.translate(8, group.top + group.height / 2);
-    pen.rotate(-Math.PI / 2);
-    pen.textAlign = "center";
-    pen.fillText(group.label, 0, 0);
-    pen.restore();
-  }
-}
+import { clip, shadeOf } from "./shading";
 
 /** The middle of a column. */
 export const middleOf = (layout: Layout, layer: number): number =>
@@ -56,25 +37,54 @@ export function paintColumns(pen: Pen, scene: Scene, theme: Theme): void {
   pen.fillText(byDepth ? "depth" : "layer", layout.left - 7, 8);
 }
 
-export function paintLegend(pen: Pen, scene: Scene, theme: Theme): void {
+export function paintLegend(pen: Pen, scene: Scene, theme: Theme, colours: Rgb[]): void {
   const { layout, limit, unit, cells } = scene;
   // A scale without a measured cell would say something that nobody knows yet.
-  if (!cells.value.some(Number.isFinite)) return;
+  if (!cells.coloured.some(Number.isFinite)) return;
   const width = Math.min(layout.layers * layout.cellWidth, 420);
   const y = layout.legendTop;
   const bar = pen.createLinearGradient(layout.left, 0, layout.left + width, 0);
-  for (let i = 0; i <= 8; i += 1) bar.addColorStop(i / 8, rgb(diverging(-limit + (limit * i) / 4, limit, theme)));
+  for (let i = 0; i <= 16; i += 1) {
+    const colour = colours[Math.round((i / 16) * (colours.length - 1))];
+    if (colour) bar.addColorStop(i / 16, rgb(colour));
+  }
   pen.fillStyle = bar;
   pen.fillRect(layout.left, y, width, 7);
   const digits = fewest(limit);
   pen.fillStyle = theme.faint;
   pen.font = `10.5px ${theme.font}`;
-  pen.textAlign = "left";
-  pen.fillText(plain(-limit, digits), layout.left, y + 15);
+  const ends = cells.scored
+    ? ["0", "0.5", "1"]
+    : [plain(-limit, digits), "0", `${signed(limit, digits)} ${unit}`.trim()];
+  for (const [i, align] of (["left", "center", "right"] as const).entries()) {
+    pen.textAlign = align;
+    pen.fillText(ends[i] ?? "", layout.left + (width * i) / 2, y + 15);
+  }
+}
+
+/** Luminance at which black and white contrast alike with a colour. */
+const BETWEEN = 0.18;
+
+/** The numbers of a row in its cells, where all fit. */
+export function paintNumbers(pen: Pen, scene: Scene, theme: Theme, colours: Rgb[], concept: number): void {
+  const { layout, cells, strength, limit } = scene;
+  const row = layout.rows.find((r) => r.concept === concept);
+  if (!row) return;
+  const digits = limit > 10 ? 0 : 1;
+  const texts = profile(cells, concept, strength).map((value) => {
+    if (!Number.isFinite(value)) return "";
+    return cells.scored ? plain(value, 2).replace(/^0(?=\.)/, "") : signed(value, digits);
+  });
+  pen.font = `600 10.5px ${theme.font}`;
+  if (Math.max(...texts.map((text) => pen.measureText(text).width)) > layout.cellWidth - 5) return;
   pen.textAlign = "center";
-  pen.fillText("0", layout.left + width / 2, y + 15);
-  pen.textAlign = "right";
-  pen.fillText(`${signed(limit, digits)} ${unit}`.trim(), layout.left + width, y + 15);
+  texts.forEach((text, layer) => {
+    const index = indexOf(cells, { concept, layer }, strength);
+    const colour = colours[shadeOf(at(cells.coloured, index), limit, cells.scored)];
+    const own = colour && hasFullColour(cells, index);
+    pen.fillStyle = own ? (luminance(rgb(colour)) > BETWEEN ? "#000" : "#fff") : theme.ink;
+    pen.fillText(text, middleOf(layout, layer), row.y + layout.rowHeight / 2);
+  });
 }
 
 /** Names as they fit beside the cells, cut once for a layout and a theme. */

@@ -9,9 +9,8 @@ import { Choices } from "./choices";
 import { Detail } from "./detail";
 import css from "./heatmap.css";
 import { CHOICES, FRAME, type Model, NUMBERS, readCells, STATE, type Traits } from "./heatmap_traits";
-import { categoryFont } from "./labels";
-import { cellAt, type Layout, layoutMap } from "./layout";
-import { type Cell, type Cells, nearest } from "./map_cells";
+import { cellAt, HEADING, type Layout, layoutMap } from "./layout";
+import { type Cell, type Cells, findConcept, groupRow, nearest, type RowGroup } from "./map_cells";
 import { Painter } from "./paint";
 import { Reading } from "./reading";
 import { activeCell, dragTo, fromTraits, onKey, type Selection, select, span, toTraits } from "./selection";
@@ -19,6 +18,10 @@ import { Scrubber } from "./strength_scrubber";
 
 const NAME = "Effect by concept and layer";
 const SKELETON = { rows: 9, columns: 8 };
+
+/** Name of a category with the sign of whether its concepts are shown; folded, how many it has. */
+const headText = ([label, concepts]: RowGroup, folded: boolean): string =>
+  folded ? `▸ ${label} (${concepts.length})` : `▾ ${label}`;
 
 class View {
   private readonly root: HTMLElement;
@@ -40,6 +43,16 @@ class View {
   private readonly error = h("p", { class: "mp-error", role: "alert", "data-testid": "heatmap-error" });
   private readonly painter = new Painter(this.canvas);
   private readonly row = h("div", { class: "mp-row" });
+  private readonly find = h("input", {
+    type: "search",
+    class: "mp-find",
+    placeholder: "find a concept",
+    "aria-label": "find a concept",
+    "data-testid": "find",
+  });
+  /** Names of the categories over the canvas, each a button that folds it; the key f does the same. */
+  private readonly heads = h("div", { class: "mp-heads" });
+  private headed: Layout | null = null;
   /** In the place of the map until its concepts are known. */
   private readonly skeleton = h("div", {
     class: "mp-skeleton",
@@ -67,11 +80,13 @@ class View {
     this.root = widgetRoot(base + css, "heatmap", NAME);
     this.choices = new Choices(model);
     this.detail = new Detail(model, (place) => this.setStrength(place));
-    const keys = "arrow keys move, with shift they select a window of layers; values are read above";
+    const keys =
+      "arrow keys move, with shift they select a window of layers, f folds the category, / finds a concept; values are read above";
     this.canvas.setAttribute("aria-label", `${NAME}; ${keys}`);
     this.canvas.setAttribute("aria-describedby", this.reading.element.id);
     const head = h("div", { class: "mp-head" }, h("h3", {}, NAME), this.tokens, this.count, this.choices.metric);
-    this.row.append(this.scrubber.element, this.choices.row);
+    this.row.append(this.scrubber.element, this.find, this.choices.row);
+    this.painter.element.append(this.heads);
     const map = [this.skeleton, this.painter.element, this.note, this.caption];
     for (let row = 0; row < SKELETON.rows; row += 1) {
       const cells = Array.from({ length: SKELETON.columns }, () => h("i"));
@@ -108,6 +123,8 @@ class View {
     canvas.addEventListener("pointercancel", () => this.onCancel());
     canvas.addEventListener("pointerleave", () => this.setHover(null));
     canvas.addEventListener("keydown", (event) => this.onKey(event));
+    this.find.addEventListener("input", () => this.onFind());
+    this.find.addEventListener("keydown", (event) => this.onFindKey(event));
     canvas.addEventListener("focus", () => this.redraw());
     canvas.addEventListener("blur", () => this.redraw());
   }
@@ -115,6 +132,10 @@ class View {
   private onDown(event: PointerEvent): void {
     const cell = cellAt(this.layout, event.offsetX, event.offsetY);
     if (!cell || event.button !== 0) return;
+    if (cell.concept < 0) {
+      this.fold(groupRow(cell.concept));
+      return;
+    }
     this.selection = select(this.selection, cell, event.shiftKey);
     this.dragging = true;
     this.canvas.setPointerCapture(event.pointerId);
@@ -152,9 +173,57 @@ class View {
       this.commit();
     } else if (event.key === "+" || event.key === "-") {
       this.setStrength(this.strength() + (event.key === "+" ? 1 : -1));
+    } else if (event.key === "f" && this.selection) {
+      const { concept } = this.selection;
+      this.fold(this.cells.groups.findIndex(([, concepts]) => concepts.includes(concept)));
+    } else if (event.key === "/") {
+      this.find.focus();
     } else return;
     event.preventDefault();
     event.stopPropagation();
+  }
+
+  /** Fold a category to one row, or show its concepts again. */
+  private fold(group: number): void {
+    const label = this.cells.groups[group]?.[0];
+    if (!label) return;
+    const { folded } = this.cells;
+    this.model.set("folded", folded.includes(label) ? folded.filter((one) => one !== label) : [...folded, label]);
+    this.model.save_changes();
+    this.redraw("frame");
+  }
+
+  /** Point at the concept that is being typed, in its category, and bring it into view. */
+  private onFind(): void {
+    const concept = findConcept(this.cells.concepts, this.find.value);
+    const group = this.cells.groups.findIndex(([, concepts]) => concepts.includes(concept));
+    if (this.cells.folded.includes(this.cells.groups[group]?.[0] ?? "")) this.fold(group);
+    this.setHover(concept < 0 ? null : { concept, layer: this.selection?.active ?? 0 });
+    requestAnimationFrame(() => {
+      const row = this.layout.rows.find((one) => one.concept === concept);
+      if (!row) return;
+      const mark = h("i", { style: `position: absolute; top: ${row.y}px; height: ${this.layout.rowHeight}px` });
+      this.painter.element.append(mark);
+      mark.scrollIntoView({ block: "nearest" });
+      mark.remove();
+    });
+  }
+
+  /** Enter selects the concept that was found, Escape leaves the selection as it is; both go back to the map. */
+  private onFindKey(event: KeyboardEvent): void {
+    event.stopPropagation();
+    if (event.key !== "Enter" && event.key !== "Escape") return;
+    const concept = findConcept(this.cells.concepts, this.find.value);
+    if (event.key === "Enter" && concept < 0) return;
+    event.preventDefault();
+    this.find.value = "";
+    this.hover = null;
+    this.canvas.focus({ preventScroll: true });
+    if (event.key === "Enter") {
+      this.selection = select(this.selection, { concept, layer: this.selection?.active ?? 0 }, false);
+      this.commit();
+    }
+    this.redraw();
   }
 
   private strength(): number {
@@ -223,11 +292,11 @@ class View {
     const pen = this.canvas.getContext("2d");
     if (pen) pen.font = `600 12px ${style.fontFamily}`;
     const names = this.cells.concepts.map((name) => pen?.measureText(name).width ?? 60);
-    const nameWidth = Math.min(170, Math.max(40, ...names));
-    if (pen) pen.font = categoryFont(style.fontFamily);
-    const labelWidths = this.cells.groups.map(([label]) => pen?.measureText(label).width ?? 0);
+    const heads = this.cells.groups.map((group) => pen?.measureText(headText(group, true)).width ?? 60);
+    const nameWidth = Math.min(170, Math.max(40, ...names, ...heads));
     const byDepth = this.model.get("columns") === "relative_depth";
-    const space = { width, nameWidth, labelWidths, ...(byDepth && { depths: this.cells.depths }) };
+    const { folded } = this.cells;
+    const space = { width, nameWidth, folded, ...(byDepth && { depths: this.cells.depths }) };
     this.layout = layoutMap(this.cells.groups, this.cells.layers.length, space);
   }
 
@@ -255,6 +324,7 @@ class View {
     const ended = ["cancelled", "error"].includes(this.model.get("status"));
     show(this.skeleton, this.cells.concepts.length === 0 && !ended);
     this.placeCells();
+    this.drawHeads();
     this.drawNotes();
     this.drawReadout(strength);
     this.scrubber.draw(this.cells.strengths, this.model.get("strength_unit"), strength);
@@ -265,7 +335,7 @@ class View {
 
   /** What the marks mean, and how many cells of the whole grid pass; nothing before a cell was measured. */
   private drawNotes(): void {
-    const there = this.cells.value.some(Number.isFinite);
+    const there = this.cells.coloured.some(Number.isFinite);
     const dots = this.model.get("answered").length > 0 ? ["dot: has answers"] : [];
     const note = [this.model.get("note"), ...dots].join(" · ");
     for (const [element, text] of [
@@ -275,6 +345,31 @@ class View {
       if (element.textContent !== text) element.textContent = text;
       show(element, there && text !== "");
     }
+  }
+
+  private drawHeads(): void {
+    if (this.headed === this.layout) return;
+    this.headed = this.layout;
+    const { groups, left, rowHeight } = this.layout;
+    const heads = groups.flatMap(({ label, nameTop, folded }, group) => {
+      const named = this.cells.groups[group];
+      if (!label || !named) return [];
+      const width = folded ? left - 4 : this.layout.width;
+      const head = h(
+        "button",
+        {
+          type: "button",
+          tabindex: -1,
+          "aria-expanded": !folded,
+          "data-testid": "category",
+          style: `top: ${nameTop}px; width: ${width}px; height: ${folded ? rowHeight : HEADING}px`,
+        },
+        headText(named, folded),
+      );
+      head.addEventListener("click", () => this.fold(group));
+      return [head];
+    });
+    this.heads.replaceChildren(...heads);
   }
 
   /** Where the cells of the first category stand, for scripts that drive the page. */

@@ -1,20 +1,25 @@
 /** Where everything on the map stands: rows grouped by category, one column per layer, margins that give way when it is narrow. */
-import type { Cell, RowGroup } from "./map_cells";
+import { type Cell, groupRow, type RowGroup } from "./map_cells";
 
 export interface Row {
+  /** Place of the concept; of a folded group, see `groupRow`. */
   concept: number;
   y: number;
 }
 
 export interface Group {
   label: string;
+  /** Number of its concepts. */
+  count: number;
+  /** Top of its name: above its rows, or beside the one row of a folded group. */
+  nameTop: number;
+  /** Top of its rows. */
   top: number;
   height: number;
+  folded: boolean;
 }
 
 export interface Layout {
-  /** Whether the categories stand on lines of their own above their rows, rather than turned beside them. */
-  headings: boolean;
   /** Room for the name of a concept. */
   nameRoom: number;
   rows: Row[];
@@ -33,6 +38,8 @@ export interface Layout {
   /** Top of the profile over the columns. */
   profileTop: number;
   legendTop: number;
+  /** Middle of the column with the layers of the best cells; null where there is no room for it. */
+  best: number | null;
   /** x of the margin with the profile of each row; null where there is no room for it. */
   margin: number | null;
 }
@@ -40,8 +47,8 @@ export interface Layout {
 export interface Space {
   width: number;
   nameWidth: number;
-  /** Width of the label of each group; without it all are turned beside their rows. */
-  labelWidths?: number[];
+  /** Labels of the groups that are one row. */
+  folded?: readonly string[];
   /** Relative depth of each column, to place them by it; without it they are equally wide. */
   depths?: number[];
 }
@@ -51,11 +58,11 @@ const GAP = 6;
 const LEGEND = 24;
 export const PROFILE = 20;
 const NARROWEST = 4;
-const CATEGORY = 20;
 const INDENT = 6;
 /** Height of a line with the name of a category. */
 export const HEADING = 16;
 export const MARGIN = 92;
+const BEST = 34;
 
 function rowHeightFor(rows: number): [number, number] {
   if (rows <= 22) return [19, 12];
@@ -76,31 +83,34 @@ export function edgesAt(depths: number[], width: number): number[] | null {
 
 export function layoutMap(labelled: RowGroup[], layers: number, space: Space): Layout {
   const [rowHeight, fontSize] = rowHeightFor(labelled.flatMap(([, concepts]) => concepts).length);
-  const headings = labelled.some(([, concepts], i) => (space.labelWidths?.[i] ?? 0) > concepts.length * rowHeight);
-  const beside = headings ? INDENT : CATEGORY;
-  const left = beside + Math.min(space.nameWidth, Math.max(60, space.width * 0.3)) + 8;
-  const roomy = space.width - left - MARGIN >= Math.max(240, layers * 12);
-  const room = space.width - left - (roomy ? MARGIN : 2);
+  const left = INDENT + Math.min(space.nameWidth, Math.max(60, space.width * 0.3)) + 8;
+  const best = space.width - left - BEST >= Math.max(160, layers * 12);
+  const beside = best ? BEST : 2;
+  const roomy = space.width - left - beside - MARGIN >= Math.max(240, layers * 12);
+  const room = space.width - left - beside - (roomy ? MARGIN : 0);
   const cellWidth = Math.max(NARROWEST, Math.min(96, Math.floor(room / Math.max(1, layers))));
   const placed = space.depths?.length === layers ? edgesAt(space.depths, layers * cellWidth) : null;
   const even = Array.from({ length: layers + 1 }, (_, i) => i * cellWidth);
   const rows: Row[] = [];
   const groups: Group[] = [];
   let y = TOP;
-  for (const [label, concepts] of labelled) {
-    if (headings && label) y += HEADING;
-    groups.push({ label, top: y, height: concepts.length * rowHeight });
-    for (const concept of concepts) {
+  labelled.forEach(([label, concepts], group) => {
+    const folded = label !== "" && (space.folded ?? []).includes(label);
+    const nameTop = y;
+    if (label && !folded) y += HEADING;
+    const shown = folded ? [groupRow(group)] : concepts;
+    const height = shown.length * rowHeight;
+    groups.push({ label, count: concepts.length, nameTop, top: y, height, folded });
+    for (const concept of shown) {
       rows.push({ concept, y });
       y += rowHeight;
     }
-    y += GAP;
-  }
+    y += folded ? 2 : GAP;
+  });
   const right = left + layers * cellWidth;
   const legendTop = y + PROFILE + 10;
   return {
-    headings,
-    nameRoom: left - beside - 6,
+    nameRoom: left - INDENT - 6,
     rows,
     groups,
     left,
@@ -112,7 +122,8 @@ export function layoutMap(labelled: RowGroup[], layers: number, space: Space): L
     layers,
     profileTop: y - 2,
     legendTop,
-    margin: roomy ? right + 12 : null,
+    best: best ? right + BEST / 2 : null,
+    margin: roomy ? right + beside + 8 : null,
     width: space.width,
     height: legendTop + LEGEND,
   };
@@ -137,11 +148,12 @@ export function cellAt(layout: Layout, x: number, y: number): Cell | null {
 
 /** Where a key moves the cursor: arrows by one, Home and End to the ends of the row, PageUp and PageDown by a group of 5; null for other keys. */
 export function move(layout: Layout, cell: Cell, key: string): Cell | null {
+  const rows = layout.rows.filter((r) => r.concept >= 0);
   const at = Math.max(
     0,
-    layout.rows.findIndex((r) => r.concept === cell.concept),
+    rows.findIndex((r) => r.concept === cell.concept),
   );
-  const rowBy = (by: number) => layout.rows[Math.max(0, Math.min(layout.rows.length - 1, at + by))]?.concept ?? 0;
+  const rowBy = (by: number) => rows[Math.max(0, Math.min(rows.length - 1, at + by))]?.concept ?? cell.concept;
   const layerTo = (to: number) => Math.max(0, Math.min(layout.layers - 1, to));
   switch (key) {
     case "ArrowUp":

@@ -11,7 +11,11 @@ export interface Cells {
   /** Relative depth of each layer; empty where it is not known. */
   depths: number[];
   strengths: number[];
+  /** Effects beyond the control. */
   value: Float32Array;
+  /** What colours say: scores of answers in 0 … 1 where `scored`, else the effects. */
+  coloured: Float32Array;
+  scored: boolean;
   low: Float32Array;
   high: Float32Array;
   n: Float32Array;
@@ -35,11 +39,18 @@ export interface Cells {
   controlHigh: Float32Array;
   /** Layer × strength. */
   meanOverConcepts: Float32Array;
+  /** Group × layer × strength. */
+  groupMeans: Float32Array;
+  /** Concept × strength: the layer of the best cell. */
+  best: Float32Array;
+  /** Labels of the groups that are one row with their mean. */
+  folded: string[];
 }
 
 export type RowGroup = [label: string, concepts: number[]];
 
 export interface Cell {
+  /** Place of the concept; of the row of a folded group, see `groupRow`. */
   concept: number;
   layer: number;
 }
@@ -74,9 +85,27 @@ export function ofControl(cells: Cells, array: Float32Array, kind: number, index
   return at(array, kind * size + index);
 }
 
-/** Values of one concept over the layers, at one strength. */
+/** What stands for a folded group in the place of a concept: below 0; the same call turns it back. */
+export const groupRow = (group: number): number => -1 - group;
+
+/** What the colour of a cell says, or of the mean of a folded group. */
+export function colouredAt(cells: Cells, cell: Cell, strength: number): number {
+  if (cell.concept >= 0) return at(cells.coloured, indexOf(cells, cell, strength));
+  return at(cells.groupMeans, indexOf(cells, { ...cell, concept: groupRow(cell.concept) }, strength));
+}
+
+/** First concept whose name begins with a text, else the first that holds it; −1 where none does. */
+export function findConcept(concepts: string[], text: string): number {
+  const plain = (name: string) => name.toLowerCase().replaceAll("_", " ");
+  const wanted = plain(text.trim());
+  if (!wanted) return -1;
+  const first = concepts.findIndex((name) => plain(name).startsWith(wanted));
+  return first >= 0 ? first : concepts.findIndex((name) => plain(name).includes(wanted));
+}
+
+/** Coloured values of one concept over the layers, at one strength. */
 export function profile(cells: Cells, concept: number, strength: number): number[] {
-  return cells.layers.map((_, layer) => at(cells.value, indexOf(cells, { concept, layer }, strength)));
+  return cells.layers.map((_, layer) => colouredAt(cells, { concept, layer }, strength));
 }
 
 /** Index of the strength nearest to `wanted`; of those equally near, the first. */

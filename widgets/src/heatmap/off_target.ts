@@ -1,10 +1,11 @@
 /** The off-target view: steered concept × scored concept on a small canvas of its own, at the selected layer and strength. */
 
+import palette from "../../../mllm_probe/plots/palette.json";
 import { prepare } from "../base/canvas";
 import { h } from "../base/dom";
 import { digitsFor, signed } from "../base/numbers";
 import { diverging, rgb, type Theme } from "../base/theme";
-import { clip, hatching } from "./shading";
+import { clip } from "./shading";
 
 /** Numbers of each pair: difference, low, high, clear. */
 const EACH = 4;
@@ -131,22 +132,16 @@ export class OffTarget {
     const { left, top, cell } = this.layout;
     const count = this.matrix.concepts.length;
     const { limit } = this.matrix;
-    const hatch = hatching(pen, theme, window.devicePixelRatio || 1);
-    const unclear = new Path2D();
     for (let steered = 0; steered < count; steered += 1) {
       for (let scored = 0; scored < count; scored += 1) {
         const value = ofPair(this.matrix, steered, scored, 0);
         if (!Number.isFinite(value)) continue;
         pen.fillStyle = rgb(diverging(value, limit, theme));
-        const box = [left + scored * cell, top + steered * cell, cell - 1, cell - 1] as const;
-        pen.fillRect(...box);
-        if (ofPair(this.matrix, steered, scored, 3) === 0) unclear.rect(...box);
+        pen.globalAlpha = ofPair(this.matrix, steered, scored, 3) === 0 ? palette.faded : 1;
+        pen.fillRect(left + scored * cell, top + steered * cell, cell - 1, cell - 1);
       }
     }
-    if (hatch) {
-      pen.fillStyle = hatch;
-      pen.fill(unclear);
-    }
+    pen.globalAlpha = 1;
     pen.strokeStyle = theme.brand;
     pen.lineWidth = 2;
     pen.strokeRect(left + this.at[1] * cell - 0.5, top + this.at[0] * cell - 0.5, cell, cell);

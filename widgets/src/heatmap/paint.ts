@@ -4,8 +4,8 @@ import { type Pen, prepare } from "../base/canvas";
 import { h } from "../base/dom";
 import type { Rgb, Theme } from "../base/theme";
 import { Grid, paintDots } from "./cell_grid";
-import { Names, paintCategories, paintColumns, paintLegend } from "./labels";
-import { paintColumnProfile, paintMargin } from "./margins";
+import { Names, paintColumns, paintLegend, paintNumbers } from "./labels";
+import { paintBest, paintColumnProfile, paintMargin } from "./margins";
 import type { Scene } from "./scene";
 import { activeCell, type Selection, span } from "./selection";
 import { shades } from "./shading";
@@ -20,7 +20,8 @@ export class Painter {
   private readonly grid = new Grid();
   private readonly names = new Names();
   private colours: Rgb[] = [];
-  private theme: Theme | null = null;
+  /** What the colours are of: theme, and whether they are those of scores. */
+  private coloured: [Theme, boolean] | null = null;
   private stale = true;
   /** What the upper canvas shows; of these, the first `KEPT` decide how names are cut. */
   private around: unknown[] = [];
@@ -35,12 +36,14 @@ export class Painter {
   }
 
   paint(scene: Scene, theme: Theme): void {
-    if (theme !== this.theme) this.colours = shades(theme);
-    this.theme = theme;
+    const { scored } = scene.cells;
+    if (theme !== this.coloured?.[0] || scored !== this.coloured[1]) this.colours = shades(theme, scored);
+    this.coloured = [theme, scored];
     if (this.stale) this.paintData(scene, theme);
     this.stale = false;
     const { cells, layout, columns, selection, hover, focused } = scene;
-    const around = [cells.concepts, cells.layers, layout, theme, columns, selection, hover, focused, cells.unfit];
+    const { strength } = scene;
+    const around = [cells.concepts, cells.layers, layout, theme, columns, selection, hover, focused, cells, strength];
     if (around.every((one, i) => one === this.around[i])) return;
     if (around.slice(0, KEPT).some((one, i) => one !== this.around[i])) this.names.forget();
     this.around = around;
@@ -54,10 +57,10 @@ export class Painter {
     pen.clearRect(0, 0, width, height);
     this.grid.paint(pen, scene.cells, scene.layout, scene, theme, this.colours);
     paintAnswered(pen, scene, theme);
-    paintCategories(pen, scene, theme);
+    paintBest(pen, scene, theme);
     paintMargin(pen, scene, theme);
     paintColumnProfile(pen, scene, theme, this.colours);
-    paintLegend(pen, scene, theme);
+    paintLegend(pen, scene, theme, this.colours);
   }
 
   private paintOver(scene: Scene, theme: Theme): void {
@@ -67,6 +70,7 @@ export class Painter {
     pen.clearRect(0, 0, width, height);
     this.names.paint(pen, scene, theme);
     paintColumns(pen, scene, theme);
+    if (scene.selection) paintNumbers(pen, scene, theme, this.colours, scene.selection.concept);
     if (scene.hover) paintFrame(pen, scene, [scene.hover.layer, scene.hover.layer], scene.hover.concept, theme.soft, 1);
     if (scene.selection) paintSelection(pen, scene, scene.selection, theme);
   }

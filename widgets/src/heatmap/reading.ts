@@ -1,6 +1,6 @@
 /** The line above the map that reads a cell, also aloud. */
 import { h, uniqueId } from "../base/dom";
-import { at, type Cell, type Cells, indexOf } from "./map_cells";
+import { type Cell, type Cells, colouredAt, groupRow } from "./map_cells";
 import { type ReadoutUnits, readout } from "./readout";
 
 /** What is said without any cell, by the state of the sweep. */
@@ -39,9 +39,9 @@ export class Reading {
 
   /** The same for scripts, to whom two values that read alike are two. */
   private tell(cells: Cells, cell: Cell, strength: number): void {
-    const value = at(cells.value, indexOf(cells, cell, strength));
+    const value = colouredAt(cells, cell, strength);
     const data = this.element.dataset;
-    data.concept = cells.concepts[cell.concept] ?? "";
+    data.concept = cells.concepts[cell.concept] ?? cells.groups[groupRow(cell.concept)]?.[0] ?? "";
     data.layer = String(cells.layers[cell.layer] ?? "");
     data.strength = String(cells.strengths[strength] ?? "");
     data.value = Number.isFinite(value) ? String(value) : "";

@@ -1,6 +1,7 @@
 /** What the line below the map says about one cell. */
-import { digitsFor, dose, layerName, signed, strengthUnit } from "../base/numbers";
-import { at, type Cell, type Cells, indexOf, ofControl } from "./map_cells";
+import { digitsFor, dose, layerName, plain, signed, strengthUnit } from "../base/numbers";
+import { controlLabel } from "../base/theme";
+import { at, type Cell, type Cells, colouredAt, groupRow, indexOf, ofControl } from "./map_cells";
 import { controlName, countOf, markLabels, shownControls, verdictOf } from "./verdict";
 
 export interface Piece {
@@ -25,7 +26,7 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
   const digits = digitsFor(units.limit);
   const unit = units.unit ? ` ${units.unit}` : "";
   const pieces: Piece[] = [
-    { text: cells.concepts[cell.concept] ?? "", kind: "strong" },
+    { text: cells.concepts[cell.concept] ?? cells.groups[groupRow(cell.concept)]?.[0] ?? "", kind: "strong" },
     { text: `layer ${layerName(cells.layers[cell.layer]) || "–"}`, kind: "normal" },
     ...(units.byDepth ? [{ text: `depth ${(cells.depths[cell.layer] ?? 0).toFixed(2)}`, kind: "soft" } as const] : []),
     ...(units.window ? [{ text: `window ${units.window.join("–")}`, kind: "soft" } as const] : []),
@@ -34,10 +35,16 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
       kind: "soft",
     },
   ];
+  const coloured = colouredAt(cells, cell, strength);
+  if (cell.concept < 0) return [...pieces, ...meanOf(cells, cell, coloured, digits, unit)];
   const unfit = cells.unfit[cells.concepts[cell.concept] ?? ""];
   if (unfit) pieces.push({ text: unfit, kind: "soft" });
-  if (!Number.isFinite(value)) return [...pieces, { text: "not run yet, or not defined here", kind: "soft" }];
-  pieces.push({ text: `${signed(value, digits)}${unit}`, kind: "strong" });
+  if (!Number.isFinite(coloured)) return [...pieces, { text: "not run yet, or not defined here", kind: "soft" }];
+  const beyond = ` beyond ${controlLabel(cells.controls[cells.against] ?? "random")}`;
+  if (cells.scored) pieces.push({ text: `score ${plain(coloured, 2)}`, kind: "strong" });
+  if (!Number.isFinite(value)) pieces.push({ text: "its controls are not run yet", kind: "soft" });
+  else if (cells.scored) pieces.push({ text: `${signed(value, 2)}${beyond}`, kind: "normal" });
+  else pieces.push({ text: `${signed(value, digits)}${unit}`, kind: "strong" });
   const between = (low: number, high: number) => `[${signed(low, digits)}, ${signed(high, digits)}]`;
   const [low, high] = [at(cells.low, index), at(cells.high, index)];
   if (Number.isFinite(low)) pieces.push({ text: between(low, high), kind: "soft" });
@@ -56,4 +63,12 @@ export function readout(cells: Cells, cell: Cell, strength: number, units: Reado
     pieces.push({ text: `${name} ${signed(control, digits)}${range} over unsteered`, kind: "soft" });
   }
   return pieces;
+}
+
+/** What is said of a cell of a folded category. */
+function meanOf(cells: Cells, cell: Cell, mean: number, digits: number, unit: string): Piece[] {
+  const count = cells.groups[groupRow(cell.concept)]?.[1].length ?? 0;
+  const said = cells.scored ? `score ${plain(mean, 2)}` : `${signed(mean, digits)}${unit}`;
+  const text = Number.isFinite(mean) ? `${said}, mean of ${count} concepts` : "not run yet, or not defined here";
+  return [{ text, kind: "normal" }];
 }

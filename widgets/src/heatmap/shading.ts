@@ -1,33 +1,20 @@
-/** What every canvas of the map needs: text that fits, hatching and shades. */
+/** What every canvas of the map needs: text that fits, and shades. */
 import type { Pen } from "../base/canvas";
-import { diverging, type Rgb, type Theme } from "../base/theme";
+import { diverging, type Rgb, sequential, type Theme } from "../base/theme";
 
 export const SHADES = 128;
 
-/** Colours of the diverging scale from one end to the other, made once per theme: a map has thousands of cells and few colours. */
-export function shades(theme: Theme): Rgb[] {
-  return Array.from({ length: 2 * SHADES + 1 }, (_, i) => diverging(i - SHADES, SHADES, theme));
+/** Colours of the scale from one end to the other, made once per theme: a map has thousands of cells and few colours. */
+export function shades(theme: Theme, scored: boolean): Rgb[] {
+  return Array.from({ length: 2 * SHADES + 1 }, (_, i) =>
+    scored ? sequential(i / (2 * SHADES), theme) : diverging(i - SHADES, SHADES, theme),
+  );
 }
 
-/** Diagonal lines one device pixel sharp, as a pattern, so that thousands of cells cost one fill. */
-export function hatching(pen: Pen, theme: Theme, ratio: number): CanvasPattern | null {
-  const size = Math.round(6 * ratio);
-  const tile = document.createElement("canvas");
-  tile.width = size;
-  tile.height = size;
-  const ink = tile.getContext("2d");
-  if (!ink) return null;
-  ink.strokeStyle = theme.dark ? "rgba(255,255,255,.22)" : "rgba(60,70,84,.26)";
-  ink.lineWidth = ratio * 0.8;
-  ink.beginPath();
-  for (const shift of [-size, 0, size]) {
-    ink.moveTo(shift, size);
-    ink.lineTo(shift + size, 0);
-  }
-  ink.stroke();
-  const pattern = pen.createPattern(tile, "repeat");
-  pattern?.setTransform(new DOMMatrix([1 / ratio, 0, 0, 1 / ratio, 0, 0]));
-  return pattern;
+/** Place among the shades of a score in 0 … 1, or of an effect on −limit … limit. */
+export function shadeOf(value: number, limit: number, scored: boolean): number {
+  const share = scored ? 2 * value - 1 : value / limit;
+  return Math.round(Math.max(-1, Math.min(1, share)) * SHADES) + SHADES;
 }
 
 /** Text cut with an ellipsis to a width. */
