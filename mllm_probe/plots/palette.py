@@ -18,7 +18,8 @@ OTHER_COLOURS: list[str] = _TABLE["other_categories"]
 """For categories of a user's choice."""
 MARKS: dict[str, dict[str, Any]] = _TABLE["marks"]
 """What is marked on a cell, the last one where several are: ``label``, ``sign`` for legends, Bokeh's ``marker``, and
-``strokes``, lines in a square of side 1 whose corner 0, 0 is at the upper left. Broken cells have none: they are hollow."""
+``strokes``, lines in a square of side 1 whose corner 0, 0 is at the upper left. Broken
+cells have none: they are hollow."""
 UNFINISHED: dict[str, Any] = _TABLE["unfinished"]
 """The mark of a cell that has too few images or draws for a verdict: ``label``, ``sign`` and ``strokes``."""
 FADED: float = _TABLE["faded"]

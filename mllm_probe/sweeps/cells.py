@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
 
@@ -242,6 +242,30 @@ def plan_order(
     ]
     bare = [Block(sample, ()) for sample in range(samples)] if not cells else []
     return [block for block in blocks if block.cells] + bare
+
+
+def preferred(
+    work: Iterable[Block], cells: Sequence[Cell], rank: Callable[[Cell], int | None], *, by_layer: bool
+) -> list[Block]:
+    """The same runs, those of a smaller rank first.
+
+    `rank`: of a cell; None for cells without preference, which come last, in the blocks and the order that they have.
+    `by_layer`: whether a block holds runs of one layer only.
+
+    Returns: of each rank a block for every sample, so that samples can share a chunk.
+    """
+    ranks = [rank(cell) for cell in cells]
+    wanted: dict[tuple[int, int, int], list[int]] = {}
+    others = []
+    for block in work:
+        for number in block.cells:
+            if (place := ranks[number]) is not None:
+                layer = cells[number].layer if by_layer else 0
+                wanted.setdefault((place, layer, block.sample), []).append(number)
+        left = tuple(number for number in block.cells if ranks[number] is None)
+        others += [Block(block.sample, left)] * bool(left or not block.cells)
+    first = sorted(wanted, key=lambda key: key[:2])  # samples keep their order
+    return [*(Block(sample, tuple(wanted[place, layer, sample])) for place, layer, sample in first), *others]
 
 
 def lacking(order: Iterable[Block], finished: np.ndarray) -> deque[Block]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import xarray as xr
 from mllm_probe.loading import load
 from mllm_probe.models.probe_model import ProbeModel, require_model
 from mllm_probe.sweeps import runner
-from mllm_probe.sweeps.cells import Block, lacking, plan_order
+from mllm_probe.sweeps.cells import Block, Cell, lacking, plan_order, preferred
 from mllm_probe.sweeps.grid import Grid, eligible_doses
 from mllm_probe.sweeps.job import SweepJob, warn_of_too_few
 from mllm_probe.sweeps.runner import Limits, Runner
@@ -55,6 +55,8 @@ class Engine:
         self._units = None if store is None else UnitRuns(self._runner, store, shard, cluster, mixed=mixed)
         self._attributes: Attributes = {}
         self._counted = False
+        self._rank: Callable[[Cell], int | None] | None = None
+        self._reordered = threading.Event()
 
     @property
     def grid(self) -> Grid:
@@ -89,6 +91,14 @@ class Engine:
     def resume(self) -> None:
         """Let a sweep that was stopped go on: the next :meth:`run` works on what is missing."""
         self._runner.resume()
+
+    def prefer(self, rank: Callable[[Cell], int | None]) -> None:
+        """Run cells of a smaller rank first, those of None last, from the next chunk on; from any thread.
+
+        Without effect on a sweep with a store, whose units have an order of their own.
+        """
+        self._rank = rank
+        self._reordered.set()
 
     def run(self) -> Generator[int]:
         """Work until done; yields the number of runs that each step has finished. Stopping keeps what is there.
@@ -133,7 +143,19 @@ class Engine:
             self._attributes = self._runner.prepare(work[0].sample)
             work = self._remaining(self._runner.kept_prompts)
             self._warn_of_too_few_eligible()
-        yield from self._runner.run_batches(work, self.job.cells, adapts=True, unsteered=True)
+        self._reorder(work)
+        for done in self._runner.run_batches(work, self.job.cells, adapts=True, unsteered=True):
+            yield done
+            if self._reordered.is_set():
+                self._reorder(work)
+
+    def _reorder(self, work: deque[Block]) -> None:
+        """Bring what is preferred to the front of the runs that remain."""
+        self._reordered.clear()
+        if self._rank is not None:
+            ordered = preferred(work, self.job.cells, self._rank, by_layer=self.job.scope.touches_prompt)
+            work.clear()
+            work.extend(ordered)
 
     def _remaining(self, kept: int) -> deque[Block]:
         """Runs that remain, in their order."""

@@ -13,7 +13,7 @@ from mllm_probe.studies.effect import effect
 from mllm_probe.widgets import LayerConceptHeatmap
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import RateLimiter
 from mllm_probe.widgets.heatmap.map_cells import cells_of, row_groups
-from mllm_probe.widgets.pictures.drawing import Area
+from mllm_probe.widgets.pictures.drawing import Area, Text
 from tests.widgets import fakes
 
 SOON = 20
@@ -79,11 +79,11 @@ def test_reasons_are_those_of_the_effect_each_told_once():
 
 def test_cells_with_too_few_images_or_draws_are_unfinished_and_the_caption_says_so():
     data = fakes.effect()
-    assert cells_of(data)["unfinished"] == b"" and "faded" not in cells_of(data)["note"]
+    assert cells_of(data)["unfinished"] == b"" and "unfinished" not in cells_of(data)["note"]
     coarse = data.assign({name: data[name] * np.nan for name in ("low", "high", "q")})
     coarse = coarse.assign(clear_in_grid=data["clear_in_grid"] & False)
     cells = cells_of(coarse)
-    assert np.frombuffer(cells["unfinished"], np.float32).all() and "faded: unfinished" in cells["note"]
+    assert np.frombuffer(cells["unfinished"], np.float32).all() and "◇\N{NO-BREAK SPACE}unfinished" in cells["note"]
     assert cells["caption"] == f"no verdict: {data['q'].size} with too few draws of the controls"
     few = data["layer"] < 2
     some = coarse.assign({name: data[name].where(~few) for name in ("low", "high", "q")})
@@ -123,9 +123,9 @@ def test_one_image_medians_and_too_few_images_have_no_verdict_and_a_map_says_so(
     heatmap = LayerConceptHeatmap(raw_grid())
     tested = np.isfinite(numbers(heatmap, "q"))
     assert tested.all((0, 1)).tolist() == [True, False, True], "strength 0 edits nothing"
-    assert "hatched: does not pass in the grid" in heatmap.note
+    assert "faded: does not pass in the grid" in heatmap.note
     heatmap.average = "single"
-    assert heatmap.q == heatmap.unfinished == b"" and "hatched: not clear of the controls" in heatmap.note
+    assert heatmap.q == heatmap.unfinished == b"" and "faded: not clear of the controls" in heatmap.note
     assert heatmap.caption.startswith("one image is not tested")
     heatmap.average = "median"
     assert np.isnan(numbers(heatmap, "q")).all() and heatmap.caption == "medians have no test against controls"
@@ -153,19 +153,52 @@ def test_the_score_of_answers_is_looked_at_first_where_there_are_answers():
     heatmap = LayerConceptHeatmap(grid)
     assert heatmap.metric == "score" and heatmap.metrics[:2] == ["score", "logprob"]
     labels = heatmap.metric_labels
-    assert (labels["score"], labels["logprob"]) == ("Δ score of answers", "Δ log-probability of the concept's words")
-    np.testing.assert_allclose(numbers(heatmap), effect(grid, "score").difference, rtol=1e-5, atol=1e-6)
+    assert (labels["score"], labels["logprob"]) == ("score of answers", "Δ log-probability of the concept's words")
+    scored = effect(grid, "score")
+    np.testing.assert_allclose(numbers(heatmap), scored.difference, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(numbers(heatmap, "score"), scored["mean"], rtol=1e-5, atol=1e-6)
+    assert heatmap.limit == 1.0 and heatmap.note.startswith("score of answers, 0 … 1 · faded: does not pass")
     marks = numbers(heatmap, "marks")
     assert (marks[:, 1] >= 2).all() and (marks[:, 0, 2] == 0).all()
     assert "mp.effect(grid, 'score')" in "".join(heatmap.recipe)
     fakes.select(heatmap, metric="logprob")
     np.testing.assert_allclose(numbers(heatmap), effect(grid, "logprob").difference, rtol=1e-5, atol=1e-6)
+    assert heatmap.score == b"" and heatmap.limit > 1, "no scale is that of two metrics"
     heatmap.show(grid)
     assert heatmap.metric == "logprob", "what was chosen stays"
     with pytest.raises(ValueError, match="no metric 'kl'; it has score, logprob"):
         LayerConceptHeatmap(grid, metric="kl")
     unchecked = LayerConceptHeatmap(answered(raw_grid(), kept=False)).metric_labels["score"]
-    assert unchecked == "Δ score of answers (content not checked)"
+    assert unchecked == "score of answers (content not checked)"
+
+
+def test_a_score_whose_controls_are_not_run_is_shown_and_unfinished():
+    grid = answered(raw_grid())
+    whole = numbers(LayerConceptHeatmap(grid), "score")
+    bare = grid.copy(deep=True)
+    bare["named"][{"control": slice(1, None)}] = np.nan
+    heatmap = LayerConceptHeatmap(bare)
+    assert heatmap.metric == "score" and np.isnan(numbers(heatmap)).all()
+    np.testing.assert_array_equal(numbers(heatmap, "score"), whole)
+    assert numbers(heatmap, "unfinished").all() and not numbers(heatmap, "clear").any()
+
+
+def test_a_category_folds_to_the_mean_of_its_concepts_and_the_best_layer_stands_beside_each():
+    data = fakes.effect(done=0.5)
+    heatmap = LayerConceptHeatmap(data, folded=["entity"])
+    shape = len(heatmap.row_groups), len(heatmap.layers), len(heatmap.strengths)
+    means = np.frombuffer(heatmap.group_means, np.float32).reshape(shape)
+    for (_, places), mean in zip(heatmap.row_groups, means, strict=True):
+        np.testing.assert_allclose(mean, data.difference.values[places].mean(0), rtol=1e-5)
+    best = np.frombuffer(heatmap.best, np.float32).reshape(len(heatmap.concepts), -1)
+    at = list(heatmap.strengths).index
+    assert best[0, at(1)] == data.difference.sel(concept="cat", strength=1).argmax("layer")
+    assert np.isnan(best[:, at(-2)]).all(), "a dose that was not run has none"
+    away = np.frombuffer(LayerConceptHeatmap(fakes.effect()).best, np.float32).reshape(best.shape)
+    assert away[0, at(-1)] == fakes.effect().difference.sel(concept="cat", strength=-1).argmin("layer")
+    whole = {shape.text for shape in LayerConceptHeatmap(data).drawing().shapes if isinstance(shape, Text)}
+    written = {shape.text for shape in heatmap.drawing().shapes if isinstance(shape, Text)}
+    assert written - whole == {"entity (5)"} and "cat" in whole - written and {"best", "sketch"} <= written
 
 
 def test_log_probability_alone_is_called_a_fast_screen():
@@ -389,7 +422,7 @@ def test_the_colour_range_fits_all_but_the_largest_cells_and_those_are_marked(tm
     wild.difference.loc[{"concept": "cat", "layer": 5, "strength": 1}] = 500_000
     heatmap = LayerConceptHeatmap(wild, strength=1.0)
     assert heatmap.limit <= plain.limit * 7 / 6
-    assert heatmap.note.endswith("corner: beyond the scale") and "hatched" in heatmap.note
+    assert "corner: beyond the scale" in heatmap.note and "faded" in heatmap.note
     corners = [shape for shape in heatmap.drawing().shapes if isinstance(shape, Area)]
     assert len(corners) == int((np.abs(wild.difference.sel(strength=1)) > heatmap.limit).sum()) > 0
 

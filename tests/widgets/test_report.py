@@ -162,8 +162,8 @@ def test_where_answers_were_generated_their_score_is_shown_and_chooses_the_cells
     text = page(data, tmp_path)
     model = state(text)["models"][0]["state"]
     assert (model["metric"], model["metrics"][0]) == ("score", "score") and model["layer"] == 2
-    assert model["metric_labels"]["score"] == "Δ score of answers"
-    assert "×\N{NO-BREAK SPACE}at least half of the answers broken" in model["note"] and model["caption"].startswith(
+    assert model["metric_labels"]["score"] == "score of answers"
+    assert "hollow:\N{NO-BREAK SPACE}at least half of the answers broken" in model["note"] and model["caption"].startswith(
         "whole grid: "
     )
     rows = table(text, "best-cells")

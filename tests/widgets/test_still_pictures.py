@@ -41,16 +41,20 @@ def test_the_lab_is_drawn_in_full_and_as_wide_as_its_answers():
     written = " ".join(shape.text for shape in drawing.shapes if isinstance(shape, Text))
     right = max(shape.x + shape.width for shape in drawing.shapes if isinstance(shape, Box))
     assert "a-model-with-a-long-name · last_prompt + generated + image · add" in written and "…" not in written
-    assert drawing.width == 640 and 600 < right <= 640 and "spread" not in written
+    assert drawing.width == 640 and 560 < right <= 640 and "spread" not in written
 
 
-def test_unfinished_cells_are_faded():
+def test_unfinished_cells_have_a_mark_and_are_not_faded():
     effect = fakes.effect()
     for name in ("low", "high"):
         effect[name] = effect[name].where(effect["layer"] > 2)
-    drawing = LayerConceptHeatmap(effect).drawing()
-    cells = [shape for shape in drawing.shapes if isinstance(shape, Box) and shape.fill and shape.height > 9]
-    assert sum(shape.opacity < 1 for shape in cells) == 3 * effect.sizes["concept"]
+    heatmap = LayerConceptHeatmap(effect)
+    shapes = heatmap.drawing().shapes
+    marks = [shape for shape in shapes if isinstance(shape, Line) and shape.stroke == "ink"]
+    assert len(marks) == 3 * effect.sizes["concept"], "one in each cell of three layers"
+    cells = [shape for shape in shapes if isinstance(shape, Box) and shape.fill and shape.height > 9]
+    tested = effect.sel(strength=heatmap.strength, layer=slice(3, None))
+    assert sum(shape.opacity < 1 for shape in cells) == int((~tested["clear_in_grid"]).sum())
 
 
 def test_marks_and_the_caption_are_on_the_still_image(tmp_path):
@@ -62,17 +66,19 @@ def test_marks_and_the_caption_are_on_the_still_image(tmp_path):
         drawing, note, caption = heatmap.drawing(), heatmap.note, heatmap.caption
         heatmap.to_png(tmp_path / "map.png")
         below = " ".join(shape.text for shape in drawing.shapes if isinstance(shape, Text) and shape.fill == "faint")
-        assert all(text in below for text in (note, caption, "whole grid: ", "×\N{NO-BREAK SPACE}at least half"))
-        drawn = [shape for shape in drawing.shapes if isinstance(shape, Line)]
-        return [[line for line in drawn if line.stroke == stroke] for stroke in ("ink", "paper")]
+        assert all(text in below for text in (note, caption, "whole grid: ", "hollow:\N{NO-BREAK SPACE}at least half"))
+        drawn = [shape for shape in drawing.shapes if isinstance(shape, (Line, Box))]
+        return [[line for line in drawn if line.stroke == stroke] for stroke in ("ink", "paper", "warn")]
 
-    ink, paper = lines(1.0)
+    ink, paper, hollow = lines(1.0)
+    assert not hollow
     assert len(ink) == len(paper) == count, "a dash in the first column, on paper"
     assert all(one.points[0][1] == one.points[1][1] for one in ink) and paper[0].weight > ink[0].weight
-    ink, _ = lines(2.0)
-    assert len(ink) == 2 * count * effect.sizes["layer"], "a cross in every cell, also where none is named"
+    ink, _, hollow = lines(2.0)
+    assert len(hollow) == count * effect.sizes["layer"] and not ink, "every cell is hollow, also where none is named"
+    assert all(one.fill is None for one in hollow)
     plain = LayerConceptHeatmap(fakes.effect())
-    assert plain.marks == b"" and "×" not in plain.note and "hatched: does not pass" in plain.note
+    assert plain.marks == b"" and "hollow" not in plain.note and "faded: does not pass" in plain.note
     assert not [shape for shape in plain.drawing().shapes if isinstance(shape, Line) and shape.stroke == "ink"]
 
 

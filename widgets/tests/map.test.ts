@@ -270,10 +270,10 @@ describe("marks", () => {
       const theme = { paper: "white", ink: "black" } as Theme;
       const marked = [[0, 1, 2, 3].map(lastMark), [UNFINISHED], [lastMark(Number.NaN)]];
       paintMarks(pen as unknown as Pen, layout, theme, (row, layer) => marked[row]?.[layer]);
-      // A dash in the second column, nothing on broken answers, which are hollow; three dots in the second row.
-      expect(points.map(([kind]) => kind)).toEqual(Array(4).fill(["move", "line"]).flat());
+      // A dash in the second column, nothing on broken answers, which are hollow; a diamond in the second row.
+      expect(points.map(([kind]) => kind)).toEqual(["move", "line", "move", "line", "line", "line", "line"]);
       const columns = points.map(([, x]) => layerAt(layout, x));
-      expect(columns).toEqual([1, 1, 0, 0, 0, 0, 0, 0]);
+      expect(columns).toEqual([1, 1, 0, 0, 0, 0, 0]);
       for (const [i, [, , y]] of points.entries()) {
         const top = layout.rows[i < 2 ? 0 : 1]?.y ?? 0;
         expect(y > top && y < top + layout.rowHeight).toBe(true);

@@ -47,7 +47,8 @@ class MapNumbers:
         ``marks`` are sums of 2 to the place of each mark in `palette.MARKS`.
     `scored`: whether cells are coloured by ``score`` rather than by ``values``.
     `best` (float32 array [concept, strength]): layer of the best cell at each strength.
-    `group_means` (float32 array [group, layer, strength]): means of what is coloured over the concepts of each row group.
+    `group_means` (float32 array [group, layer, strength]): means of what is coloured over the concepts of each
+        row group.
     `folded`: labels of the groups that are one row with their mean.
     `note`, `caption`: legend of the marks of the map, and how many of its cells pass.
     `controls` (dict of str to tuple of arrays [concept, layer, strength]): for each kind of control its mean and the

@@ -138,10 +138,10 @@ class LayerConceptHeatmap(ProbeWidget):
     folded : list of str
         Categories that are shown as one row, the mean over their concepts; the labels of ``row_groups``.
     values : bytes
-        float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run. Likewise ``score`` (what
-        cells are coloured by if ``metric`` is the score of answers; else empty), ``low``, ``high``, ``n``, ``q``,
-        ``clear`` (1 where the cell passes in the grid), ``unfinished`` (1 where it has too few
-        images or draws; empty where none has), ``marks`` (1 no answer names the concept, 2 at least half of the answers
+        float32, concept × layer × strength: the effect, in ``unit``; NaN where nothing was run. Likewise ``score``
+        (what cells are coloured by if ``metric`` is the score of answers; else empty), ``low``, ``high``, ``n``, ``q``,
+        ``clear`` (1 where the cell passes in the grid), ``unfinished`` (1 where it has too few images or draws; empty
+        where none has), ``marks`` (1 no answer names the concept, 2 at least half of the answers
         broken, 3 both; empty where no cell is marked) and ``reason`` (place in ``reasons``); ``control``,
         ``control_low``, ``control_high`` hold one after the other for each of ``controls``, as differences from
         unsteered. ``mean_over_concepts`` is layer × strength, ``group_means`` group × layer × strength, ``best`` (the

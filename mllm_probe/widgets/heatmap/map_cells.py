@@ -23,7 +23,7 @@ from mllm_probe.schema import (
     STRENGTH,
     require,
 )
-from mllm_probe.studies.cell_scores import SCORE, content_checked, has_score
+from mllm_probe.studies.cell_scores import NAMED, SCORE, content_checked, has_score
 from mllm_probe.studies.effect import summarised
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.choices import map_recipe
@@ -59,14 +59,15 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     and ``control_mean``, ``control_low``, ``control_high``. `against`: the kind of control that effects are differences
     from; random directions where the effect lacks that kind. Returns: coordinates as lists and one ``bytes`` per name
     in `NUMBERS`: float32, C order, concept × layer × strength, those of the controls one after the other in the order
-    of ``controls``, as differences from unsteered; empty where the effect lacks it. ``score`` is what cells are coloured
-    by, in 0 … 1, where the effect is one on the score of answers; empty for other metrics, whose colours are
-    ``values``. ``clear`` is 1, 0, or NaN where nothing was run; ``marks`` are sums of 2 to the place of each mark in `palette.MARKS`; ``q`` is empty for a single
-    image, which is not tested. ``unfinished`` is 1 where a cell has too few images or draws, and empty where none has.
+    of ``controls``, as differences from unsteered; empty where the effect lacks it. ``score`` is what cells are
+    coloured by, in 0 … 1, where the effect is one on the score of answers; empty for other metrics, whose colours are
+    ``values``. ``clear`` is 1, 0, or NaN where nothing was run; ``marks`` are sums of 2 to the place of each mark in
+    `palette.MARKS`; ``q`` is empty for a single image, which is not tested. ``unfinished`` is 1 where a cell has too few
+    images or draws, and empty where none has.
     ``reasons`` are the different ones of the cells, ``reason`` (uint16) the place of each cell's among them.
     ``mean_over_concepts`` (layer × strength) and ``group_means`` (group × layer × strength) are of what is coloured;
-    ``best`` (concept × strength) is the layer of its largest value in the sense of the dose. ``limit`` is the end of the colour scale, ``note`` the legend of the
-    marks, and ``caption`` how many cells of the whole grid pass.
+    ``best`` (concept × strength) is the layer of its largest value in the sense of the dose. ``limit`` is the end of
+    the colour scale, ``note`` the legend of the marks, and ``caption`` how many cells of the whole grid pass.
     """
     if SCORED_CONCEPT in effect.dims:
         raise ValueError(
@@ -82,7 +83,14 @@ def cells_of(effect: xr.Dataset, against: str = RANDOM) -> Traits:
     clear = _values(effect, "clear_in_grid")
     scored = effect.attrs.get("metric") == SCORE and "mean" in effect
     coloured = _values(effect, "mean") if scored else values
-    arrays = {"values": values, "score": coloured if scored else np.empty(0), "low": low, "high": high, "n": _values(effect, "n"), "marks": _mark_codes(effect)}
+    arrays = {
+        "values": values,
+        "score": coloured if scored else np.empty(0),
+        "low": low,
+        "high": high,
+        "n": _values(effect, "n"),
+        "marks": _mark_codes(effect),
+    }
     arrays["q"] = np.empty(0) if effect.attrs.get("average") == "single" else _values(effect, "q")
     arrays["clear"] = np.where(np.isnan(coloured), np.nan, clear) if clear.size else clear
     unfinished = _values(unfinished_cells(effect).to_dataset(name="unfinished"), "unfinished")
@@ -223,12 +231,12 @@ def first_metric(grid: xr.Dataset) -> str:
 def metric_label(grid: xr.Dataset, metric: str) -> str:
     """Label of a metric of a grid or effect in the menu of a map.
 
-    A score is shown as it is, other metrics as differences from a control. Log-probability is called a fast screen where no answers were generated: it says which cells move the concept's
-    words, not which answers name it.
+    A score is shown as it is, other metrics as differences from a control. Log-probability is called a fast screen
+    where no answers were generated: it says which cells move the concept's words, not which answers name it.
     """
     if metric == SCORE:
         return "score of answers" if content_checked(grid) else "score of answers (content not checked)"
-    answered = "text" in grid or "never_named" in grid
+    answered = NAMED in grid or "never_named" in grid
     return f"Δ {label_of(grid, metric) if answered or metric != SCREEN else _SCREEN_LABEL}"
 
 

@@ -13,6 +13,7 @@ from mllm_probe.loading import load
 from mllm_probe.models import ProbeModel, require_model
 from mllm_probe.models.bundled import bundled_folder
 from mllm_probe.plots.charts import study_name
+from mllm_probe.studies.cell_scores import KEPT, NAMED, PERPLEXITY
 from mllm_probe.studies.recommendation import stored_settings
 from mllm_probe.sweeps import sweep_iter
 from mllm_probe.vectors import concept_vectors
@@ -21,6 +22,7 @@ from mllm_probe.widgets.base.choices import Offer, images_from
 from mllm_probe.widgets.heatmap.layer_concept_heatmap import LayerConceptHeatmap, first_strength
 from mllm_probe.widgets.lab.explore_widget import Explore, Report
 from mllm_probe.widgets.lab.lab_parts import LabRecipe, library_line
+from mllm_probe.widgets.lab.map_sweep import ANSWER_DRAWS, MapSweep
 from mllm_probe.widgets.panel.fluency import FluentDoses
 from mllm_probe.widgets.panel.steering_panel import SteeringPanel
 from mllm_probe.widgets.study.study_view import StudyView
@@ -118,12 +120,15 @@ def explore(
     scopes = usual.tokens if tokens is None else (tokens,) if isinstance(tokens, str) else tuple(tokens)
     of_grid: dict[str, Any] = {"strengths": strengths, "tokens": scopes, "metrics": ("logprob",), "draws": draws}
     of_grid |= {"seed": seed, "progress": False}
+    swept = neutral_images(held_out, usual.neutral)
+    labelled = all(image.labels is not None for image in swept)
+    answered = (NAMED, *[KEPT] * labelled, PERPLEXITY)
     recipe = LabRecipe(
         _model_line(model, named),
         f"# library: {library!r}, as given" if call is None else library_line(call),
         len(pictures) if images is None else 0,
         of_vectors,
-        of_grid,
+        of_grid | {"metrics": ("logprob", *answered)},
         prompt,
         seed,
         usual.neutral,
@@ -137,7 +142,6 @@ def explore(
         recommended=stored_settings(model) if call is not None and prompt is None else None,
         library=held_out,
     )
-    swept = neutral_images(held_out, usual.neutral)
     fluent = FluentDoses(panel, swept, prompt, strengths, scopes)
     lab = Explore(
         model,
@@ -156,7 +160,9 @@ def explore(
             report(done, total, names, [str(fit[name].category) for name in names], len(fit))
 
         vectors = concept_vectors(model, fit, prompt, **of_vectors, progress=progress)
-        return vectors, sweep_iter(model, vectors, swept, prompt, **of_grid)
+        of_answers = of_grid | {"metrics": answered, "draws": ANSWER_DRAWS if draws == "auto" else draws}
+        screen = sweep_iter(model, vectors, swept, prompt, **of_grid)
+        return vectors, MapSweep(screen, sweep_iter(model, vectors, swept, prompt, **of_answers), lab.heatmap)
 
     lab.fill(make)
     return lab

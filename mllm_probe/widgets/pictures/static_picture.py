@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from mllm_probe.plots.effects import Band, Curves, Series, counted, effect_label, mark_box, mark_weights, strength_label
-from mllm_probe.plots.palette import FADED, MARKS, UNFINISHED, control_label
+from mllm_probe.plots.palette import FADED, MARKS, UNFINISHED, control_label, diverging
 from mllm_probe.schema import CONCEPT, layer_name
 from mllm_probe.typing import Traits
 from mllm_probe.widgets.base.numbers import MapNumbers, dose, fewest, plain, signed, strength_unit
@@ -149,9 +149,7 @@ def _cells(
             _mark(drawing, mark["strokes"], (x, y, column - 1, row - 1))
 
 
-def _means(
-    drawing: Drawing, numbers: MapNumbers, means: np.ndarray, place: tuple[float, float, float, float]
-) -> None:
+def _means(drawing: Drawing, numbers: MapNumbers, means: np.ndarray, place: tuple[float, float, float, float]) -> None:
     """The row of a folded category: the mean over its concepts at each layer."""
     left, y, column, row = place
     for layer, mean in enumerate(means):
