@@ -247,7 +247,7 @@ _READING = (
     "Clear of a control: the effect has the sign that the dose intends, one more draw of the control would lie as far "
     "out with p ≤ .05, and the 95 % interval, which counts the spread over images and that over draws, excludes 0. In "
     "the grid: at a false discovery rate of .05 over all its cells (q ≤ .05, Benjamini–Hochberg), so that of the cells "
-    "that pass at most one in twenty is expected to be false. Hatched or hollow cells do not pass: they are no "
+    "that pass at most one in twenty is expected to be false. Faded cells and hollow points do not pass: they are no "
     "evidence of an effect. With fewer than 6 images, or 10 for scores that are 0 or 1, no cell passes.",
     "Random directions: isotropic, of the same size, at the same positions. On-manifold directions: random "
     "combinations of the model's own activations. Shuffled labels: directions made the same way from pairs with "

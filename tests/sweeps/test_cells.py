@@ -9,7 +9,7 @@ from mllm_probe.metrics.metric import as_metrics
 from mllm_probe.steering import Steering
 from mllm_probe.steering.tables import build_tables
 from mllm_probe.sweeps import job as job_module
-from mllm_probe.sweeps.cells import Axes, plan_cells, plan_order, scored_pairs
+from mllm_probe.sweeps.cells import Axes, plan_cells, plan_order, preferred, scored_pairs
 from mllm_probe.sweeps.grid import Grid
 from mllm_probe.sweeps.settings import Settings, find_duplicates, opposite_controls
 from mllm_probe.sweeps.sweep_arguments import Arguments
@@ -146,6 +146,25 @@ def test_every_run_is_made_once_in_whatever_order(axes, coarse, one_layer, kept)
         samples = [block.sample for block in blocks]
         opened = [s for i, s in enumerate(samples) if i == 0 or samples[i - 1] != s]
         assert len(opened) == 5, "a sample must be finished before the next one is opened"
+
+
+@pytest.mark.parametrize("one_layer", [True, False])
+def test_what_is_preferred_is_run_first_and_everything_once(one_layer):
+    cells = plan_cells(TYPICAL, shared=("random",))
+    blocks = plan_order(TYPICAL, cells, 5, coarse=True, by_layer=one_layer, kept=5)
+
+    def rank(cell):
+        return None if cell.control != "concept" or cell.concept > 2 else 2 - cell.concept
+
+    ordered = preferred(blocks, cells, rank, by_layer=one_layer)
+    assert sorted(everything(ordered)) == sorted(everything(blocks))
+    ranks = [rank(cells[number]) for _, number in everything(ordered)]
+    known = [place for place in ranks if place is not None]
+    assert ranks[: len(known)] == sorted(known) == known
+    rest = [run for run in everything(blocks) if rank(cells[run[1]]) is None]
+    assert everything(ordered)[len(known) :] == rest, "the others keep their order"
+    size = 1 if one_layer else len(TYPICAL.layers)
+    assert all(len({cells[number].layer for number in block.cells}) <= size for block in ordered)
 
 
 @pytest.mark.parametrize("one_layer", [True, False])

@@ -163,9 +163,9 @@ def test_where_answers_were_generated_their_score_is_shown_and_chooses_the_cells
     model = state(text)["models"][0]["state"]
     assert (model["metric"], model["metrics"][0]) == ("score", "score") and model["layer"] == 2
     assert model["metric_labels"]["score"] == "score of answers"
-    assert "hollow:\N{NO-BREAK SPACE}at least half of the answers broken" in model["note"] and model["caption"].startswith(
-        "whole grid: "
-    )
+    assert "hollow:\N{NO-BREAK SPACE}at least half of the answers broken" in model["note"] and model[
+        "caption"
+    ].startswith("whole grid: ")
     rows = table(text, "best-cells")
     assert rows[0][:6] == ["cat", "entity", "2", "1", "0.50", "1.00"] and rows[0][-1] == "passes"
     assert "Selected by the mean score of the answers on fit images" in text

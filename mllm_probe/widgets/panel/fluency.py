@@ -92,6 +92,9 @@ class FluentDoses:
             self._vectors, self._measured = vectors, {}
         if concept in self._measured or concept not in vectors[CONCEPT].values:
             return
+        if _answered(panel.grid, concept):
+            self._open_at_largest_dose()
+            return
         try:
             self.tell(step=f"measuring fluency for {concept}")
             grid = self._swept(vectors.sel({CONCEPT: [concept]}), cancelled)
@@ -132,3 +135,10 @@ class FluentDoses:
         finally:
             grids.close()
             self._grids = None
+
+
+def _answered(grid: xr.Dataset | None, concept: str) -> bool:
+    """Whether a finished sweep says how fluent the answers of a concept are, so that nothing is left to measure."""
+    if grid is None or PERPLEXITY not in grid or concept not in grid[CONCEPT].values:
+        return False
+    return float(grid.attrs.get("progress", 0.0)) == 1.0
