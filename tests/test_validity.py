@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import mllm_probe as mp
+from mllm_probe.concepts.drawn import library_call
 from validation.truth.live_plants import KINDS, live_plants
-from validation.verdicts import power, randomised, share_nulls
+from validation.verdicts import clicks, power, randomised, share_nulls
 from validation.verdicts.coverage import Setting, measure
 from validation.verdicts.share_nulls import World
 
@@ -137,3 +138,27 @@ def test_permutation_finds_contrasts_that_are_there_and_has_its_level_where_none
 def test_categories_do_not_differ_in_a_model_whose_weights_are_shuffled():
     found = randomised.contrasts(mp.load("scenes-4l"), seed=0, concepts=2, pairs=2)
     assert found.concepts == 10 and found.p > 0.05 and found.largest_p > 0.05
+
+
+@pytest.mark.parametrize(
+    ("facts", "well"),
+    [
+        (["names cat", "kept 1 of 2"], True),
+        (["names cat"], True),
+        (["names cat", "kept 1 of 3"], False),
+        (["does not name cat", "kept 3 of 3"], False),
+        (["names cat", "broken: improbable text"], False),
+    ],
+)
+def test_an_answer_reads_well_that_names_the_concept_whole_and_keeps_half(facts, well):
+    one = clicks.Click("cat", 5, "", "", "", {}, {"steered": facts})
+    assert one.reads_well == well
+
+
+def test_live_answers_are_of_images_that_neither_vectors_nor_grid_used():
+    concepts = ["cat", "neon", "cat"]
+    _, images = clicks.unseen_images(concepts)
+    lab = library_call("scenes-8l")().subset(concepts=["cat", "neon"])
+    used = {image.key for concept in lab.values() for image in (*concept.positive, *concept.negative)}
+    assert len({image.key for image in images} - used) == 3
+    assert all(name not in image.labels for name, image in zip(concepts, images, strict=True))

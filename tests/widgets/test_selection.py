@@ -107,7 +107,6 @@ def test_select_sets_part_and_the_line_of_python_all_of_it(lab, clock):
     lab.select(layers=(4, 6), second_concept="dog", seed=2, unit="vector")
     code, wanted = lab.selection_code, dict(lab.selection)
     assert "layers=(4, 6)" in code and "second_concept='dog', unit='vector', seed=2)" in code
-    assert lab.bar.selection_code == code
     other = a_lab()
     exec(code, {"lab": other})
     assert other.selection == wanted

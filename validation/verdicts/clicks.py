@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 import mllm_probe as mp
-from mllm_probe.concepts import neutral_images
+from mllm_probe.concepts import ConceptLibrary, Picture, neutral_images
 from mllm_probe.concepts.drawn import library_call, map_settings
 from mllm_probe.schema import CONCEPT, LAYER, STRENGTH
 from mllm_probe.studies.cell_scores import SCORE
@@ -92,10 +92,8 @@ def live_answers(name: str, count: int, seed: int, least: int) -> tuple[int, Ite
 
 
 def _steered(model: mp.ProbeModel, vectors: xr.Dataset, cells: list[tuple[str, int, float]]) -> Iterator[Click]:
-    """Steer each cell in a panel that has, for each, an image without its concept that nothing else has used."""
-    world = mp.concepts.scenes(concepts=sorted({concept for concept, _, _ in cells}), pairs=len(cells),
-                               seed=_UNSEEN_SEED)  # fmt: skip
-    images = [world[concept].negative[number] for number, (concept, _, _) in enumerate(cells)]
+    """Steer each cell in a panel that has an image of its own for it."""
+    world, images = unseen_images([concept for concept, _, _ in cells])
     panel = SteeringPanel(model, vectors, images, scope="+".join(map_settings(model.name).tokens), library=world)
     try:
         for number, (concept, layer, dose) in enumerate(cells):
@@ -103,6 +101,12 @@ def _steered(model: mp.ProbeModel, vectors: xr.Dataset, cells: list[tuple[str, i
             yield _answered(panel, f"{dose:g} × {panel.scope}")
     finally:
         panel.close()
+
+
+def unseen_images(concepts: list[str]) -> tuple[ConceptLibrary, list[Picture]]:
+    """A library of another seed than the lab's, and of it an image without each of these concepts, all different."""
+    world = mp.concepts.scenes(concepts=sorted(set(concepts)), pairs=len(concepts), seed=_UNSEEN_SEED)
+    return world, [world[concept].negative[number] for number, concept in enumerate(concepts)]
 
 
 def _answered(panel: SteeringPanel, of_map: str) -> Click:

@@ -18,7 +18,6 @@ class LabBar(ProbeWidget):
     `code`: code that reproduces the current view.
     `resume`: label of the button that goes on with work that was stopped; empty where there is none to go on with.
     `can_undo`, `can_redo`: whether there is a step to go back to, or forward.
-    `selection_code`: line of Python that restores the selection.
     `calls`: what each button that sends its name does.
     """
 
@@ -33,7 +32,6 @@ class LabBar(ProbeWidget):
     resume = traitlets.Unicode("").tag(sync=True)
     can_undo = traitlets.Bool(False).tag(sync=True)
     can_redo = traitlets.Bool(False).tag(sync=True)
-    selection_code = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, **traits: object) -> None:
         self.calls: dict[str, Callable[[], object]] = {}

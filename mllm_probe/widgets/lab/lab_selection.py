@@ -365,13 +365,7 @@ class Selecting(traitlets.HasTraits):
         """A change of the panel, whoever made it, is one step and one change of the selection."""
         self._history.add(Step.of(self.panel))
         self.selection = selection_of(self.panel)
-        self.bar.publish_changed(
-            {
-                "can_undo": self._history.can_undo,
-                "can_redo": self._history.can_redo,
-                "selection_code": self.selection_code,
-            }
-        )
+        self.bar.publish_changed({"can_undo": self._history.can_undo, "can_redo": self._history.can_redo})
 
     @traitlets.validate("selection")
     def _chosen(self, proposal: Bunch) -> Traits:
