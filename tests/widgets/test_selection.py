@@ -264,7 +264,7 @@ def test_recommended_goes_to_the_setting_of_the_concept_in_hand(lab):
 def test_surprise_is_another_concept_that_is_told_apart_and_its_seed_decides(lab):
     lab.panel.unfit = {"dog": "not distinguished"}
     seen = []
-    for seed in range(8):
+    for seed in range(16):
         lab.select("cat")
         lab.surprise(seed)
         seen.append(lab.selection["concept"])
