@@ -3,7 +3,9 @@
 # make test   set up, and run what a change must pass before it is committed: lint, front-end, tests, the quick start
 #             (ARGS="-k heatmap" go to pytest; WORKERS=0 runs one test after the other in one process, for a debugger)
 # make test-all   the same and the tests that are marked long: every family, journey and notebook, device calls, faults
+# make lock   write requirements.lock, the exact versions that all these install  (ARGS=--upgrade takes the newest; needs uv)
 # make test-oldest   run the tests without a browser in .venv-oldest, where every dependency is at its lower bound
+# make test-newest   run them in .venv-newest, where every dependency is the newest release of today
 # make lint   ruff, mypy, biome and tsc
 # make bench  run the benchmarks  (ARGS go to each of them; BENCHMARKS=sweep picks one)
 # make validate   tables of what verdicts are worth: coverage of intervals, false positives of directions that mean
@@ -21,8 +23,10 @@
 # make against OTHER=../other   the same benchmarks of this checkout and of another one in turns, and their ratios
 #
 # PIP_ARGS goes to pip, e.g. an index that has the CPU build of torch; PYTHON picks the interpreter (3.11 or later).
+# LOCK= installs what pip chooses instead of the versions of requirements.lock.
 
 PIP_ARGS ?=
+LOCK ?= requirements.lock
 ARGS ?=
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -38,11 +42,15 @@ NOTEBOOK := notebooks/00_quickstart.ipynb
 WORKSPACE := notebooks/.workspaces/default-37a8.jupyterlab-workspace
 # Three on two cores took a fifth longer.
 WORKERS ?= 2
+# Tests of the locked versions hold where these are installed.
+UNLOCKED = $(if $(LOCK),, and not locked)
 SHARED_OUT = -n $(WORKERS) --dist loadfile --nbval-lax --nbval-cell-timeout=600
 OLDEST := .venv-oldest/bin
+NEWEST := .venv-newest/bin
+INSTALL = $(BIN)/python .ci/install.py --lock "$(LOCK)" --goal $(or $(firstword $(MAKECMDGOALS)),lab) --
 BENCHMARKS ?= capture latency growth sweep first_sweep prompt_sweep patch first_frame first_answer widgets
 
-.PHONY: lab test test-all test-oldest lint bench validate faults soak gpu against frontend browser
+.PHONY: lab test test-all lock test-oldest test-newest lint bench validate faults soak gpu against frontend browser
 .DELETE_ON_ERROR:
 
 # binder/jupyter holds JupyterLab's settings, which Binder takes too: widgets are saved with the notebook, no question about
@@ -66,14 +74,25 @@ $(WORKSPACE):
 
 # Tests of one file stay in one worker, and all that drive a browser are in the same (tests/conftest.py).
 test: lint frontend browser
-	$(PYTEST) $(SHARED_OUT) -m "not long" tests tutorials $(ARGS)
+	$(PYTEST) $(SHARED_OUT) -m "not long$(UNLOCKED)" tests tutorials $(ARGS)
 
 test-all: lint frontend browser
-	$(PYTEST) $(SHARED_OUT) tests tutorials $(ARGS)
+	$(PYTEST) $(SHARED_OUT) -m "$(if $(LOCK),,not locked)" tests tutorials $(ARGS)
+
+lock:
+	@command -v uv >/dev/null || { echo "make lock needs uv, which resolves for all platforms at once: pip install uv"; exit 1; }
+	uv run --quiet --no-project --with packaging .ci/lock.py $(ARGS)
 
 test-oldest: .venv-oldest/stamp
 	PATH="$(CURDIR)/$(OLDEST):$$PATH" OMP_NUM_THREADS=1 $(OLDEST)/python -m pytest -n $(WORKERS) --dist loadfile \
-		-m "not browser" tests $(ARGS)
+		-m "not browser and not locked" tests $(ARGS)
+
+# No stamp: what is newest changes from day to day.
+test-newest:
+	test -x $(NEWEST)/python || $(PYTHON) -m venv .venv-newest
+	$(NEWEST)/python -m pip install --no-compile --upgrade --upgrade-strategy eager $(PIP_ARGS) -e ".[test]"
+	PATH="$(CURDIR)/$(NEWEST):$$PATH" OMP_NUM_THREADS=1 $(WITH_BYTECODE) $(NEWEST)/python -m pytest -n $(WORKERS) --dist loadfile \
+		-m "not browser and not locked" tests $(ARGS)
 
 # PyTorch is the newest that pip finds: CPU builds of older ones are not on PyPI, and its own bound is not tested here.
 .venv-oldest/stamp: pyproject.toml .ci/lower_bounds.py
@@ -113,21 +132,21 @@ gpu: .venv/bench.stamp .venv/test.stamp
 against: .venv/bench.stamp browser
 	$(RUN) $(BIN)/python benchmarks/against.py $(ARGS) --other "$(OTHER)"
 
-# A bare machine needs nothing but make and Python; pyproject.toml decides when to install again.
+# A bare machine needs nothing but make and Python; pyproject.toml and the lock decide when to install again.
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later was not found; install it or pass PYTHON=/path/to/python."; exit 1; }
 	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "This Python lacks venv (on Debian: apt install python3-venv)."; exit 1; }
 
 # Compiling all of PyTorch and transformers is half of an installation's time; what is imported is compiled then, and kept.
-.venv/%.stamp: pyproject.toml | $(BIN)/python
+.venv/%.stamp: pyproject.toml $(LOCK) | $(BIN)/python
 	@date +%s > $@.begun
-	$(BIN)/python -m pip install --no-compile $(PIP_ARGS) -e ".[$*]"
-	$(if $(filter bench,$*),$(BIN)/python -m pip install $(PIP_ARGS) --no-deps $(STEERING_VECTORS))
+	@$(INSTALL) --no-compile $(PIP_ARGS) -e ".[$*]"
+	$(if $(filter bench,$*),@$(INSTALL) $(PIP_ARGS) --no-deps $(STEERING_VECTORS))
 	@echo "set-up of .venv for $*: $$(($$(date +%s) - $$(cat $@.begun))) s"
 	@rm $@.begun
 	touch $@ $(if $(filter test,$*),.venv/lab.stamp)
 
-# Its code runs with the newest transformers, but what it declares would bring back one before 5.
+# Its code runs with the newest transformers, but what it declares would bring back one before 5 (.ci/lock.py locks it too).
 STEERING_VECTORS := "steering-vectors>=0.12,<0.13"
 
 widgets/node_modules/.stamp: widgets/package-lock.json | .venv/test.stamp

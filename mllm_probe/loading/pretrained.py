@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor, PreTrainedConfig
+from transformers.utils import cached_file
 from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 from mllm_probe.loading.assembling import assemble
@@ -30,6 +31,8 @@ HARMLESS = r"(^|\.)(inv_freq|position_ids|masked_bias|num_batches_tracked)$|visi
 patches are read, and heads that predict several tokens at once."""
 
 _COUNTS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "depth", "encoder_layers", "decoder_layers")
+_CONFIGS = ("config.json", "generation_config.json")
+_KERNELS = ("attn_implementation", "experts_implementation", "_attn_implementation", "_experts_implementation")
 _INDEX = "model.safetensors.index.json"
 _SHOWN = 4
 
@@ -42,6 +45,43 @@ def require_buildable(config: Mapping[str, object], origin: str) -> None:
                 f"{origin}: {path} says {name} = {value:,}, but at most {MOST_BLOCKS:,} blocks are built. Correct the "
                 "configuration, or get the checkpoint again."
             )
+
+
+def require_no_hub_kernels(source: str, revision: str | None = None) -> None:
+    """Raise a ValueError if a configuration of a folder or hub id names code of the hub that is to compute attention.
+
+    Transformers fetches ``"org/name"`` from the hub and runs it, whatever ``trust_remote_code`` says.
+    """
+    read = [name for name in _KERNELS if _is_read(name)]
+    for file in _CONFIGS:
+        found = cached_file(source, file, revision=revision, _raise_exceptions_for_missing_entries=False)
+        try:
+            config = json.loads(Path(found).read_text(encoding="utf-8")) if found else {}
+        except ValueError:  # no JSON: those who load it say so
+            continue
+        for path, value in _texts(config, ()):
+            if "/" in value and (key := next((name for name in path if name in read), None)) is not None:
+                raise ValueError(
+                    f"{file} has {' › '.join(path)} = '{value}', code of the hub that would be fetched and run. Write "
+                    f"'sdpa' or 'eager' there, or take {key} out; if you trust that code, load with "
+                    "trust_remote_code=True (on the command line --trust-remote-code)."
+                )
+
+
+def _is_read(name: str) -> bool:
+    """Whether this Transformers takes an entry of a file as what is to compute; 5.25 skips those that begin with _."""
+    config = PreTrainedConfig(**{name: "org/name"})
+    return "org/name" in (config._attn_implementation, config._experts_implementation)
+
+
+def _texts(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every text of a JSON document, with the names that lead to it."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, (dict, list)):
+        parts = value.items() if isinstance(value, dict) else ((f"[{place}]", part) for place, part in enumerate(value))
+        for name, part in parts:
+            yield from _texts(part, (*path, name))
 
 
 def require_readable(folder: Path) -> None:
@@ -141,7 +181,8 @@ def load(
     revision : str, optional
         Branch, tag or commit on the hub.
     trust_remote_code : bool
-        Run code that comes with the checkpoint. Weights are read from safetensors only.
+        Run code that comes with the checkpoint, or that its configuration takes from the hub
+        (``"attn_implementation": "org/name"``). Weights are read from safetensors only.
 
     Returns
     -------
@@ -196,6 +237,9 @@ def _pretrained(
     source: str, origin: str, kind: torch.dtype | str, placing: JsonObject, options: JsonObject
 ) -> tuple[HfModel, Processor, JsonObject]:
     """Model, processor and loading report of a folder or hub id, by Transformers' Auto classes."""
+    if not options["trust_remote_code"]:
+        with _explained(origin):
+            require_no_hub_kernels(source, options.get("revision"))
     with _explained(origin, "config.json: "):
         config = AutoConfig.from_pretrained(source, **options)
     require_buildable(config.to_dict(), origin)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from huggingface_hub import constants
 
 from tests.hostile.setting import Setting
 from tests.hostile.tries import Try, outcome, raised_by_the_package, tries
@@ -23,6 +26,32 @@ def test_hostile_input(attempt: Try, setting: Setting, tmp_path: Path, monkeypat
     assert attempt.says in ended.text
     if attempt.ends in ("result", "warning") and attempt.right is not None:
         assert attempt.right(ended.value), f"a wrong result: {ended.value!r}"
+
+
+def test_no_folder_of_a_model_reaches_the_network(setting: Setting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Not even where the hub may be asked: what a folder names is refused before any access, or ignored."""
+    calls: list[object] = []
+
+    def refuse(*arguments: object, **_: object) -> NoReturn:
+        calls.append(arguments)
+        raise OSError("no network in this test")
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    folders = [attempt for attempt in TRIES if attempt.area == "model folder"]
+    assert len(folders) >= 20
+    reached = {}
+    for place, attempt in enumerate(folders):
+        setting.folder = tmp_path / str(place)
+        setting.folder.mkdir()
+        monkeypatch.chdir(setting.folder)
+        ended = outcome(attempt, setting)
+        if calls or ended.kind != attempt.ends:
+            reached[attempt.label] = (ended.kind, ended.text, tuple(calls))
+        calls.clear()
+    assert not reached
 
 
 def test_the_table_is_sound():

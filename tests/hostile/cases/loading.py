@@ -101,6 +101,11 @@ def _remote_processor(folder: Path) -> None:
     (folder / "evil.py").write_text(f"open({str(folder.parent / 'ran_processor')!r}, 'w')\n")
 
 
+def _remote_code_of_a_known_type(folder: Path) -> None:
+    _config(auto_map={"AutoConfig": "evil.C", "AutoModelForImageTextToText": "evil.M"})(folder)
+    (folder / "evil.py").write_text(f"open({str(folder.parent / 'ran_model')!r}, 'w')\n")
+
+
 def _verified(model: Any) -> bool:
     return model.verify(quick=True).passed and not list(Path().glob("ran_*"))
 
@@ -118,7 +123,27 @@ _NAMES: dict[Any, str] = {
 _OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"device": "meta"}, "device: expected 'cpu', 'cuda', 'cuda:1' or 'mps'"), ({"device": "cuda:99"}, "CUDA device"),
 ]  # fmt: skip
+_KERNELS: dict[str, tuple[Edit, str]] = {
+    "a kernel of the hub": (
+        _config(attn_implementation="evil/kernel"),
+        "config.json has attn_implementation = 'evil/kernel', code of the hub",
+    ),
+    "a kernel for a part": (
+        _config(text_config={"attn_implementation": "evil/kernel@main:Kernel"}),
+        "config.json has text_config › attn_implementation = 'evil/kernel@main:Kernel'",
+    ),
+    "a kernel by the name of a part": (
+        _config(attn_implementation={"vision_config": "evil/kernel"}),
+        "config.json has attn_implementation › vision_config = 'evil/kernel'",
+    ),
+    "a kernel of experts": (_config(experts_implementation="evil/kernel"), "take experts_implementation out"),
+    "a kernel for generation": (
+        _write("generation_config.json", json.dumps({"attn_implementation": "paged|evil/kernel"})),
+        "generation_config.json has attn_implementation = 'paged|evil/kernel', code of the hub",
+    ),
+}  # fmt: skip
 _BROKEN: dict[str, tuple[Edit, str]] = {
+    **_KERNELS,
     "config a list": (_write("config.json", "[]"), "config.json"),
     "config latin-1": (lambda f: (f / "config.json").write_bytes(b'{"a": "\xe9"}'), "config.json"),
     "no weights": (_remove("*.safetensors"), "could not be loaded"), "weights cut": (_cut(WEIGHTS, 10_000), WEIGHTS),
@@ -128,7 +153,6 @@ _BROKEN: dict[str, tuple[Edit, str]] = {
     "NaN weights": (_tensors(lambda t: t[_named(t, "layers.2.", "mlp")].fill_(float("nan"))), "not what its parts"),
     "no processor": (_remove("*processor*"), "could not be loaded"),
     "weights of another folder": (_outside, "'../elsewhere.safetensors', outside of its folder"),
-    "a kernel of the hub": (_config(_attn_implementation="evil/kernel"), "could not be loaded"),
     "code in the model": (_remote_code, "could not be loaded"),
     "a template that reaches out": (
         _write("chat_template.jinja", "{{ cycler.__init__.__globals__.os.popen('touch ran_template').read() }}"),
@@ -147,6 +171,9 @@ TRIES = [
     name("float16", lambda s: mp.load("scenes-4l", dtype="float16"), "result", right=_verified),
     *(folder(n, partial(_load_edited, edit), "error", says) for n, (edit, says) in _BROKEN.items()),
     folder("tied weights", partial(_load_edited, lambda f: None), "result", right=_verified),
+    folder("a kernel where no one looks", partial(_load_edited, _config(_attn_implementation="evil/kernel")), "result",
+           right=_verified),
+    folder("code beside a known type", partial(_load_edited, _remote_code_of_a_known_type), "result", right=_verified),
     folder("code in the processor", partial(_load_edited, _remote_processor), "result", right=_verified),
     wrap("a class", lambda s: mp.wrap(torch.nn.Module), "error", "expected a Hugging Face model"),
     wrap("a wrapped one", lambda s: mp.wrap(s.model), "error", "is a loaded model already"),
