@@ -13,6 +13,7 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.integrations import hub_kernels
 from transformers.utils import logging as progress
 
 from mllm_probe.loading import Model, VerificationError, load, wrap
@@ -75,6 +76,27 @@ def test_a_hub_id_is_read_from_the_cache(
     assert (model.name, model.fingerprint) == ("org/little", tiny.fingerprint)
     with pytest.raises(ValueError, match=r"org/little \(taken for a hub id; a folder starts with"):
         load("org/little", device="cpu")
+
+
+def test_a_model_of_the_hub_that_names_a_kernel_of_the_hub_is_refused_unless_trusted(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "models--org--little"
+    shutil.copytree(folder, home / "snapshots" / ("a" * 40))
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("a" * 40, encoding="utf-8")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    assert load("org/little", device="cpu").name == "org/little"
+    config = home / "snapshots" / ("a" * 40) / "config.json"
+    named = json.loads(config.read_text(encoding="utf-8")) | {"attn_implementation": "org/kernel"}
+    config.write_text(json.dumps(named), encoding="utf-8")
+    with pytest.raises(ValueError, match="org/little .*: config.json has attn_implementation = 'org/kernel'"):
+        load("org/little", device="cpu")
+    asked = []
+    monkeypatch.setattr(hub_kernels, "get_kernel", lambda name, **_: asked.append(name))
+    with pytest.raises(ValueError, match="could not be loaded"):
+        load("org/little", device="cpu", trust_remote_code=True)
+    assert asked == ["org/kernel"], "who trusts the code gets what Transformers makes of it"
 
 
 def test_pickled_weights_are_not_read(folder: Path, tiny: ProbeModel, tmp_path: Path) -> None:
