@@ -19,7 +19,7 @@ _REASONS = (
     (re.compile(r"No matching distribution found for (?P<package>[^\s;]+)"), "no build of it was found"),
     (
         re.compile(r"The user requested \(constraint\) (?P<package>[^\s;]+)"),
-        "it does not go with other requirements",
+        "no build of it satisfies all requirements",
     ),
     (re.compile(r"Failed to build '?(?P<package>[^\s';]+)"), "its build failed"),
     (re.compile(r"Failed building (?:wheel|editable) for (?P<package>[^\s;]+)"), "its build failed"),
