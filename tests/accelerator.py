@@ -6,6 +6,7 @@ for a device are counted, and so are the bytes that cross between them.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -64,14 +65,21 @@ def counted() -> Iterator[Traffic]:
         _open.remove(traffic)
 
 
+_COMPREHENSION = re.compile(r"(\.<locals>\.<(list|dict|set)comp>)+$")
+
+
 def place() -> str:
-    """Innermost running function of the package or of transformers, as ``mllm_probe/folder/module.py:function``."""
+    """Innermost running function of the package or of transformers, as ``mllm_probe/folder/module.py:function``.
+
+    A comprehension counts as the function that it stands in, which it is part of from Python 3.12 on.
+    """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         for folder in FOLDERS:
             if frame.f_code.co_filename.startswith(folder):
                 file = Path(frame.f_code.co_filename).relative_to(Path(folder).parent)
-                return f"{file.as_posix()}:{frame.f_code.co_name}"
+                name = _COMPREHENSION.sub("", frame.f_code.co_qualname).rpartition(".")[2]
+                return f"{file.as_posix()}:{name}"
         frame = frame.f_back
     return "elsewhere"
 

@@ -6,7 +6,7 @@ A key is the function that waits. Those of transformers are the model's own: a p
 from __future__ import annotations
 
 ALLOWED: dict[str, str] = {
-    "mllm_probe/activations/device_array.py:<listcomp>": "layers of a sharded model that are asked for on one device",
+    "mllm_probe/activations/device_array.py:to": "layers of a sharded model that are asked for on one device",
     "mllm_probe/activations/device_array.py:on_host": "the one way to the host: results that are read, once per call",
     "mllm_probe/activations/hooks.py:text_embeddings_of_generated_images": (
         "whether an answer holds the image's own token, once per capture"
@@ -18,8 +18,8 @@ ALLOWED: dict[str, str] = {
     "mllm_probe/generation/generating.py:generate": "the answer's tokens, once",
     "mllm_probe/generation/streaming.py:run": "the tokens of a step, which the person reads",
     "mllm_probe/generation/streaming.py:__call__": "the tokens of a step, which the person reads",
-    "mllm_probe/models/fingerprints.py:<listcomp>": "a few values of every weight in one copy, to notice a change",
-    "mllm_probe/models/inputs.py:<dictcomp>": "padding is cut off by a mask: a whole forward has no other way",
+    "mllm_probe/models/fingerprints.py:_read_values": "a few values of every weight in one copy, to notice a change",
+    "mllm_probe/models/inputs.py:_without_padding": "padding is cut off by a mask: a whole forward has no other way",
     "mllm_probe/patching/counterfactuals.py:<genexpr>": "pixels of a pair, to see which differ",
     "mllm_probe/patching/counterfactuals.py:of": "ids of a prompt, once per image",
     "mllm_probe/steering/buffer.py:ratios": "sizes of the edits for the receipt, once per chunk",
