@@ -81,6 +81,7 @@ def test_what_is_installed_is_what_the_lock_says() -> None:
     assert difference is None, f"{difference}: make test renews .venv; a change of pyproject.toml needs make lock"
 
 
+@pytest.mark.locked
 def test_the_first_difference_is_named() -> None:
     probe, lock = distribution("mllm-probe"), locked(LOCK.read_text(encoding="utf-8"))
     older = lock | {"numpy": Requirement("numpy==1.0")}
