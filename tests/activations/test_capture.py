@@ -1,6 +1,7 @@
 import copy
 import types
 from contextlib import contextmanager
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -154,7 +155,7 @@ def test_the_dataset_says_what_it_is_and_showing_it_moves_nothing(tiny, pictures
     assert acts.layer.values.tolist() == [3, 0] and acts.relative_depth.values.tolist() == [1.0, 0.25]
     attrs = acts.attrs
     assert (attrs["model"], attrs["weights"], attrs["prompt"]) == (tiny.name, tiny.fingerprint, "What?")
-    assert attrs["scope"] == "image" and "steering" not in attrs and attrs["version_torch"] == torch.__version__
+    assert attrs["scope"] == "image" and "steering" not in attrs and attrs["version_torch"] == version("torch")
 
 
 def test_only_the_layers_and_positions_asked_for_are_held(tiny, pictures):

@@ -181,7 +181,7 @@ FORGED: list[tuple[str, Call, str]] = [
     *((f"variables: {value!r}", _opened(_in_book("variables", value)), "the layout of the store")
       for value in (5, ["../../x"], ["x"])),
     ("version: 99", _opened(_in_book("version", 99)), "version 99"),
-    ("format 99", _opened(_edited("zarr.json", _put("zarr_format", 99))), "Expected one of 2 or 3"),
+    ("format 99", _opened(_edited("zarr.json", _put("zarr_format", 99))), "the layout of the store"),
     ("array: pickle as codec", _opened(_in_array("codecs.0.name", "pickle")), "codec 'pickle'"),
     ("array: 2**50 images", _opened(_in_array("shape", [2**50, 2, 1, 128])), "conflicting sizes"),
     *((f"array: {key} {value!r}", _opened(_in_array(key, value)), "the layout of the store")
