@@ -146,8 +146,8 @@ $(BIN)/python:
 	@rm $@.begun
 	touch $@ $(if $(filter test,$*),.venv/lab.stamp)
 
-# Its code runs with the newest transformers, but what it declares would bring back one before 5 (.ci/lock.py locks it too).
-STEERING_VECTORS := "steering-vectors>=0.12,<0.13"
+# Its code runs with the newest transformers, but what it declares would bring back one before 5; .ci/lock.py says which versions.
+STEERING_VECTORS := steering-vectors
 
 widgets/node_modules/.stamp: widgets/package-lock.json | .venv/test.stamp
 	cd widgets && $(RUN) npm ci --no-audit --no-fund
