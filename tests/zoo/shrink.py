@@ -62,8 +62,9 @@ _NAMES: tuple[tuple[Any, str], ...] = (
     ([[SIDE, 2 * SIDE]], "image_grid_pinpoints"),
     (-1, "vision_feature_layer vision_feature_layers"),
     (3, "num_channels"),
+    (1.0, "logit_scale"),
 )
-"""Sizes, and the names under which configurations keep them."""
+"""Sizes, and the names under which configurations keep them; and a scale of 1, so that edits show in the logits."""
 _SIZES = {name: size for size, names in _NAMES for name in names.split()}
 _TOWERS = ("vision", "audio", "vq", "vit", "sam")
 _IN_VISION = {"num_hidden_layers": 2, "num_layers": 2, "num_key_value_heads": 4}
