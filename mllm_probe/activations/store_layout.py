@@ -55,7 +55,7 @@ def open_group(path: str | Path) -> xr.Dataset:
         raise FileNotFoundError(
             f"there is no Zarr store at {place}: expected a folder with {_FORMAT_2} or {_FORMAT_3}."
         )
-    require_known_codecs(place)
+    require_safe_arrays(place)
     ours = place.read(_CONSOLIDATED) is not None
     try:
         store = place.open(read_only=True)
@@ -68,13 +68,14 @@ def open_group(path: str | Path) -> xr.Dataset:
         raise _damaged(place, error) from error
 
 
-def require_known_codecs(place: Place | Path) -> None:
-    """Refuse a group whose arrays name codecs that this package does not write; reads JSON alone.
+def require_safe_arrays(place: Place | Path) -> None:
+    """Refuse a group whose arrays name codecs that this package does not write, or chunks of no length.
 
-    A codec is code that is chosen by its name: ``pickle`` runs code from the file, and others are read by libraries
-    that were never meant for strangers' files.
+    Reads JSON alone. A codec is code that is chosen by its name: ``pickle`` runs code from the file, and others are
+    read by libraries that were never meant for strangers' files. Chunks of no length are read by some releases of Zarr
+    as if they had one element.
 
-    Raises ValueError: naming the array and the codec.
+    Raises ValueError: naming the array, and the codec or the chunks.
     """
     where = place if isinstance(place, Place) else place_of(place)
     try:
@@ -82,13 +83,18 @@ def require_known_codecs(place: Place | Path) -> None:
     except ValueError as error:
         raise _damaged(where, error) from error
     for key, content in files.items():
-        for array, codec in _codecs(where, key, content):
-            if codec not in CODECS:
-                raise ValueError(
-                    f"array '{array}' of {where} is stored with the codec {codec!r}, which this package never writes "
-                    f"and which may run code when it is read (expected one of {', '.join(sorted(CODECS))}). Ask "
-                    "whoever made the store for one with these codecs."
-                )
+        for name, array in _arrays(where, key, parsed_json(content, f"{where}/{key}")):
+            if not isinstance(array, dict):
+                raise _damaged(f"{where}/{key}", f"metadata of {name!r} is not a JSON object")
+            for codec in _codecs(array):
+                if codec not in CODECS:
+                    raise ValueError(
+                        f"array '{name}' of {where} is stored with the codec {codec!r}, which this package never "
+                        f"writes and which may run code when it is read (expected one of {', '.join(sorted(CODECS))}). "
+                        "Ask whoever made the store for one with these codecs."
+                    )
+            if 0 in (chunks := _chunk_shape(array)):
+                raise _damaged(where, f"chunks of {name!r} are {chunks}")
 
 
 def write_group(dataset: xr.Dataset, path: str | Path, kind: str = "study") -> None:
@@ -151,16 +157,17 @@ def parsed_json(content: bytes, where: object) -> JsonObject:
     return parsed
 
 
-def _codecs(place: Place, key: str, content: bytes) -> Iterator[tuple[str, Any]]:
-    """Array and codec, for every codec that a metadata file names."""
-    file = f"{place}/{key}"
-    for name, array in _arrays(place, key, parsed_json(content, file)):
-        if not isinstance(array, dict):
-            raise _damaged(file, f"metadata of {name!r} is not a JSON object")
-        named = [array.get("compressor"), *_as_codecs(array.get("filters")), *_as_codecs(array.get("codecs"))]
-        for codec in named:
-            if codec is not None:
-                yield name, codec.get("id", codec.get("name")) if isinstance(codec, dict) else codec
+def _codecs(array: JsonObject) -> list[Any]:
+    """Names of the codecs in an array's metadata."""
+    described = (array.get("compressor"), *_as_list(array.get("filters")), *_as_list(array.get("codecs")))
+    return [one.get("id", one.get("name")) if isinstance(one, dict) else one for one in described if one is not None]
+
+
+def _chunk_shape(array: JsonObject) -> list[Any]:
+    """Lengths of an array's chunks in either format; none where Zarr itself will refuse what stands there."""
+    grid = array.get("chunk_grid")
+    settings = grid.get("configuration") if isinstance(grid, dict) else None
+    return _as_list(settings.get("chunk_shape") if isinstance(settings, dict) else array.get("chunks"))
 
 
 def _arrays(place: Place, key: str, content: JsonObject) -> Iterator[tuple[str, Any]]:
@@ -173,8 +180,8 @@ def _arrays(place: Place, key: str, content: JsonObject) -> Iterator[tuple[str, 
     yield from ((content.get("consolidated_metadata") or {}).get("metadata") or {}).items()
 
 
-def _as_codecs(codecs: object) -> list[Any]:
-    return codecs if isinstance(codecs, list) else [codecs]
+def _as_list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _damaged(path: object, what: object) -> ValueError:

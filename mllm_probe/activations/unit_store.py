@@ -151,7 +151,7 @@ class UnitStore:
                 "" if described is None else f" but a {described['kind']}",
             )
             raise ValueError(f"{place} exists and holds no {expected}{actual}: give a new path as store=.")
-        store_layout.require_known_codecs(place)
+        store_layout.require_safe_arrays(place)
         store = cls(place, described)
         store._require_layout()
         if settings is not None:

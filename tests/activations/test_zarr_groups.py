@@ -9,6 +9,7 @@ import numcodecs
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 
 import mllm_probe as mp
 from mllm_probe import sweeps
@@ -33,12 +34,14 @@ class Runs:
 
 @pytest.fixture(autouse=True)
 def pickles_run(monkeypatch):
-    """Give numcodecs its old codec, which unpickles; newer releases refuse by themselves."""
+    """Give numcodecs its old codec, which unpickles; newer releases of it and of Zarr refuse by themselves."""
 
     def decode(self, buffer, out=None):
         return pickle.loads(bytes(buffer))
 
     monkeypatch.setattr(numcodecs.Pickle, "decode", decode)
+    with zarr.config.set({"array.allow_unsafe_pickle_decode": True}):
+        yield
 
 
 @pytest.fixture
@@ -182,6 +185,35 @@ def test_the_package_writes_only_codecs_that_it_reads(tmp_path, own_store, tiny,
     for file in own_store.rglob("zarr.json"):
         named |= {codec["name"] for codec in json.loads(file.read_text()).get("codecs", [])}
     assert {"blosc", "crc32c"} <= named <= CODECS
+
+
+@pytest.mark.parametrize("consolidated", [False, True])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_chunks_of_no_length_are_refused_before_values_are_read(tmp_path, zarr_format, consolidated):
+    store = tmp_path / "a.zarr"
+    xr.Dataset({"a": ("x", [1.0, 2.0]), "empty": ("y", [])}).to_zarr(
+        store, zarr_format=zarr_format, consolidated=consolidated
+    )
+    assert open_group(store).a.values.tolist() == [1, 2]
+    file = (
+        store
+        / {(2, False): "a/.zarray", (2, True): ".zmetadata", (3, False): "a/zarr.json", (3, True): "zarr.json"}[
+            zarr_format, consolidated
+        ]
+    )
+    content = json.loads(file.read_text())
+    found = content
+    if consolidated:
+        found = (
+            content["metadata"]["a/.zarray"] if zarr_format == 2 else content["consolidated_metadata"]["metadata"]["a"]
+        )
+    if zarr_format == 2:
+        found["chunks"] = [0]
+    else:
+        found["chunk_grid"]["configuration"]["chunk_shape"] = [0]
+    file.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"is not a readable Zarr store \(chunks of 'a' are \[0\]"):
+        open_group(store)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"metadata": {"text/.zarray": 3}}', '{"metadata": {"a/.zarray": {}}}'])

@@ -183,10 +183,12 @@ FORGED: list[tuple[str, Call, str]] = [
     ("version: 99", _opened(_in_book("version", 99)), "version 99"),
     ("format 99", _opened(_edited("zarr.json", _put("zarr_format", 99))), "the layout of the store"),
     ("array: pickle as codec", _opened(_in_array("codecs.0.name", "pickle")), "codec 'pickle'"),
+    ("array: chunks of no length", _opened(_in_array("chunk_grid.configuration.chunk_shape", [0, 1, 1, 128])),
+     "chunks of 'activation' are [0, 1, 1, 128]"),
     ("array: 2**50 images", _opened(_in_array("shape", [2**50, 2, 1, 128])), "conflicting sizes"),
     *((f"array: {key} {value!r}", _opened(_in_array(key, value)), "the layout of the store")
       for key, value in (("shape", [-1, 2, 1, 128]), ("data_type", "object"), ("data_type", "int8"), ("codecs", []),
-                         ("chunk_grid.configuration.chunk_shape", [0, 1, 1, 128]), ("dimension_names", ["a"]),
+                         ("dimension_names", ["a"]),
                          ("chunk_key_encoding.configuration.separator", "/../"))),
     *((f"marker: {key} {value!r}", _status(_edited(SWEPT_MARKER, _put(key, value))), f"no right {key}")
       for key, value in (("host", None), ("runs", -5), ("seconds", float("nan")), ("written", -1e300))),
