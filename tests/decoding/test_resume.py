@@ -17,13 +17,11 @@ from mllm_probe.steering.editor import Editor
 from tests.hooks import active_hooks
 from tests.sweeps.helpers import plain_edit, plain_logits, random_vectors, wrapped_family
 from tests.zoo import FAMILIES
+from tests.zoo.library_faults import expect_library_fault
 
 COPIED = {"mllama", "kimi_k25", "paligemma2"}
 NEXT_BEST = {"gemma3n": "replayed text model", "florence2": "whole forwards"}
-NOT_RESUMED = {"llama4"} | NEXT_BEST.keys()
-"""transformers 5.24 itself cannot run llama4."""
-
-EXACT = sorted(FAMILIES.keys() - NOT_RESUMED)
+EXACT = sorted(FAMILIES.keys() - NEXT_BEST.keys())
 FROM_THE_PICTURE_ON = ("llava", "qwen2_5_vl", "qwen3_vl", "glm4v", "blip2", "aria")
 STRENGTHS = (None, 1.0, -2.0)
 FED = torch.tensor([[7, 8, 9], [9, 9, 7], [8, 7, 7]])
@@ -34,6 +32,7 @@ class Case:
 
     def __init__(self, name, device):
         self.model, inputs = wrapped_family(name, device)
+        expect_library_fault(name, self.model.hf, inputs)
         self.vectors = random_vectors(self.model, norm=1.5)
         self.encoded = self.model.encode(None, inputs=inputs)
         self.last = len(self.model.layers) - 1

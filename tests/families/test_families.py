@@ -13,6 +13,7 @@ from mllm_probe.typing import JsonObject
 from tests.conftest import put
 from tests.zoo import FAMILIES, build
 from tests.zoo.family_survey import SHRUNK, Row, family_names, survey
+from tests.zoo.library_faults import expect_library_fault
 from tests.zoo.table import as_json
 
 CROSS_ATTENTION = {"mllama", "idefics", "florence2"}
@@ -21,19 +22,6 @@ SHRUNK_VERIFIED = {
     "lfm3_vl", "llava_next_video", "minimax_m3_vl", "paddleocr_vl", "pp_chart2table", "qianfan_ocr", "shieldgemma2",
     "t5gemma2", "video_llava",
 }  # fmt: skip
-
-
-FAULTS = {"llama4": "image_outputs"}
-"""Families that some version of transformers cannot run itself, and what its error names."""
-
-
-def expect_library_fault(name: str, hf: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> None:
-    """Mark the test as expected to fail where the plain model raises the fault that is known."""
-    try:
-        hf(**inputs)
-    except AttributeError as error:
-        if FAULTS.get(name, "no fault known") in str(error):
-            pytest.xfail(f"transformers {transformers.__version__} itself cannot run {name}: {error}")
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES))

@@ -20,6 +20,7 @@ from tests.conftest import noise_picture, put
 from tests.hooks import active_hooks
 from tests.steering.reference import PROMPT, made_vectors
 from tests.zoo import FAMILIES, build, tiny_llava
+from tests.zoo.library_faults import expect_library_fault
 
 STEPS = 6
 
@@ -320,13 +321,10 @@ def test_nothing_is_compiled_on_the_cpu(pictures):
     assert "nothing is compiled on cpu" in Live(tiny_llava(), pictures[0], PROMPT).not_compiled
 
 
-BROKEN = {"llama4"}
-"""Families whose own ``generate`` fails, in transformers 5.24."""
-
-
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name not in BROKEN])
+@pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_every_family_streams_what_it_generates(name, device):
     hf, inputs = build(FAMILIES[name])
+    expect_library_fault(name, hf, inputs)
     model = put(wrap(hf, name=name), device)
     cat = made_vectors(model).sel(concept="cat")
     middle = len(model.layers) // 2

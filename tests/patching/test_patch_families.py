@@ -6,10 +6,10 @@ import pytest
 import mllm_probe as mp
 from mllm_probe import schema
 from mllm_probe.schema import ROLES
-from tests.families.test_families import expect_library_fault
 from tests.patching.plain_interchange import group_of, library_of, pairs_of, patched_logprob, states_of
 from tests.sweeps.helpers import verified_family
 from tests.zoo import FAMILIES, build
+from tests.zoo.library_faults import expect_library_fault
 
 NAMES = (
     "llava", "llava_pixtral", "qwen2_5_vl", "qwen3_vl", "ernie4_5_vl_moe", "gemma3", "gemma3n", "paligemma", "mllama",

@@ -13,7 +13,7 @@ from mllm_probe.decoding.shared_prompt import Replay, WholeForwards
 from mllm_probe.models.layout import text_config
 from mllm_probe.schema import ROLES
 from mllm_probe.steering.operations import random_direction
-from tests.families.test_families import SHRUNK_VERIFIED, expect_library_fault
+from tests.families.test_families import SHRUNK_VERIFIED
 from tests.sweeps.helpers import (
     longer,
     other_picture,
@@ -26,6 +26,7 @@ from tests.sweeps.helpers import (
 )
 from tests.zoo import FAMILIES, build
 from tests.zoo.family_survey import family_names
+from tests.zoo.library_faults import FAULTS, expect_library_fault
 
 NEXT = ("last_prompt", "generated")
 SCOPES = (NEXT, ("last_prompt",), ("generated",), "image", "text", "all")
@@ -187,7 +188,7 @@ def test_a_scope_without_positions_is_refused(case, name):
 
 
 def test_only_families_that_read_pictures_by_cross_attention_have_no_image_tokens(case):
-    here = set(VERIFIED) & set(family_names()) - {"llama4"}
+    here = set(VERIFIED) & set(family_names()) - FAULTS.keys()
     found = {name for name in here if not case(name).has_image_tokens}
     assert found == NO_IMAGE_TOKENS
 
